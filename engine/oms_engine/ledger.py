@@ -1,0 +1,237 @@
+"""What a migration remembers, as a protocol; ``oms_worker.sqlite_ledger`` keeps it in a file.
+
+The unit of work is a segment: a half-open key range ``(lo, hi]`` of one prefix, or a slice of a key list. Its marker is
+a low-water mark: every key up to it has its one end (or is parked). Counters are *set* together with the marker, under
+the segment's epoch: a late report of an earlier epoch changes nothing, a repeated one neither.
+
+Parked objects (large ones under way, archived ones being restored) have left their segment's window but have no end
+yet; each is a row until :meth:`Ledger.settle` gives it its end, exactly once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from oms_engine.model import Outcome
+from oms_engine.task import Counters
+
+
+class SegmentState(StrEnum):
+    """A segment waits, is leased to one runner, or has come to its end."""
+
+    TODO = "todo"
+    LEASED = "leased"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A range of work. ``lo`` is exclusive, ``hi`` inclusive, None is open-ended."""
+
+    id: int
+    prefix: str = ""
+    lo: str = ""
+    hi: str | None = None
+    list_offset: int = 0
+    """For list scopes: line number where the slice starts (``marker`` then counts lines as decimal text)."""
+    marker: str = ""
+    epoch: int = 0
+    state: SegmentState = SegmentState.TODO
+    counters: Counters = field(default_factory=Counters)
+
+
+class ParkKind(StrEnum):
+    """Why an object waits outside its segment."""
+
+    LARGE = "large"
+    ARCHIVED = "archived"
+
+
+class Parked(NamedTuple):
+    """One object that has left its segment's window and has no end yet."""
+
+    key: str
+    kind: ParkKind
+    size: int
+    etag: str
+    last_modified: float
+    storage_class: str
+    due: float
+    """When to look at it next (seconds since the epoch)."""
+    attempts: int = 0
+
+
+class Failure(NamedTuple):
+    """One failed object."""
+
+    key: str
+    size: int
+    code: str
+    message: str
+    at: float
+
+
+class Upload(NamedTuple):
+    """A multipart upload in flight at the destination."""
+
+    key: str
+    upload_id: str
+    source_etag: str
+    size: int
+    part_size: int
+
+
+class RecordLine(NamedTuple):
+    """One finished line for a record list, with its line feed."""
+
+    outcome: Outcome
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything a segment has to say since its last report. Committed whole or not at all."""
+
+    segment: int
+    epoch: int
+    marker: str
+    counters: Counters
+    """Cumulative for the segment since it was created, ``waiting`` included as parked by it."""
+    done: bool = False
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Cumulative, like the counters."""
+    records: tuple[RecordLine, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    parked: tuple[Parked, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of one parked object."""
+
+    key: str
+    outcome: Outcome
+    size: int
+    reason: str
+    record: RecordLine
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """The run a ledger stands in."""
+
+    task_id: int
+    name: str
+    run: int
+    """1 for the first; a finished or changed task starts the next."""
+    started_at: float
+    resumed: bool
+    """The previous process did not finish this run."""
+    interrupted_at: float | None = None
+
+
+class Ledger(Protocol):
+    """Memory of one task. All methods are synchronous and quick; only the coordinator calls them."""
+
+    def open_run(self, *, identity: str, rules: str, name: str, retry_failed: bool) -> RunInfo:
+        """Begin a run or resume the unfinished one.
+
+        ``identity`` says which task this is (a ledger of another one raises ``ConfigError``); ``rules`` is whatever
+        changes the outcome of objects: an unfinished run under other rules is begun anew.
+        """
+        ...
+
+    def add_segments(self, segments: list[Segment]) -> list[Segment]:
+        """Add segments (their ``id`` is ignored) and return them with theirs."""
+        ...
+
+    def split(self, segment: int, epoch: int, at: str) -> Segment | None:
+        """Cut ``(at, hi]`` off a leased segment into a new one, when ``at`` is beyond its marker; else None."""
+        ...
+
+    def segments(self) -> list[Segment]:
+        """All segments of this run, by id."""
+        ...
+
+    def claim(self) -> Segment | None:
+        """Lease a waiting segment, with its epoch raised by one."""
+        ...
+
+    def release_all(self) -> None:
+        """Make leased segments of a dead process claimable again."""
+        ...
+
+    def checkpoint(self, checkpoint: Checkpoint) -> bool:
+        """Commit a report. False, and nothing changed, when the epoch is not the segment's current one."""
+        ...
+
+    def due(self, now: float, limit: int) -> list[Parked]:
+        """Return parked objects whose time has come, earliest first. They stay parked until settled."""
+        ...
+
+    def postpone(self, key: str, due: float) -> None:
+        """Look at a parked object later; counts an attempt."""
+        ...
+
+    def settle(self, settlement: Settlement) -> bool:
+        """End a parked object: its row goes and its counters come, in one commit. False when it was settled before."""
+        ...
+
+    def next_due(self) -> float | None:
+        """When the earliest parked object is due, None when nothing is parked."""
+        ...
+
+    def parked_count(self) -> int:
+        """Return how many objects are parked."""
+        ...
+
+    def totals(self) -> Counters:
+        """Return the counters of the run: all segments plus settled objects."""
+        ...
+
+    def reasons(self) -> dict[str, int]:
+        """Return the run's reasons: all segments plus settled objects."""
+        ...
+
+    def failures(self, *, after: str = "", limit: int = 1000) -> list[Failure]:
+        """Return failed objects of the run by key."""
+        ...
+
+    def failures_overflowed(self) -> bool:
+        """Whether more objects failed than rows are kept; the lists hold all of them."""
+        ...
+
+    def upload(self, key: str) -> Upload | None:
+        """Return the multipart upload in flight for a destination key."""
+        ...
+
+    def save_upload(self, upload: Upload) -> None:
+        """Remember an upload before its first part is sent."""
+        ...
+
+    def forget_upload(self, key: str) -> None:
+        """Forget an upload that was completed or aborted."""
+        ...
+
+    def uploads(self) -> list[Upload]:
+        """All uploads in flight, for clean-up."""
+        ...
+
+    def records_ready(self, *, everything: bool, limit_bytes: int) -> list[tuple[Outcome, str, str]]:
+        """Return closed record files as (outcome, list name, local path): those that reached ``limit_bytes``, or all."""
+        ...
+
+    def record_uploaded(self, outcome: Outcome, list_name: str) -> None:
+        """Drop a record file that is safely in the destination bucket."""
+        ...
+
+    def finish_run(self, *, succeeded: bool) -> None:
+        """Close the run: the next ``open_run`` begins a new one."""
+        ...
+
+    def close(self) -> None:
+        """Release the file and its lock."""
+        ...

@@ -1,0 +1,233 @@
+"""What the engine asks of a cloud: described calls, never sockets.
+
+An adapter's method returns a :class:`Call`: a request, how to sign it, and how to read its reply. Nothing has happened
+yet; the wire performs it, as often as it takes, signing anew each time. So an adapter is pure and testable with bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+from oms_engine.model import (
+    ListPage,
+    ObjectHead,
+    PartsPage,
+    Restore,
+    RestoreTier,
+    Span,
+    StorageClass,
+    WriteOptions,
+    Written,
+    WrittenPart,
+)
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+GIB = 1024**3
+MIB = 1024**2
+KIB = 1024
+
+
+class Endpoint(NamedTuple):
+    """Where a request goes."""
+
+    scheme: str
+    """``http`` or ``https``."""
+    host: str
+    port: int
+
+    @property
+    def netloc(self) -> str:
+        """Return the Host header: the port only where it is not the scheme's own."""
+        default = 443 if self.scheme == "https" else 80
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == default else f"{host}:{self.port}"
+
+
+class Request(NamedTuple):
+    """An HTTP request before it is signed."""
+
+    method: str
+    endpoint: Endpoint
+    path: str
+    """Percent-encoded byte by byte, starts with ``/``; sent exactly as it stands."""
+    query: tuple[tuple[str, str | None], ...]
+    """Decoded pairs in the order they are sent; None sends the bare name (``?uploads``)."""
+    headers: dict[str, str]
+    """Without Host and Content-Length, which the wire adds (Host from the endpoint). Values are latin-1 text."""
+    body: bytes = b""
+    body_size: int | None = None
+    """Length of a body that is streamed beside the request; None when ``body`` is the whole body."""
+
+
+class Reply(NamedTuple):
+    """An HTTP reply. Header names are lower case; repeated headers are joined with ``, ``."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    """Empty for the head of a streamed reply."""
+
+
+Signer = Callable[[Request, float], Request]
+"""(request, seconds since the epoch) -> the same request with its signature headers. Pure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A described call: nothing has happened yet.
+
+    ``read`` turns a reply into the value, or raises a ``StoreError`` that carries its retry verdict. For the head of a
+    streamed 2xx reply it is given an empty body.
+    """
+
+    request: Request
+    sign: Signer
+    read: Callable[[Reply], T]
+    store: str
+    """Label for errors, e.g. ``s3://bucket``."""
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a store can do, and its limits. Quirks are data here; the vendor's page stands beside the number in the adapter."""
+
+    list_start_anywhere: bool = True
+    """``start_after`` may be any key, existing or not, so a listing can be split and resumed."""
+    list_limit: int = 1000
+    etag_is_md5: bool = True
+    """A 32-digit ETag without ``-`` of an object stored in one write, without KMS, is the MD5 of its bytes."""
+    part_etag_is_md5: bool = True
+    states_crc64: bool = False
+    multipart: bool = True
+    min_part_size: int = 5 * MIB
+    max_part_size: int = 5 * GIB
+    max_parts: int = 10_000
+    max_single_write: int = 5 * GIB
+    max_object_size: int = 5 * 1024 * GIB
+    max_key_bytes: int = 1024
+    restore: bool = True
+    requester_pays: bool = True
+    kms: bool = True
+    max_user_metadata_bytes: int = 2048
+    class_of: Callable[[str], StorageClass] = field(default=lambda _word: StorageClass.STANDARD)
+    """The vendor's word -> OMS's word (oms-behaviour, section 6); unknown words are STANDARD."""
+    is_archived_class: Callable[[str], bool] = field(default=lambda _word: False)
+    """Whether objects of this vendor class need a restore before they are read."""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """One opened bucket, spoken in one dialect. Stateless: calls may be made from any thread and process."""
+
+    label: str
+    """``scheme://bucket``, for errors and records."""
+    cloud_type: str
+    bucket: str
+    endpoint: Endpoint
+    capabilities: Capabilities
+
+    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 1000) -> Call[ListPage]:
+        """List at most ``limit`` current objects whose keys start with ``prefix`` and sort after ``start_after``.
+
+        Owes:
+            - keys ascend by UTF-8 bytes, across pages too, byte-exact, without delimiter or folding;
+            - sizes, times, ETags and classes as the store states them;
+            - ``next_start`` is None exactly when nothing follows.
+
+        Raises:
+            BucketNotFound, AccessDenied, BadCredentials and the transient errors.
+        """
+        ...
+
+    def head(self, key: str) -> Call[ObjectHead]:
+        """State one object.
+
+        Raises:
+            NotFound: also where HEAD's empty 404 cannot say more.
+        """
+        ...
+
+    def read(self, key: str, *, span: Span | None = None, if_match: str | None = None) -> Call[ObjectHead]:
+        """Read an object, or a range of it; the value is its head, the bytes are the reply's body.
+
+        Owes:
+            - the stored bytes: never decoded, whatever Content-Encoding says (``Accept-Encoding: identity`` is sent);
+            - with ``if_match`` (an ETag without quotes) the object of that ETag or ``ConditionFailed``.
+
+        Raises:
+            Archived: the object must be restored first.
+        """
+        ...
+
+    def write(self, key: str, *, size: int, options: WriteOptions, body: bytes | None = None) -> Call[Written]:
+        """Store an object of exactly ``size`` bytes, at once; ``body`` None means the wire streams it.
+
+        Owes:
+            - attributes and user metadata unchanged;
+            - ``Content-MD5`` when ``options.md5`` is given.
+        """
+        ...
+
+    def delete(self, key: str) -> Call[None]:
+        """Delete an object; a missing one is no error."""
+        ...
+
+
+@runtime_checkable
+class MultipartStore(Store, Protocol):
+    """A store that takes objects in parts. Requires ``capabilities.multipart``."""
+
+    def start_upload(self, key: str, *, options: WriteOptions) -> Call[str]:
+        """Open an upload; the value is its id. Attributes, class and encryption are fixed here."""
+        ...
+
+    def write_part(
+        self, key: str, upload_id: str, number: int, *, size: int, body: bytes | None = None, md5: bytes | None = None
+    ) -> Call[WrittenPart]:
+        """Store part ``number`` (1-based), replacing an earlier one of that number."""
+        ...
+
+    def complete_upload(self, key: str, upload_id: str, parts: list[WrittenPart]) -> Call[Written]:
+        """Join the parts, which ascend by number.
+
+        Raises:
+            UploadGone: also when an earlier, unanswered completion succeeded; the caller looks at the object.
+            Unavailable: also for an error inside a 200 reply (S3 does that).
+        """
+        ...
+
+    def abort_upload(self, key: str, upload_id: str) -> Call[None]:
+        """Drop an upload and its parts; a missing one is no error."""
+        ...
+
+    def list_parts(self, key: str, upload_id: str, *, after: int = 0) -> Call[PartsPage]:
+        """List stored parts by number, those greater than ``after``."""
+        ...
+
+    def list_uploads(self, prefix: str) -> Call[list[tuple[str, str]]]:
+        """List open uploads (key, upload id), first page."""
+        ...
+
+
+@runtime_checkable
+class ArchiveStore(Store, Protocol):
+    """A store with archived classes. Requires ``capabilities.restore``."""
+
+    def restore(self, key: str, *, days: int, tier: RestoreTier) -> Call[Restore]:
+        """Ask for an archived object to become readable for ``days``.
+
+        Owes: a repeated request is no error: IN_PROGRESS or READABLE.
+        """
+        ...
+
+
+class BucketStore(MultipartStore, ArchiveStore, Protocol):
+    """All of it: what an object store's adapter usually is."""
+
+
+AnyCall = Call[Any]
