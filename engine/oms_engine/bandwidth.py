@@ -1,7 +1,7 @@
 """Bandwidth windows: which rate holds at an instant. Pure; the token bucket is in ``limiter.py``.
 
-OMS's rules (oms-behaviour, section 8; API reference 5.2.3): at most five windows ``hh:mm``-``hh:mm``, both ends inclusive, that
-do not overlap or cross midnight; rates from 1,048,576 to 209,715,200 byte/s; unlimited outside every window.
+OMS's rules (API reference 5.2.3, ``bandwidth_policy``): at most five windows ``hh:mm``-``hh:mm``, both ends
+inclusive, that do not overlap or cross midnight; rates from 1,048,576 to 209,715,200 byte/s; unlimited outside every window.
 """
 
 from __future__ import annotations

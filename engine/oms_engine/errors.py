@@ -71,7 +71,7 @@ class TaskError(OmsError):
 
 
 class ObjectError(OmsError):
-    """Ends one object as failed. ``code`` is the reason in the failed list (oms-behaviour, section 16.4)."""
+    """Ends one object as failed. ``code`` is the reason in the failed list."""
 
     code: str = "MIGRATE_OBJ_FAILURE"
 

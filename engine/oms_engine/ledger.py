@@ -200,6 +200,10 @@ class Ledger(Protocol):
         """Return failed objects of the run by key."""
         ...
 
+    def retry_source(self, *, after: str = "", limit: int = 1000) -> list[Failure]:
+        """Return, by key, the failed objects of the previous run, which a ``retry_failed`` run goes through."""
+        ...
+
     def failures_overflowed(self) -> bool:
         """Whether more objects failed than rows are kept; the lists hold all of them."""
         ...
@@ -221,7 +225,7 @@ class Ledger(Protocol):
         ...
 
     def records_ready(self, *, everything: bool, limit_bytes: int) -> list[tuple[Outcome, str, str]]:
-        """Return closed record files as (outcome, list name, local path): those that reached ``limit_bytes``, or all."""
+        """Close and return record files as (outcome, list name, local path): those of ``limit_bytes``, or all."""
         ...
 
     def record_uploaded(self, outcome: Outcome, list_name: str) -> None:

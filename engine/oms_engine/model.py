@@ -61,7 +61,7 @@ class StorageClass(StrEnum):
 
 
 class StoragePolicy(StrEnum):
-    """``dst_storage_policy``: one fixed class, or the source's class mapped (oms-behaviour, section 6)."""
+    """``dst_storage_policy``: one fixed class, or the source's class mapped."""
 
     STANDARD = "STANDARD"
     IA = "IA"

@@ -94,7 +94,7 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a store can do, and its limits. Quirks are data here; the vendor's page stands beside the number in the adapter."""
+    """What a store can do, and its limits. Quirks are data here, with the vendor's page beside each in the adapter."""
 
     list_start_anywhere: bool = True
     """``start_after`` may be any key, existing or not, so a listing can be split and resumed."""
@@ -115,7 +115,7 @@ class Capabilities:
     kms: bool = True
     max_user_metadata_bytes: int = 2048
     class_of: Callable[[str], StorageClass] = field(default=lambda _word: StorageClass.STANDARD)
-    """The vendor's word -> OMS's word (oms-behaviour, section 6); unknown words are STANDARD."""
+    """The vendor's word -> OMS's word; unknown words are STANDARD."""
     is_archived_class: Callable[[str], bool] = field(default=lambda _word: False)
     """Whether objects of this vendor class need a restore before they are read."""
 

@@ -1,7 +1,7 @@
 """What one migration task is to do, and how it stands: frozen values, free of secrets, comparable and printable.
 
 ``MigrationSpec`` mirrors OMS's *Create a migration task* without its credentials; ``Progress`` mirrors the counters of
-OMS's task response (oms-behaviour, section 9.5).
+OMS's task response.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class TaskState(StrEnum):
 
     @property
     def status(self) -> int:
-        """OMS's number (oms-behaviour, section 9.1)."""
+        """OMS's number."""
         return {"waiting": 1, "running": 2, "paused": 3, "failed": 4, "succeeded": 5, "pausing": 7}[self.value]
 
 
