@@ -1,0 +1,176 @@
+"""AWS S3, and every store that speaks its protocol under another endpoint (``cloud_type`` AWS, ``s3://``)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
+from oms_adapters.control import BucketSummary, need, speaking
+from oms_adapters.dialects.profile import ClassTable, S3Profile
+from oms_adapters.dialects.s3 import S3Dialect
+from oms_adapters.regions.aws import SHAPE, endpoint_of, is_aws_host, region_of_host
+from oms_adapters.signing.sigv4 import SigV4, anonymous
+from oms_engine.errors import ConfigError
+from oms_engine.model import RestoreTier, StorageClass
+from oms_engine.store import GIB, MIB, BucketStore, Capabilities, Endpoint
+
+CLASSES = ClassTable(
+    words={
+        "STANDARD": StorageClass.STANDARD,
+        "REDUCED_REDUNDANCY": StorageClass.STANDARD,
+        "INTELLIGENT_TIERING": StorageClass.STANDARD,
+        "EXPRESS_ONEZONE": StorageClass.STANDARD,
+        "OUTPOSTS": StorageClass.STANDARD,
+        "STANDARD_IA": StorageClass.IA,
+        "ONEZONE_IA": StorageClass.IA,
+        "GLACIER_IR": StorageClass.IA,
+        "GLACIER": StorageClass.ARCHIVE,
+        "DEEP_ARCHIVE": StorageClass.DEEP_ARCHIVE,
+    },
+    archived=frozenset({"GLACIER", "DEEP_ARCHIVE"}),
+)
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html"""
+
+PROFILE = S3Profile(
+    cloud_type="AWS",
+    scheme="s3",
+    header_prefix="x-amz-",
+    list_version=2,
+    capabilities=Capabilities(
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+        min_part_size=5 * MIB,
+        max_part_size=5 * GIB,
+        max_parts=10_000,
+        max_single_write=5 * GIB,
+        max_object_size=10_000 * 5 * GIB,
+        class_of=CLASSES.class_of,
+        is_archived_class=CLASSES.is_archived,
+    ),
+    class_words={
+        StorageClass.STANDARD: "STANDARD",
+        StorageClass.IA: "STANDARD_IA",
+        StorageClass.ARCHIVE: "GLACIER",
+        StorageClass.DEEP_ARCHIVE: "DEEP_ARCHIVE",
+    },
+    kms_value="aws:kms",
+    restore_element="GlacierJobParameters",
+    tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Bulk"},
+)
+
+EXTRA: dict[str, type] = {"list_version": str, "sign_payload": bool, "etag_is_md5": bool}
+"""``list_version`` "1" for stores without ListObjectsV2; ``sign_payload`` for stores that refuse UNSIGNED-PAYLOAD;
+``etag_is_md5`` False for stores whose ETags look like MD5 sums and are none."""
+
+
+def _tuned(config: StoreConfig) -> S3Profile:
+    extra = known_extra(config, EXTRA)
+    profile = PROFILE
+    if str(extra.get("list_version", "2")) == "1":
+        profile = replace(profile, list_version=1)
+    if extra.get("etag_is_md5", True) is False:
+        plain = replace(profile.capabilities, etag_is_md5=False, part_etag_is_md5=False)
+        profile = replace(profile, capabilities=plain)
+    return profile
+
+
+class AwsAdapter:
+    """Opens S3 buckets and lists them; see :class:`oms_adapters.registry.Adapter`."""
+
+    cloud_type = "AWS"
+    scheme = "s3"
+
+    def endpoint_for(self, region: str) -> str:
+        """Return the endpoint URL of a region.
+
+        Raises:
+            ConfigError: not the name of a region.
+        """
+        if not SHAPE.fullmatch(region):
+            raise ConfigError(f"{region!r} is no AWS region; write one like eu-central-1")
+        return endpoint_of(region)
+
+    def open(self, config: StoreConfig) -> BucketStore:
+        """Return the bucket as a store; nothing is sent."""
+        check_bucket(config.bucket)
+        endpoint, region = self.place(config)
+        path_style = self._path_style(config, endpoint)
+        if not path_style:
+            endpoint = endpoint._replace(host=f"{config.bucket}.{endpoint.host}")
+        sign = anonymous
+        if config.credentials is not None:
+            sign_payload = bool(config.extra.get("sign_payload", False))
+            sign = SigV4(config.credentials, region, sign_payload=sign_payload, region_of=region_of_host)
+        return S3Dialect(
+            _tuned(config),
+            bucket=config.bucket,
+            endpoint=endpoint,
+            path_style=path_style,
+            signer=sign,
+            payer=config.requester_pays,
+        )
+
+    def place(self, config: StoreConfig) -> tuple[Endpoint, str]:
+        """Return the endpoint (without the bucket) and the region that requests are signed for.
+
+        Raises:
+            ConfigError: neither endpoint nor region is given.
+        """
+        if config.endpoint is None:
+            if not config.region:
+                raise ConfigError(f"s3://{config.bucket} needs its region (e.g. eu-central-1) or an endpoint URL")
+            return parse_endpoint(self.endpoint_for(config.region)), config.region
+        endpoint = parse_endpoint(config.endpoint)
+        return endpoint, config.region or region_of_host(endpoint.host) or "us-east-1"
+
+    def _path_style(self, config: StoreConfig, endpoint: Endpoint) -> bool:
+        if config.addressing == "virtual":
+            if is_address(endpoint.host):
+                raise ConfigError(
+                    f"{endpoint.host} takes no bucket in front; use path addressing for s3://{config.bucket}"
+                )
+            return False
+        return config.addressing == "path" or not is_aws_host(endpoint.host) or not fits_host(config.bucket)
+
+    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
+        """Return the account's buckets. Blocks; by boto3.
+
+        Raises:
+            ConfigError: boto3 is missing, or the store refuses.
+        """
+        with speaking(config.cloud_type):
+            found = self._client(config).list_buckets().get("Buckets", [])
+        return [BucketSummary(b["Name"], b.get("BucketRegion", ""), b["CreationDate"].timestamp()) for b in found]
+
+    def bucket_region(self, config: StoreConfig) -> str:
+        """Return the region of the bucket. Blocks; by boto3.
+
+        Raises:
+            ConfigError: boto3 is missing, or the store refuses.
+        """
+        with speaking(config.cloud_type):
+            where = self._client(config).get_bucket_location(Bucket=config.bucket).get("LocationConstraint")
+        # Empty is us-east-1: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+        return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(where, str(where))
+
+    def _client(self, config: StoreConfig) -> Any:
+        boto3 = need("boto3", "aws")
+        botocore = need("botocore.config", "aws")
+        endpoint, region = self.place(config) if config.endpoint or config.region else (None, "us-east-1")
+        unsigned = {} if config.credentials else {"signature_version": need("botocore", "aws").UNSIGNED}
+        options = botocore.Config(
+            retries={"max_attempts": 3}, s3={"addressing_style": config.addressing or "auto"}, **unsigned
+        )
+        keys = config.credentials
+        return boto3.session.Session().client(
+            "s3",
+            region_name=region,
+            endpoint_url=f"{endpoint.scheme}://{endpoint.netloc}" if endpoint else None,
+            aws_access_key_id=keys and keys.access_key,
+            aws_secret_access_key=keys and keys.secret_key.reveal(),
+            aws_session_token=keys.token.reveal() if keys and keys.token else None,
+            config=options,
+        )
+
+
+ADAPTER = AwsAdapter()

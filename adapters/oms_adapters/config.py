@@ -1,0 +1,107 @@
+"""How a bucket is reached: the one value that every adapter opens a store from.
+
+It is frozen and picklable, so ``functools.partial(open_store, config)`` opens the same store in any process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import urlsplit
+
+from oms_engine.errors import ConfigError
+from oms_engine.model import Credentials
+from oms_engine.store import Endpoint
+
+Addressing = Literal["path", "virtual"]
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
+"""What any S3-like store accepts; AWS's old us-east-1 buckets may be longer than 63 and have capitals and underscores:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+
+_VIRTUAL = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """One bucket: cloud, place, credentials and how to speak to it."""
+
+    cloud_type: str
+    """OMS's word (``AWS``, ``HuaweiCloud``) or the URL scheme (``s3``, ``obs``)."""
+    bucket: str
+    endpoint: str | None = None
+    """``https://host[:port]``; None: the cloud's own endpoint of the region."""
+    region: str | None = None
+    addressing: Addressing | None = None
+    """Where the bucket's name stands: in the path or in the host; None: what the cloud recommends."""
+    credentials: Credentials | None = None
+    """None: requests are not signed (public buckets)."""
+    requester_pays: bool = False
+    extra: Mapping[str, str | bool] = field(default_factory=dict)
+    """Options of one dialect, e.g. ``list_version``, ``sign_payload``, ``etag_is_md5``; unknown ones are refused."""
+
+
+def parse_endpoint(url: str) -> Endpoint:
+    """Return the endpoint a URL names; without a scheme it is ``https``.
+
+    Raises:
+        ConfigError: not a URL of a host.
+    """
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ConfigError(f"the port of endpoint {url!r} is no number; write https://host:port") from None
+    if parts.scheme not in {"http", "https"}:
+        raise ConfigError(f"endpoint {url!r} must start with http:// or https://")
+    if parts.username or parts.password:
+        raise ConfigError("an endpoint holds no user name or password; give the credentials separately")
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment or " " in parts.netloc:
+        raise ConfigError(f"endpoint {url!r} must be only scheme, host and port, e.g. https://host:9000")
+    return Endpoint(parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80))
+
+
+def check_bucket(name: str) -> None:
+    """Refuse a name that no bucket can have.
+
+    Raises:
+        ConfigError: with the rule it breaks.
+    """
+    if not _BUCKET.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot be a bucket: 3 to 255 letters, digits, dots, hyphens and underscores, "
+            "beginning and ending with a letter or digit; write scheme://bucket/prefix"
+        )
+
+
+def fits_host(bucket: str) -> bool:
+    """Whether a bucket's name can stand in a host name under a wildcard certificate (lower case, no dots)."""
+    return _VIRTUAL.fullmatch(bucket) is not None
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address or ``localhost``: no bucket can be put in front of it."""
+    if host == "localhost":
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def known_extra(config: StoreConfig, known: Mapping[str, type]) -> Mapping[str, str | bool]:
+    """Return ``config.extra`` after refusing names that ``known`` lacks or values of another type.
+
+    Raises:
+        ConfigError: names the option and those known.
+    """
+    for name, value in config.extra.items():
+        if name not in known:
+            raise ConfigError(f"unknown option {name!r} for {config.cloud_type}; known: {', '.join(sorted(known))}")
+        if not isinstance(value, known[name]):
+            raise ConfigError(f"option {name!r} for {config.cloud_type} must be a {known[name].__name__}")
+    return config.extra

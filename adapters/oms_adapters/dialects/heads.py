@@ -1,0 +1,148 @@
+"""The head of an object: from and to the headers of the S3 family."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+
+from oms_adapters.dialects.profile import S3Profile
+from oms_adapters.dialects.times import parse_http_date
+from oms_engine.model import ArchiveState, Attributes, ObjectHead, WriteOptions, Written, WrittenPart
+
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
+_TOTAL = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
+
+
+class HeadReader:
+    """Reads one dialect's reply headers; the names are put together once."""
+
+    def __init__(self, profile: S3Profile) -> None:
+        prefix = profile.header_prefix
+        self._profile = profile
+        self._meta = f"{prefix}meta-"
+        self._class = f"{prefix}storage-class"
+        self._restore = f"{prefix}restore"
+        self._archive_status = f"{prefix}archive-status"
+        self._sse = f"{prefix}server-side-encryption"
+        self._customer = f"{prefix}server-side-encryption-customer-algorithm"
+        self._crc64 = profile.crc64_header or ""
+        self._etag_is_md5 = profile.capabilities.etag_is_md5
+        self._part_etag_is_md5 = profile.capabilities.part_etag_is_md5
+
+    def head(self, key: str, headers: dict[str, str]) -> ObjectHead:
+        """Return the object that the headers of a HEAD or GET state."""
+        get = headers.get
+        word = get(self._class, "")
+        etag = get("etag", "").strip('"')
+        encryption = self.encryption(headers)
+        return ObjectHead(
+            key=key,
+            size=whole_size(headers),
+            etag=etag,
+            last_modified=parse_http_date(get("last-modified", "")),
+            attributes=self._attributes(headers),
+            storage_class=word,
+            archive=self._archive(word, headers),
+            crc64=self.crc64(headers),
+            encryption=encryption,
+            md5=self._md5(etag, headers) if self._etag_is_md5 else None,
+        )
+
+    def written(self, headers: dict[str, str], *, etag: str | None = None, single: bool = True) -> Written:
+        """Return what the reply to a write states; ``single`` when the object came in one request."""
+        etag = headers.get("etag", "").strip('"') if etag is None else etag
+        md5 = self._md5(etag, headers) if single and self._etag_is_md5 else None
+        date = parse_http_date(headers.get("date", ""))
+        return Written(etag, md5, self.crc64(headers), date, self.encryption(headers))
+
+    def part(self, number: int, size: int, headers: dict[str, str]) -> WrittenPart:
+        """Return what the reply to a part states."""
+        etag = headers.get("etag", "").strip('"')
+        md5 = self._md5(etag, headers) if self._part_etag_is_md5 else None
+        return WrittenPart(number, etag, size, md5, self.crc64(headers))
+
+    def encryption(self, headers: dict[str, str]) -> str | None:
+        """Return ``kms``, ``aes256``, the vendor's word, or None for a store that states nothing."""
+        word = headers.get(self._sse)
+        if word is None:
+            return "customer" if self._customer in headers else None
+        return {"aws:kms": "kms", "aws:kms:dsse": "kms"}.get(word.lower(), word.lower())
+
+    def crc64(self, headers: dict[str, str]) -> int | None:
+        """Return the whole object's CRC-64/XZ where the store states one."""
+        text = headers.get(self._crc64, "")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    def _md5(self, etag: str, headers: dict[str, str]) -> bytes | None:
+        # An ETag of an object encrypted with KMS or the customer's key is no MD5:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+        if len(etag) != 32 or not _MD5.fullmatch(etag) or self.encryption(headers) not in {None, "aes256"}:
+            return None
+        return bytes.fromhex(etag)
+
+    def _archive(self, word: str, headers: dict[str, str]) -> ArchiveState:
+        state = headers.get(self._restore)
+        if state is not None:
+            return ArchiveState.RESTORING if 'ongoing-request="true"' in state else ArchiveState.READABLE
+        if self._archive_status in headers or self._profile.capabilities.is_archived_class(word):
+            return ArchiveState.ARCHIVED
+        return ArchiveState.READABLE
+
+    def _attributes(self, headers: dict[str, str]) -> Attributes:
+        get = headers.get
+        meta, cut = self._meta, len(self._meta)
+        return Attributes(
+            content_type=get("content-type"),
+            content_encoding=get("content-encoding"),
+            cache_control=get("cache-control"),
+            content_disposition=get("content-disposition"),
+            content_language=get("content-language"),
+            expires=get("expires"),
+            user={name[cut:]: value for name, value in headers.items() if name.startswith(meta)},
+        )
+
+
+def whole_size(headers: dict[str, str]) -> int | None:
+    """Return the size of the whole object: from Content-Range of a ranged reply, else Content-Length."""
+    if ranged := headers.get("content-range"):
+        found = _TOTAL.fullmatch(ranged)
+        return int(found[3]) if found else None
+    length = headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else None
+
+
+def stated_span(headers: dict[str, str]) -> tuple[int, int] | None:
+    """Return the first and last byte that Content-Range states, or None without one."""
+    found = _TOTAL.fullmatch(headers.get("content-range", ""))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def render_attributes(attributes: Attributes, prefix: str) -> dict[str, str]:
+    """Return the headers that store attributes unchanged; what is absent stays absent."""
+    pairs = (
+        ("content-type", attributes.content_type),
+        ("content-encoding", attributes.content_encoding),
+        ("cache-control", attributes.cache_control),
+        ("content-disposition", attributes.content_disposition),
+        ("content-language", attributes.content_language),
+        ("expires", attributes.expires),
+    )
+    headers = {name: value for name, value in pairs if value is not None}
+    for name, value in attributes.user.items():
+        headers[f"{prefix}meta-{name}"] = value
+    return headers
+
+
+def render_options(options: WriteOptions, profile: S3Profile) -> dict[str, str]:
+    """Return the headers that fix attributes, storage class and encryption of a new object."""
+    headers = render_attributes(options.attributes, profile.header_prefix)
+    if options.storage_class is not None:
+        headers[f"{profile.header_prefix}storage-class"] = profile.class_words[options.storage_class]
+    if options.kms:
+        headers[f"{profile.header_prefix}server-side-encryption"] = profile.kms_value
+    return headers
+
+
+def render_md5(digest: bytes) -> str:
+    """Return a digest as Content-MD5 has it."""
+    return b64encode(digest).decode()

@@ -1,0 +1,51 @@
+"""What differs between the clouds that speak S3's protocol, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from oms_engine.errors import StoreError
+from oms_engine.model import RestoreTier, StorageClass
+from oms_engine.store import Capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class S3Profile:
+    """One dialect of the S3 family. Each cloud's module states where its values are documented."""
+
+    cloud_type: str
+    scheme: str
+    header_prefix: str
+    """``x-amz-``, ``x-obs-``."""
+    list_version: Literal[1, 2]
+    """2: ``list-type=2`` and ``start-after``; 1: ``marker``. Both continue from the last key, never from a token."""
+    capabilities: Capabilities
+    class_words: Mapping[StorageClass, str]
+    """OMS's class -> the header value that stores an object in it."""
+    kms_value: str
+    """Value of ``<prefix>server-side-encryption`` that asks for KMS with the account's default key."""
+    restore_element: str
+    """Element around the tier in a restore request."""
+    tier_words: Mapping[RestoreTier, str]
+    crc64_header: str | None = None
+    """Header that states CRC-64/XZ as a decimal number."""
+    codes: Mapping[str, type[StoreError]] = field(default_factory=dict)
+    """Vendor codes beyond (or unlike) the common table."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTable:
+    """A vendor's storage classes, both ways."""
+
+    words: Mapping[str, StorageClass]
+    archived: frozenset[str]
+
+    def class_of(self, word: str) -> StorageClass:
+        """Return OMS's class; empty and unknown words are STANDARD."""
+        return self.words.get(word, StorageClass.STANDARD)
+
+    def is_archived(self, word: str) -> bool:
+        """Whether objects of this class need a restore before they are read."""
+        return word in self.archived

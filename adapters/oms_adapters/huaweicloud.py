@@ -1,0 +1,186 @@
+"""Huawei Cloud OBS in its own protocol (``cloud_type`` HuaweiCloud, ``obs://``): ``x-obs-`` headers, OBS signature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
+from oms_adapters.control import BucketSummary, need, speaking
+from oms_adapters.dialects.profile import ClassTable, S3Profile
+from oms_adapters.dialects.s3 import S3Dialect
+from oms_adapters.dialects.times import parse_iso_time
+from oms_adapters.regions.huaweicloud import SHAPE, endpoint_of, region_of_host
+from oms_adapters.signing.obs import ObsSignature
+from oms_adapters.signing.sigv4 import anonymous
+from oms_engine.errors import ConfigError
+from oms_engine.model import RestoreTier, StorageClass
+from oms_engine.store import GIB, KIB, BucketStore, Capabilities, Endpoint
+
+CLASSES = ClassTable(
+    words={
+        "STANDARD": StorageClass.STANDARD,
+        "INTELLIGENT_TIERING": StorageClass.STANDARD,
+        "WARM": StorageClass.IA,
+        "STANDARD_IA": StorageClass.IA,
+        "COLD": StorageClass.ARCHIVE,
+        "GLACIER": StorageClass.ARCHIVE,
+        "DEEP_ARCHIVE": StorageClass.DEEP_ARCHIVE,
+    },
+    archived=frozenset({"COLD", "GLACIER", "DEEP_ARCHIVE"}),
+)
+"""https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0080.html (S3's words mean the same)"""
+
+PROFILE = S3Profile(
+    cloud_type="HuaweiCloud",
+    scheme="obs",
+    header_prefix="x-obs-",
+    list_version=1,  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0022.html: marker only
+    capabilities=Capabilities(
+        # https://support.huaweicloud.com/intl/en-us/productdesc-obs/obs_03_0360.html
+        states_crc64=True,
+        min_part_size=100 * KIB,
+        max_part_size=5 * GIB,
+        max_parts=10_000,
+        max_single_write=5 * GIB,
+        max_object_size=10_000 * 5 * GIB,  # 48.8 TB
+        max_user_metadata_bytes=8 * KIB,  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0007.html
+        class_of=CLASSES.class_of,
+        is_archived_class=CLASSES.is_archived,
+    ),
+    class_words={
+        StorageClass.STANDARD: "STANDARD",
+        StorageClass.IA: "WARM",
+        StorageClass.ARCHIVE: "COLD",
+        StorageClass.DEEP_ARCHIVE: "DEEP_ARCHIVE",
+    },
+    kms_value="kms",  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0106.html
+    restore_element="RestoreJob",  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0087.html: no Bulk
+    tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Standard"},
+    crc64_header="x-obs-checksum-crc64ecma",
+)
+
+EXTRA: dict[str, type] = {"etag_is_md5": bool}
+"""``etag_is_md5`` False for private clouds whose ETags look like MD5 sums and are none."""
+
+
+def _tuned(config: StoreConfig) -> S3Profile:
+    if known_extra(config, EXTRA).get("etag_is_md5", True):
+        return PROFILE
+    return replace(PROFILE, capabilities=replace(PROFILE.capabilities, etag_is_md5=False, part_etag_is_md5=False))
+
+
+class HuaweiCloudAdapter:
+    """Opens OBS buckets and lists them; see :class:`oms_adapters.registry.Adapter`."""
+
+    cloud_type = "HuaweiCloud"
+    scheme = "obs"
+
+    def endpoint_for(self, region: str) -> str:
+        """Return the endpoint URL of a region.
+
+        Raises:
+            ConfigError: not the name of a region.
+        """
+        if not SHAPE.fullmatch(region):
+            raise ConfigError(f"{region!r} is no Huawei Cloud region; write one like cn-north-4")
+        return endpoint_of(region)
+
+    def open(self, config: StoreConfig) -> BucketStore:
+        """Return the bucket as a store; nothing is sent."""
+        check_bucket(config.bucket)
+        endpoint = self.place(config)
+        path_style = self._path_style(config, endpoint)
+        if not path_style:
+            endpoint = endpoint._replace(host=f"{config.bucket}.{endpoint.host}")
+        sign = anonymous
+        if config.credentials is not None:
+            sign = ObsSignature(config.credentials, None if path_style else config.bucket)
+        return S3Dialect(
+            _tuned(config),
+            bucket=config.bucket,
+            endpoint=endpoint,
+            path_style=path_style,
+            signer=sign,
+            payer=config.requester_pays,
+        )
+
+    def place(self, config: StoreConfig) -> Endpoint:
+        """Return the endpoint, without the bucket.
+
+        Raises:
+            ConfigError: neither endpoint nor region is given.
+        """
+        if config.endpoint is not None:
+            return parse_endpoint(config.endpoint)
+        if not config.region:
+            raise ConfigError(f"obs://{config.bucket} needs its region (e.g. cn-north-4) or an endpoint URL")
+        return parse_endpoint(self.endpoint_for(config.region))
+
+    def _path_style(self, config: StoreConfig, endpoint: Endpoint) -> bool:
+        if is_address(endpoint.host):
+            if config.addressing == "virtual":
+                raise ConfigError(
+                    f"{endpoint.host} takes no bucket in front; use path addressing for obs://{config.bucket}"
+                )
+            return True
+        return config.addressing == "path" or not fits_host(config.bucket)
+
+    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
+        """Return the account's buckets. Blocks; by esdk-obs-python.
+
+        Raises:
+            ConfigError: the SDK is missing, or the store refuses.
+        """
+        body = self._ask(config, "listBuckets", True)
+        return [BucketSummary(b.name, b.location or "", _created(b.create_date)) for b in body.buckets]
+
+    def bucket_region(self, config: StoreConfig) -> str:
+        """Return the region of the bucket. Blocks; by esdk-obs-python.
+
+        Raises:
+            ConfigError: the SDK is missing, or the store refuses.
+        """
+        if (region := region_of_host(self.place(config).host)) and not config.bucket:
+            return region
+        return str(self._ask(config, "getBucketLocation", config.bucket).location or region or "")
+
+    def _ask(self, config: StoreConfig, operation: str, *arguments: object) -> Any:
+        """Call one operation of the SDK and return its body."""
+        with speaking(config.cloud_type):
+            client = self._client(config)
+            try:
+                reply = getattr(client, operation)(*arguments)
+            finally:
+                client.close()
+        if reply.status >= 300:
+            raise ConfigError(
+                f"{operation} of obs://{config.bucket}: {reply.status} {reply.errorCode}: {reply.errorMessage}"
+            )
+        return reply.body
+
+    def _client(self, config: StoreConfig) -> Any:
+        obs = need("obs", "huaweicloud")
+        endpoint, keys = self.place(config), config.credentials
+        return obs.ObsClient(
+            access_key_id=keys.access_key if keys else None,
+            secret_access_key=keys.secret_key.reveal() if keys else None,
+            security_token=keys.token.reveal() if keys and keys.token else None,
+            server=f"{endpoint.scheme}://{endpoint.netloc}",
+            signature="obs",
+            path_style=config.addressing == "path" or is_address(endpoint.host),
+            # The SDK falls back to signature v2 on an IP address and in path style unless in this mode.
+            client_mode="workflow",
+            is_signature_negotiation=False,
+            ssl_verify=True,
+        )
+
+
+def _created(text: str | None) -> float:
+    try:
+        return parse_iso_time((text or "").replace("/", "-").replace(" ", "T"))
+    except ValueError:
+        return 0.0
+
+
+ADAPTER = HuaweiCloudAdapter()

@@ -1,0 +1,1 @@
+"""Region tables as data: where each cloud's regions are, and how their endpoints are named."""

@@ -1,0 +1,109 @@
+"""Which clouds are known, and the one function that opens a bucket of any of them.
+
+Adapters register under the entry-point group ``openoms.adapters``; each is imported only when it is asked for.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Protocol, runtime_checkable
+
+from oms_adapters.config import StoreConfig
+from oms_adapters.control import BucketSummary
+from oms_engine.errors import ConfigError
+from oms_engine.store import BucketStore
+
+__all__ = ["Adapter", "BucketSummary", "adapter_for", "known_adapters", "open_store"]
+
+GROUP = "openoms.adapters"
+
+BUILTIN = {"aws": "oms_adapters.aws:ADAPTER", "huaweicloud": "oms_adapters.huaweicloud:ADAPTER"}
+"""What ships with the package, for a source tree that is on the path without being installed."""
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """One cloud: opens its buckets, and does its control operations, which block and use the vendor's SDK."""
+
+    cloud_type: str
+    scheme: str
+
+    def open(self, config: StoreConfig) -> BucketStore:
+        """Return the bucket as a store; nothing is sent.
+
+        Raises:
+            ConfigError: bad bucket name, endpoint or option, or a missing region.
+        """
+        ...
+
+    def endpoint_for(self, region: str) -> str:
+        """Return the endpoint URL of a region."""
+        ...
+
+    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
+        """Return the account's buckets; ``config.bucket`` may be empty."""
+        ...
+
+    def bucket_region(self, config: StoreConfig) -> str:
+        """Return the region of ``config.bucket``."""
+        ...
+
+
+def _targets() -> dict[str, str]:
+    found = {point.name: point.value for point in entry_points(group=GROUP)}
+    return {**BUILTIN, **found}
+
+
+@cache
+def known_adapters() -> dict[str, Adapter]:
+    """Return every adapter that can be imported, by cloud type."""
+    adapters: dict[str, Adapter] = {}
+    for name, target in _targets().items():
+        try:
+            adapter = _load(name, target)
+        except ConfigError:
+            continue  # Another package's broken adapter is told when it is asked for by name.
+        adapters[adapter.cloud_type] = adapter
+    return adapters
+
+
+def adapter_for(cloud: str) -> Adapter:
+    """Return the adapter of a cloud type or URL scheme, in any case of letters.
+
+    Raises:
+        ConfigError: not a known cloud; the message lists those known.
+    """
+    wanted = cloud.lower()
+    direct = _targets().get(wanted)
+    if direct is not None:
+        return _load(wanted, direct)
+    adapters = known_adapters()
+    for adapter in adapters.values():
+        if wanted in {adapter.cloud_type.lower(), adapter.scheme.lower()}:
+            return adapter
+    listed = ", ".join(f"{adapter.cloud_type} ({adapter.scheme}://)" for adapter in adapters.values())
+    raise ConfigError(f"unknown cloud {cloud!r}; known: {listed}")
+
+
+@cache
+def _load(name: str, target: str) -> Adapter:
+    module, _, attribute = target.partition(":")
+    try:
+        adapter = getattr(import_module(module), attribute)
+    except ImportError as error:
+        missing = error.name or module
+        raise ConfigError(f"cloud {name!r} needs {missing}: pip install 'openoms[{name}]'") from error
+    if not isinstance(adapter, Adapter):
+        raise ConfigError(f"{target} of the installed packages is no adapter of OpenOMS; update or remove its package")
+    return adapter
+
+
+def open_store(config: StoreConfig) -> BucketStore:
+    """Return the bucket that ``config`` describes; nothing is sent.
+
+    Raises:
+        ConfigError: unknown cloud, bad bucket name or endpoint, missing region.
+    """
+    return adapter_for(config.cloud_type).open(config)
