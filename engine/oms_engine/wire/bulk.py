@@ -1,0 +1,208 @@
+"""Large bodies: one blocking GET streamed into one blocking PUT, in a thread.
+
+A thread with a large reused buffer costs a third of the event loop's CPU per byte: the kernel fills it in one call
+(``MSG_WAITALL``), hashing and sending release the GIL. Under TLS the records (16 KiB at most) are collected up to
+256 KiB before they are hashed and sent; record by record is slower than the whole relay should be.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from oms_engine.errors import StoreError, UnexpectedReply
+from oms_engine.model import ObjectHead
+from oms_engine.store import AnyCall, Call, Endpoint, Reply, Request
+from oms_engine.wire.blocking import BlockingConnection, BlockingPools
+from oms_engine.wire.retry import StaleConnection
+from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings
+
+W = TypeVar("W")
+D = TypeVar("D", bound=Hashing)
+
+_CHECK = select.POLLIN | select.POLLHUP | select.POLLERR
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed(Generic[W, D]):
+    """What a relay has done."""
+
+    head: ObjectHead
+    """What the source stated beside the bytes."""
+    written: W
+    """What the destination said (``Written`` or ``WrittenPart``)."""
+    digests: D
+    """Of the bytes that were passed on."""
+    size: int
+
+
+class Cancelled(Exception):
+    """The relay was told to stop."""
+
+
+class Relay(Generic[W, D]):
+    """One attempt at one pair of calls. ``run`` belongs to the thread, ``cancel`` to anyone."""
+
+    def __init__(
+        self,
+        lane: BulkLane,
+        read: Call[ObjectHead],
+        write: Callable[[ObjectHead], Call[W]],
+        *,
+        digests: D,
+        size: int,
+        on_bytes: Callable[[int], None] | None,
+    ) -> None:
+        self._lane = lane
+        self._read = read
+        self._write = write
+        self._digests = digests
+        self._size = size
+        self._on_bytes = on_bytes
+        self._stop = threading.Event()
+        self._connections: list[BlockingConnection] = []
+        self.requests = 0
+        """Requests sent. Counted here, not in the wire's statistics: those belong to the event loop."""
+        self.passed = 0
+        """Bytes passed on."""
+        self.call: AnyCall = read
+        """The call under way: the one to blame for an error."""
+        self.endpoint: Endpoint = read.request.endpoint
+
+    def cancel(self) -> None:
+        """Stop soon: sockets are shut, which wakes the thread from any wait."""
+        self._stop.set()
+        for connection in list(self._connections):
+            connection.shutdown()
+
+    def run(self) -> Relayed[W, D]:
+        """Move the bytes.
+
+        Raises:
+            StoreError: of either store; ``call`` says whose.
+            Cancelled: :meth:`cancel` was called.
+        """
+        try:
+            return self._run()
+        except StoreError:
+            if self._stop.is_set():
+                raise Cancelled from None
+            raise
+        finally:
+            for connection in self._connections:
+                self._lane.pools.give_back(connection)
+
+    def _run(self) -> Relayed[W, D]:
+        source, status, headers = self._start(self._read)
+        if status >= 300:
+            self._read.read(Reply(status, headers, source.read_rest()))
+            raise UnexpectedReply(f"status {status} instead of an object")
+        head = self._read.read(Reply(status, headers, b""))
+        if source.framing >= 0 and source.framing != self._size:
+            raise UnexpectedReply(f"the store sends {source.framing} bytes instead of {self._size}")
+        write = self.call = self._write(head)
+        destination = self._begin(write)
+        sent = self._pump(source, destination)
+        status, headers = destination.read_head(self._lane.settings.first_byte_timeout)
+        body = destination.read_rest()
+        written = write.read(Reply(status, headers, body))
+        if sent != self._size:
+            raise UnexpectedReply("the store answered before it had the whole body")
+        return Relayed(head, written, self._digests, sent)
+
+    def _start(self, call: AnyCall) -> tuple[BlockingConnection, int, dict[str, str]]:
+        """Send a bodiless request and return the head of its reply; a stale kept connection is replaced once."""
+        connection = self._begin(call)
+        try:
+            status, headers = connection.read_head(self._lane.settings.first_byte_timeout)
+        except StaleConnection:
+            connection = self._begin(call, fresh=True)
+            status, headers = connection.read_head(self._lane.settings.first_byte_timeout)
+        return connection, status, headers
+
+    def _begin(self, call: AnyCall, *, fresh: bool = False) -> BlockingConnection:
+        """Sign a call, and send its head and the body it carries itself."""
+        request: Request = call.sign(self._lane.route(call), time.time())
+        self.endpoint = request.endpoint
+        if self._stop.is_set():
+            raise Cancelled
+        connection = self._lane.pools.take(request.endpoint, fresh=fresh)
+        self._connections.append(connection)
+        if self._stop.is_set():
+            raise Cancelled
+        self.requests += 1
+        connection.send_request(request)
+        return connection
+
+    def _pump(self, source: BlockingConnection, destination: BlockingConnection) -> int:
+        """Pass the body on; returns early, short, when the destination answers before its end."""
+        sent = 0
+        watch = select.poll()
+        watch.register(destination.sock, _CHECK)
+        source_call, write_call = self._read, self.call
+        source_endpoint, write_endpoint = self._read.request.endpoint, self.endpoint
+        self.call, self.endpoint = source_call, source_endpoint
+        for data in source.body(self._lane.buffer()):
+            self.call, self.endpoint = write_call, write_endpoint
+            size = len(data)
+            if sent + size > self._size:
+                raise UnexpectedReply(f"the store sends more than the {self._size} bytes it announced")
+            self._digests.update(data)
+            self._throttle(size)
+            if self._stop.is_set():
+                raise Cancelled
+            if destination.answers_early(watch) or not destination.send_body(data):
+                source.spoil()
+                return sent
+            sent += size
+            self.passed += size
+            if self._on_bytes is not None:
+                self._on_bytes(size)
+            self.call, self.endpoint = source_call, source_endpoint
+        if sent != self._size:
+            raise UnexpectedReply(f"the store sent {sent} bytes instead of {self._size}")
+        self.call, self.endpoint = write_call, write_endpoint
+        return sent
+
+    def _throttle(self, size: int) -> None:
+        limiter = self._lane.limiter
+        delay = limiter.take(size) if limiter is not None else 0.0
+        if delay > 0 and self._stop.wait(delay):
+            raise Cancelled
+
+
+class BulkLane:
+    """Threads for relays, started on demand, with their own connections and one buffer each."""
+
+    def __init__(
+        self,
+        settings: WireSettings,
+        pools: BlockingPools,
+        *,
+        limiter: RateLimiter | None,
+        route: Callable[[AnyCall], Request],
+    ) -> None:
+        self.settings = settings
+        self.pools = pools
+        self.limiter = limiter
+        self.route = route
+        """The request of a call, at the endpoint it was redirected to."""
+        self.threads = ThreadPoolExecutor(settings.bulk_threads, thread_name_prefix="wire-bulk")
+        self._local = threading.local()
+
+    def buffer(self) -> memoryview:
+        """Return this thread's buffer."""
+        view: memoryview | None = getattr(self._local, "view", None)
+        if view is None:
+            view = self._local.view = memoryview(bytearray(self.settings.buffer_size))
+        return view
+
+    def close(self) -> None:
+        """End the threads, which must have been told to stop, and close the connections."""
+        self.threads.shutdown(wait=True, cancel_futures=True)
+        self.pools.close()

@@ -1,0 +1,370 @@
+"""The wire: performs described calls. The only owner of sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from oms_engine.errors import ConnectionBroken, InvalidRequest, Redirected, Retry, StoreError
+from oms_engine.model import ObjectHead
+from oms_engine.pace import Pace
+from oms_engine.store import AnyCall, Call, Endpoint, Reply, Request
+from oms_engine.wire.blocking import BlockingPools
+from oms_engine.wire.bulk import BulkLane, Cancelled, Relay, Relayed
+from oms_engine.wire.codec import render_head
+from oms_engine.wire.dns import Resolver
+from oms_engine.wire.http1 import BodyStream
+from oms_engine.wire.pool import Pool
+from oms_engine.wire.proxy import Proxy, goes_direct, parse_proxy
+from oms_engine.wire.retry import ConnectFailed, Retrier, RetryBudget, StaleConnection, parse_retry_after
+from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings, WireStats
+from oms_engine.wire.tls import make_context
+
+T = TypeVar("T")
+W = TypeVar("W")
+D = TypeVar("D", bound=Hashing)
+
+MAX_HOPS = 3
+"""Redirects followed for one call."""
+
+
+class Wire:
+    """Performs calls over HTTP/1.1, with pools, retries, redirects and pacing. ``async with Wire(settings) as wire``.
+
+    All methods belong to the event loop the wire was opened on. Errors are the StoreErrors of ``call.read``, or the
+    wire's own (ConnectionBroken, TimedOut, UnexpectedReply, InvalidRequest), with store and operation filled in, after
+    retries by their own verdicts.
+    """
+
+    def __init__(self, settings: WireSettings | None = None, *, limiter: RateLimiter | None = None) -> None:
+        self.settings = settings or WireSettings()
+        self.stats = WireStats()
+        self._limiter = limiter
+        self._proxy = parse_proxy(self.settings.proxy) if self.settings.proxy else None
+        self._context: ssl.SSLContext | None = None
+        if self.settings.ca_file is not None and self.settings.verify:
+            self._tls()
+        self._pools: dict[Endpoint, Pool] = {}
+        self._moved: dict[tuple[str, Endpoint], Endpoint] = {}
+        self._budget = RetryBudget(self.settings, self.stats)
+        self._resolver = Resolver(self.settings.dns_seconds)
+        self._relays: set[Relay[Any, Any]] = set()
+        self._bulk: BulkLane | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        times = self.settings
+        self._every = min(1.0, max(0.02, min(times.first_byte_timeout, times.idle_timeout, times.keep_alive) / 4))
+        self._sweep()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for relay in list(self._relays):
+            relay.cancel()
+        for pool in self._pools.values():
+            pool.close()
+        await self._resolver.close()
+        if self._bulk is not None:
+            await asyncio.to_thread(self._bulk.close)
+        await asyncio.sleep(0)  # lets transports report their end
+
+    # -- calls ------------------------------------------------------------------------------------------------------
+
+    async def call(self, call: Call[T]) -> T:
+        """Perform a call; its reply is held in memory, up to ``reply_limit``."""
+        try:
+            return (await self._attempt(call, self.settings.reply_limit, whole=True))[0]
+        except StoreError as error:
+            limit = self.settings.reply_limit
+            again = await self._again(
+                error, lambda: call, lambda fresh: self._attempt(call, limit, whole=True, fresh=fresh)
+            )
+            return again[0]
+
+    async def fetch(self, call: Call[T], *, limit: int) -> tuple[T, bytes]:
+        """Perform a read; return its value and its body of at most ``limit`` bytes.
+
+        Raises:
+            UnexpectedReply: the body is longer; not retried.
+        """
+        try:
+            return await self._attempt(call, limit, whole=False)
+        except StoreError as error:
+            return await self._again(
+                error, lambda: call, lambda fresh: self._attempt(call, limit, whole=False, fresh=fresh)
+            )
+
+    @asynccontextmanager
+    async def stream(self, call: Call[T]) -> AsyncIterator[tuple[T, AsyncIterator[bytes]]]:
+        """Perform a read; give its value and its body piece by piece.
+
+        Retries end with the head: a body that breaks raises to its reader. Leaving the block drops what is unread.
+        """
+        try:
+            value, body = await self._open_stream(call)
+        except StoreError as error:
+            value, body = await self._again(error, lambda: call, lambda fresh: self._open_stream(call, fresh=fresh))
+        try:
+            yield value, aiter(body)
+        except StoreError as error:
+            raise self._name(error, call) from None
+        finally:
+            body.close()
+
+    async def relay(
+        self,
+        read: Call[ObjectHead],
+        write: Callable[[ObjectHead], Call[W]],
+        digests: Callable[[], D],
+        *,
+        size: int,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> Relayed[W, D]:
+        """Stream a GET of ``size`` bytes into a PUT, in a thread; the pair is retried by either error's verdict.
+
+        ``digests`` is asked for a new object per attempt. ``on_bytes`` is called from the thread, for failed attempts
+        too. Cancelling shuts both sockets and waits for the thread to let go.
+        """
+        blamed: AnyCall = read
+
+        async def attempt(_: bool) -> Relayed[W, D]:
+            nonlocal blamed
+            relay = Relay(self._lane(), read, write, digests=digests(), size=size, on_bytes=on_bytes)
+            try:
+                return await self._relay_once(relay)
+            finally:
+                blamed = relay.call
+
+        try:
+            return await attempt(False)
+        except StoreError as error:
+            return await self._again(error, lambda: blamed, attempt)
+
+    def pace(self, endpoint: Endpoint) -> Pace:
+        """Return the pace of an endpoint, or of the one it was redirected to."""
+        moved = next((to for (_, old), to in self._moved.items() if old == endpoint), endpoint)
+        return self._pool(moved).pace
+
+    # -- one attempt ------------------------------------------------------------------------------------------------
+
+    async def _attempt(self, call: Call[T], limit: int, *, whole: bool, fresh: bool = False) -> tuple[T, bytes]:
+        request = call.sign(self._route(call) if self._moved else call.request, time.time())
+        pool = self._pools.get(request.endpoint) or self._pool(request.endpoint)
+        if pool.pace.not_before:
+            await self._hold(pool)
+        head = render_head(request, extra=pool.extra, prefix=pool.prefix)
+        connection = pool.idle.pop() if pool.idle and not fresh else await pool.acquire(fresh=fresh)
+        stats = self.stats
+        stats.requests += 1
+        stats.bytes_out += len(request.body)
+        waiter = connection.send(request.method, head, request.body, limit)
+        sent = connection.stamp
+        try:
+            reply = await waiter
+        except asyncio.CancelledError:
+            if connection.waiter is waiter:
+                connection.abort()
+            raise
+        if whole or reply.status >= 300:
+            value = self._read(call, reply, pool)
+        else:
+            value = self._read(call, Reply(reply.status, reply.headers, b""), pool)
+        pool.pace.ok(self._loop.time() - sent)
+        return value, reply.body
+
+    async def _open_stream(self, call: Call[T], *, fresh: bool = False) -> tuple[T, BodyStream]:
+        request = call.sign(self._route(call), time.time())
+        pool = self._pool(request.endpoint)
+        await self._hold(pool)
+        head = render_head(request, extra=pool.extra, prefix=pool.prefix)
+        connection = await pool.acquire(fresh=fresh)
+        self.stats.requests += 1
+        waiter = connection.send(request.method, head, request.body, 0, streaming=True)
+        body = connection.opened()
+        try:
+            reply = await waiter
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+        if reply.status >= 300:
+            self._read(call, reply, pool)
+            raise InvalidRequest(f"status {reply.status} cannot be streamed")
+        try:
+            return self._read(call, reply, pool), body
+        except BaseException:
+            body.close()
+            raise
+
+    async def _relay_once(self, relay: Relay[W, D]) -> Relayed[W, D]:
+        await self._hold(self._pool(relay.endpoint))
+        self._relays.add(relay)
+        thread = self._lane().threads.submit(relay.run)
+        future = asyncio.wrap_future(thread)
+        try:
+            relayed = await asyncio.shield(future)
+        except asyncio.CancelledError:
+            relay.cancel()
+            if not thread.cancel():
+                await asyncio.wait([future])
+            raise
+        except Cancelled:
+            raise ConnectionBroken("the wire was closed") from None
+        except StoreError as error:
+            self._feed(self._pool(relay.endpoint), self._name(error, relay.call))
+            raise
+        finally:
+            self._relays.discard(relay)
+            self.stats.requests += relay.requests
+            self.stats.bytes_in += relay.passed
+            self.stats.bytes_out += relay.passed
+            if future.done() and not future.cancelled():
+                future.exception()
+        pace = self._pool(relay.endpoint).pace
+        pace.ok(pace.latency)
+        return relayed
+
+    # -- what happens to errors ---------------------------------------------------------------------------------------
+
+    def _read(self, call: Call[T], reply: Reply, pool: Pool) -> T:
+        try:
+            return call.read(reply)
+        except StoreError as error:
+            if error.retry_after is None and error.retry is not Retry.NEVER:
+                error.retry_after = parse_retry_after(reply.headers.get("retry-after"))
+            self._feed(pool, error)
+            raise
+
+    def _feed(self, pool: Pool, error: StoreError) -> None:
+        """Tell the pace what a store answered."""
+        if error.retry is Retry.SLOW_DOWN:
+            self.stats.throttled += 1
+            pool.pace.slow_down(error.retry_after)
+
+    async def _again(
+        self, error: StoreError, blamed: Callable[[], AnyCall], attempt: Callable[[bool], Awaitable[T]]
+    ) -> T:
+        """Go on after a first failed attempt: follow redirects, wait, repeat; raise what is final.
+
+        ``blamed`` tells which call the last error came from; ``attempt`` takes whether to avoid kept connections.
+        """
+        retrier = Retrier(self.settings, self._budget)
+        hops = 0
+        while True:
+            call = blamed()
+            self._name(error, call)
+            if isinstance(error, Redirected) and hops < MAX_HOPS and self._follow(call, error):
+                hops += 1
+            else:
+                reached = not isinstance(error, ConnectFailed) or self._pool(self._route(call).endpoint).reached
+                delay = retrier.delay_or_none(error, reached=reached)
+                if delay is None or self._closed:
+                    raise error
+                self.stats.retries += 1
+                if delay:
+                    await asyncio.sleep(delay)
+            try:
+                return await attempt(isinstance(error, StaleConnection))
+            except StoreError as again:
+                error = again
+
+    def _follow(self, call: AnyCall, error: Redirected) -> bool:
+        """Remember the endpoint a store names; False when it cannot be followed."""
+        endpoint = endpoint_or_none(error.location)
+        if endpoint is None:
+            return False
+        if self._route(call).endpoint.scheme == "https" and endpoint.scheme != "https":
+            return False
+        self._moved[call.store, call.request.endpoint] = endpoint
+        return True
+
+    @staticmethod
+    def _name(error: StoreError, call: AnyCall) -> StoreError:
+        """Say whose error it is, where it does not say so itself."""
+        error.store = error.store or call.store
+        error.operation = error.operation or call.operation
+        return error
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _route(self, call: AnyCall) -> Request:
+        """Return a call's request, at the endpoint its store was redirected to."""
+        moved = self._moved.get((call.store, call.request.endpoint))
+        request: Request = call.request
+        return request if moved is None else request._replace(endpoint=moved)
+
+    async def _hold(self, pool: Pool) -> None:
+        """Wait until the store will be asked again."""
+        while (delay := pool.pace.not_before - time.monotonic()) > 0:  # noqa: ASYNC110 - the pace may move it on
+            await asyncio.sleep(delay + random.uniform(0, min(0.2, delay)))
+        pool.pace.not_before = 0.0
+
+    def _pool(self, endpoint: Endpoint) -> Pool:
+        pool = self._pools.get(endpoint)
+        if pool is None:
+            check_endpoint(endpoint)
+            context = self._tls() if endpoint.scheme == "https" else None
+            proxy = self._proxy_for(endpoint)
+            pool = Pool(endpoint, self.settings, self.stats, self._resolver, context=context, proxy=proxy)
+            self._pools[endpoint] = pool
+        return pool
+
+    def _proxy_for(self, endpoint: Endpoint) -> Proxy | None:
+        return None if self._proxy is None or goes_direct(endpoint, self.settings.no_proxy) else self._proxy
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = make_context(ca_file=self.settings.ca_file, verify=self.settings.verify)
+        return self._context
+
+    def _lane(self) -> BulkLane:
+        if self._bulk is None:
+            pools = BlockingPools(self.settings, self.stats, context=self._tls, proxy_for=self._proxy_for)
+            self._bulk = BulkLane(self.settings, pools, limiter=self._limiter, route=self._route)
+        return self._bulk
+
+    def _sweep(self) -> None:
+        """Look after every pool: the one timer of the wire."""
+        now = self._loop.time()
+        for pool in self._pools.values():
+            pool.sweep(now)
+        self._sweeper = self._loop.call_later(self._every, self._sweep)
+
+
+def check_endpoint(endpoint: Endpoint) -> None:
+    """Refuse an endpoint that cannot stand in a request."""
+    host = endpoint.host
+    if (
+        endpoint.scheme not in ("http", "https")
+        or not host
+        or not host.isascii()
+        or not host.isprintable()
+        or set(host) & set(" /?#@\\")
+    ):
+        raise InvalidRequest("the endpoint is no http or https host")
+
+
+def endpoint_or_none(location: str) -> Endpoint | None:
+    """Return the endpoint of an absolute http URL, None for anything else."""
+    try:
+        parts = urlsplit(location)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    return Endpoint(parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80))

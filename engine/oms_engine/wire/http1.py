@@ -1,0 +1,369 @@
+"""One keep-alive HTTP/1.1 connection on the event loop: one request at a time, one future each.
+
+The quick path is a reply that arrives whole in one piece: parse, hand over, no task, timer or copy besides. The
+connection returns itself to its pool when its reply is complete, before the caller wakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Protocol, cast
+
+from oms_engine.errors import ConnectionBroken, StoreError, TimedOut, UnexpectedReply
+from oms_engine.store import Reply
+from oms_engine.wire.codec import (
+    CHUNKED,
+    HEAD_LIMIT,
+    UNTIL_CLOSE,
+    ChunkedDecoder,
+    body_framing,
+    keeps_alive,
+    parse_head,
+)
+from oms_engine.wire.retry import ReplyTooLarge, StaleConnection
+from oms_engine.wire.settings import WireSettings, WireStats
+
+ERROR_LIMIT = 1024 * 1024
+"""Largest body of an error reply that is read."""
+
+_IDLE, _HEAD, _BODY = range(3)
+
+
+class Owner(Protocol):
+    """What a connection needs of its pool."""
+
+    settings: WireSettings
+    stats: WireStats
+
+    def release(self, connection: Connection) -> None:
+        """Take back a connection whose reply is complete."""
+        ...
+
+    def forget(self, connection: Connection) -> None:
+        """Drop a connection that is closed."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """See the module's head. Not for use by more than one call at a time; the pool sees to that."""
+
+    __slots__ = (
+        "_alive",
+        "_buffer",
+        "_decoder",
+        "_framing",
+        "_got",
+        "_limit",
+        "_loop",
+        "_method",
+        "_opened",
+        "_pieces",
+        "_reply",
+        "_state",
+        "_stream",
+        "_streaming",
+        "_transport",
+        "_unsent",
+        "closed",
+        "owner",
+        "served",
+        "stamp",
+        "waiter",
+    )
+
+    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        self.owner = owner
+        self._loop = loop
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._state = _IDLE
+        self._buffer = b""
+        self._method = ""
+        self._limit = 0
+        self._streaming = False
+        self._stream: BodyStream | None = None
+        self._opened: BodyStream | None = None
+        self._reply: Reply | None = None
+        self._alive = True
+        self._framing = 0
+        self._got = 0
+        self._pieces: list[bytes] = []
+        self._decoder: ChunkedDecoder | None = None
+        self._unsent = 0
+        self.waiter: asyncio.Future[Reply] | None = None
+        self.served = 0
+        self.closed = False
+        self.stamp = 0.0
+
+    # -- the caller's side ------------------------------------------------------------------------------------------
+
+    def send(self, method: str, head: bytes, body: bytes, limit: int, streaming: bool = False) -> asyncio.Future[Reply]:
+        """Send a request; the future is its reply, or for ``streaming`` the head of a 2xx reply."""
+        self._state = _HEAD
+        self._method = method
+        self._limit = limit
+        self._streaming = streaming
+        self._opened = BodyStream(self, self.owner.settings.stream_buffer) if streaming else None
+        self.stamp = self._loop.time()
+        waiter = self.waiter = self._loop.create_future()
+        self._transport.write(head)
+        if body:
+            self._transport.write(body)
+        return waiter
+
+    def opened(self) -> BodyStream:
+        """Return the body of the reply to come; ask right after a streaming :meth:`send`."""
+        assert self._opened is not None
+        return self._opened
+
+    def abort(self) -> None:
+        """Cut the connection now."""
+        if not self.closed:
+            self.closed = True
+            self.owner.forget(self)
+            if self._transport is not None:
+                self._transport.abort()
+
+    def check(self, now: float) -> None:
+        """Enforce the timeouts; called by the sweep of the pool."""
+        if self._state == _IDLE:
+            return
+        settings = self.owner.settings
+        unsent = self._transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent = unsent
+            self.stamp = now
+        elif self._stream is not None and self._stream.paused:
+            self.stamp = now
+        elif unsent or self._buffer or self._state == _BODY:
+            if now - self.stamp > settings.idle_timeout:
+                self._fail(TimedOut(f"nothing moved for {settings.idle_timeout:g} s"))
+        elif now - self.stamp > settings.first_byte_timeout:
+            self._fail(TimedOut(f"no reply within {settings.first_byte_timeout:g} s"))
+
+    def pause(self) -> None:
+        """Stop reading from the socket."""
+        if not self.closed:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        if not self.closed:
+            self._transport.resume_reading()
+
+    # -- the transport's side ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes off the socket."""
+        try:
+            if self._state == _HEAD:
+                self._take_head(self._buffer + data if self._buffer else data)
+            elif self._state == _BODY:
+                self.stamp = self._loop.time()
+                self._take_body(data)
+            else:
+                self.abort()
+        except StoreError as error:
+            self._fail(error)
+
+    def eof_received(self) -> bool | None:
+        """End a body that lasts until the close."""
+        if self._state == _BODY and self._framing == UNTIL_CLOSE:
+            self._alive = False
+            self._finish()
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End whatever is still going on."""
+        if not self.closed:
+            self.closed = True
+            self.owner.forget(self)
+        if self._state == _IDLE:
+            return
+        if self._state == _BODY and self._framing == UNTIL_CLOSE and exc is None:
+            self._finish()
+        elif self._state == _HEAD and self.served and not self._buffer:
+            self._fail(StaleConnection("the store closed the kept connection"))
+        else:
+            where = "in the middle of its reply" if self._state == _BODY or self._buffer else "before it answered"
+            self._fail(ConnectionBroken(f"the store closed the connection {where}" + (f" ({exc})" if exc else "")))
+
+    # -- the reply --------------------------------------------------------------------------------------------------
+
+    def _take_head(self, data: bytes) -> None:
+        end = data.find(b"\r\n\r\n")
+        if end < 0 or end > HEAD_LIMIT:
+            self._wait_for_head(data)
+            return
+        head = data[: end + 2]
+        status, headers = parse_head(head)
+        if status < 200:
+            if status == 101:
+                raise UnexpectedReply("the store switched protocols without being asked")
+            self._buffer = b""
+            self.stamp = self._loop.time()
+            if len(data) > end + 4:
+                self._take_head(data[end + 4 :])
+            return
+        framing = body_framing(self._method, status, headers)
+        if status >= 300 and self._limit < ERROR_LIMIT:
+            self._limit = ERROR_LIMIT
+        self._alive = keeps_alive(head, headers) and not (framing == CHUNKED and "content-length" in headers)
+        self._framing = framing
+        if len(data) - end - 4 == framing and framing <= self._limit and not (self._streaming and status < 300):
+            self._complete(Reply(status, headers, data[end + 4 :]))
+            return
+        self._start_body(Reply(status, headers, b""), data[end + 4 :])
+
+    def _wait_for_head(self, data: bytes) -> None:
+        if not b"HTTP/1.".startswith(data[:7]):
+            raise UnexpectedReply("the reply is no HTTP/1.1 message")
+        if len(data) > HEAD_LIMIT:
+            raise UnexpectedReply("the reply head exceeds 64 KiB")
+        self._buffer = data
+        self.stamp = self._loop.time()
+
+    def _start_body(self, reply: Reply, rest: bytes) -> None:
+        self._state = _BODY
+        self._buffer = b""
+        self._reply = reply
+        self._got = 0
+        self._pieces = []
+        self._decoder = ChunkedDecoder() if self._framing == CHUNKED else None
+        self.stamp = self._loop.time()
+        if self._streaming and reply.status < 300:
+            self._stream, self._opened = self._opened, None
+            if self.waiter is not None and not self.waiter.done():
+                self.waiter.set_result(reply)
+        elif self._framing > self._limit:
+            raise ReplyTooLarge(f"the reply's body of {self._framing} bytes exceeds {self._limit}")
+        if rest or not self._framing:
+            self._take_body(rest)
+
+    def _take_body(self, data: bytes) -> None:
+        if self._decoder is not None:
+            data = self._decoder.feed(data)
+            done = self._decoder.done
+            extra = self._decoder.unused
+        elif self._framing >= 0:
+            left = self._framing - self._got
+            done, data, extra = len(data) >= left, data[:left], data[left:]
+        else:
+            done, extra = False, b""
+        self._got += len(data)
+        if self._stream is not None:
+            self._stream.feed(data)
+        elif self._got > self._limit:
+            raise ReplyTooLarge(f"the reply's body exceeds {self._limit} bytes")
+        elif data:
+            self._pieces.append(data)
+        if done:
+            self._alive = self._alive and not extra
+            self._finish()
+
+    def _finish(self) -> None:
+        stream, reply = self._stream, self._reply
+        assert reply is not None
+        self._decoder = self._reply = None
+        if stream is None:
+            pieces, self._pieces = self._pieces, []
+            self._complete(Reply(reply.status, reply.headers, b"".join(pieces)))
+        else:
+            self._stream = None
+            self.owner.stats.bytes_in += self._got
+            self._end_exchange()
+            stream.end(None)
+
+    def _complete(self, reply: Reply) -> None:
+        waiter = self.waiter
+        self.owner.stats.bytes_in += len(reply.body)
+        self._end_exchange()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(reply)
+
+    def _end_exchange(self) -> None:
+        """Go back to the pool, or close where another request could not be told from this one's remains."""
+        self._state = _IDLE
+        self._buffer = b""
+        self.waiter = None
+        self.served += 1
+        if self._alive and not self.closed and not self._transport.get_write_buffer_size():
+            self.owner.release(self)
+        else:
+            self.abort()
+
+    def _fail(self, error: StoreError) -> None:
+        waiter, self.waiter = self.waiter, None
+        stream, self._stream = self._stream, None
+        self._state = _IDLE
+        self.abort()
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+        elif stream is not None:
+            stream.end(error)
+
+
+class BodyStream:
+    """The bytes of a streamed reply, as they come; pauses the socket while its reader is behind."""
+
+    __slots__ = ("_connection", "_error", "_high", "_pieces", "_size", "_wakeup", "done", "paused")
+
+    def __init__(self, connection: Connection, high: int) -> None:
+        self._connection = connection
+        self._high = high
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._wakeup: asyncio.Future[None] | None = None
+        self._error: StoreError | None = None
+        self.paused = False
+        self.done = False
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes."""
+        if not data:
+            return
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > self._high and not self.paused:
+            self.paused = True
+            self._connection.pause()
+        self._wake()
+
+    def end(self, error: StoreError | None) -> None:
+        """State the end, good or bad."""
+        self.done = True
+        self._error = error
+        if self.paused:
+            self.paused = False
+            self._connection.resume()
+        self._wake()
+
+    def close(self) -> None:
+        """Give up the rest."""
+        if not self.done:
+            self._connection.abort()
+
+    def _wake(self) -> None:
+        if self._wakeup is not None and not self._wakeup.done():
+            self._wakeup.set_result(None)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            while self._pieces:
+                data = self._pieces.popleft()
+                self._size -= len(data)
+                if self.paused and self._size <= self._high // 2:
+                    self.paused = False
+                    self._connection.resume()
+                yield data
+            if self.done:
+                break
+            self._wakeup = asyncio.get_running_loop().create_future()
+            await self._wakeup
+        if self._error is not None:
+            raise self._error
