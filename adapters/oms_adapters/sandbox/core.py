@@ -1,0 +1,265 @@
+"""The object core that all loopback clouds share: buckets, objects, uploads and listings in memory.
+
+It knows no HTTP and no dialect. Keys are bytes. Nothing here is thread-safe: one event loop owns a core.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from oms_adapters.sandbox.blob import Blob
+from oms_adapters.sandbox.refusal import Refusal
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Everything that is stored with an object, or fixed for it when its upload begins, beside its bytes."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """System headers by lower-case name, as latin-1 text."""
+    user: Mapping[str, str] = field(default_factory=dict)
+    """User metadata by lower-case name without the vendor's prefix."""
+    storage_class: str = "STANDARD"
+    encryption: str | None = None
+    """``kms``, ``AES256`` or None."""
+    kms_key: str | None = None
+    keep_crc64: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One stored object."""
+
+    blob: Blob
+    etag: str
+    mtime: float
+    stored: Stored
+    crc64: int | None = None
+    restored_from: float | None = None
+    """When a restore that was asked for ends, by the cloud's clock; None when none was asked for."""
+    restored_until: float = 0.0
+
+    def restoring(self, now: float) -> bool:
+        """Whether a restore runs."""
+        return self.restored_from is not None and now < self.restored_from
+
+    def restored(self, now: float) -> bool:
+        """Whether a restored copy can be read."""
+        return self.restored_from is not None and self.restored_from <= now < self.restored_until
+
+
+class Part(NamedTuple):
+    """One stored part of an upload."""
+
+    blob: Blob
+    etag: str
+    mtime: float
+
+
+@dataclass(slots=True)
+class Upload:
+    """A multipart upload in flight."""
+
+    upload_id: str
+    key: bytes
+    stored: Stored
+    started: float
+    parts: dict[int, Part] = field(default_factory=dict)
+
+    def add_part(self, number: int, blob: Blob, *, now: float) -> Part:
+        """Store a part, replacing an earlier one of its number."""
+        part = Part(blob, plain_etag(blob, self.stored), now)
+        self.parts[number] = part
+        return part
+
+
+class Listing(NamedTuple):
+    """One page: ``entries`` hold an object, or None where the name is a common prefix."""
+
+    entries: list[tuple[bytes, Object | None]]
+    truncated: bool
+
+
+def plain_etag(blob: Blob, stored: Stored) -> str:
+    """Return the ETag of a blob stored in one write: its MD5, unless KMS encrypts it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
+    return secrets.token_hex(16) if stored.encryption == "kms" else blob.md5().hex()
+
+
+def joined_etag(parts: list[Part]) -> str:
+    """Return the ETag of a multipart object: MD5 of the parts' MD5s, a dash, their number."""
+    digest = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False)
+    return f"{digest.hexdigest()}-{len(parts)}"
+
+
+class Bucket:
+    """Objects and uploads under one name."""
+
+    def __init__(
+        self, name: str, *, created: float, default_encryption: str | None = None, requester_pays: bool = False
+    ) -> None:
+        self.name = name
+        self.created = created
+        self.default_encryption = default_encryption
+        self.requester_pays = requester_pays
+        self.objects: dict[bytes, Object] = {}
+        self.uploads: dict[str, Upload] = {}
+        self._keys: list[bytes] = []
+        self._late: list[bytes] = []
+
+    def keys(self) -> list[bytes]:
+        """Return all keys, ascending by bytes; the list belongs to the bucket."""
+        if self._late:
+            self._keys.extend(self._late)
+            self._keys.sort()
+            self._late.clear()
+        return self._keys
+
+    def get(self, key: bytes) -> Object:
+        """Return an object.
+
+        Raises:
+            Refusal: NoSuchKey.
+        """
+        try:
+            return self.objects[key]
+        except KeyError:
+            raise Refusal("NoSuchKey") from None
+
+    def put(self, key: bytes, item: Object) -> None:
+        """Store an object, replacing the one of that key."""
+        if key not in self.objects:
+            in_order = not self._late and (not self._keys or self._keys[-1] < key)
+            (self._keys if in_order else self._late).append(key)
+        self.objects[key] = item
+
+    def write(self, key: bytes, blob: Blob, stored: Stored, *, mtime: float, opaque: bool = False) -> Object:
+        """Store bytes as one write and return the object; ``opaque`` gives it an ETag that is no MD5."""
+        crc64 = blob.crc64() if stored.keep_crc64 else None
+        etag = secrets.token_hex(16) if opaque else plain_etag(blob, stored)
+        item = Object(blob, etag, mtime, stored, crc64)
+        self.put(key, item)
+        return item
+
+    def touch(self, key: bytes, mtime: float) -> None:
+        """Set an object's modification time."""
+        self.objects[key] = replace(self.get(key), mtime=mtime)
+
+    def delete(self, key: bytes) -> bool:
+        """Remove an object; False when there was none."""
+        if self.objects.pop(key, None) is None:
+            return False
+        keys = self.keys()
+        del keys[bisect_left(keys, key)]
+        return True
+
+    def page(self, prefix: bytes, after: bytes, limit: int, delimiter: bytes = b"") -> Listing:
+        """List at most ``limit`` keys or common prefixes that start with ``prefix`` and sort after ``after``.
+
+        A common prefix that is itself ``after`` (the marker of the page before) is not given again.
+        """
+        keys = self.keys()
+        at = max(bisect_right(keys, after), bisect_left(keys, prefix))
+        entries: list[tuple[bytes, Object | None]] = []
+        while at < len(keys) and keys[at].startswith(prefix):
+            key = keys[at]
+            cut = key.find(delimiter, len(prefix)) if delimiter else -1
+            if cut >= 0:
+                folder = key[: cut + len(delimiter)]
+                at = _past(keys, folder)
+                if after == folder:
+                    continue
+                entry: tuple[bytes, Object | None] = (folder, None)
+            else:
+                at += 1
+                entry = (key, self.objects[key])
+            if len(entries) == limit:
+                return Listing(entries, truncated=limit > 0)
+            entries.append(entry)
+        return Listing(entries, truncated=False)
+
+    def start(self, key: bytes, stored: Stored, *, now: float) -> Upload:
+        """Open a multipart upload."""
+        upload = Upload(secrets.token_urlsafe(24), key, stored, now)
+        self.uploads[upload.upload_id] = upload
+        return upload
+
+    def upload(self, key: bytes, upload_id: str) -> Upload:
+        """Return an upload in flight.
+
+        Raises:
+            Refusal: NoSuchUpload, also for the id of another key.
+        """
+        upload = self.uploads.get(upload_id)
+        if upload is None or upload.key != key:
+            raise Refusal("NoSuchUpload")
+        return upload
+
+    def complete(self, upload: Upload, wanted: list[tuple[int, str]], *, smallest: int, now: float) -> Object:
+        """Join the wanted (number, ETag) parts of an upload into its object and end the upload.
+
+        Raises:
+            Refusal: InvalidPartOrder, InvalidPart, EntityTooSmall (all but the last need ``smallest`` bytes),
+                MalformedXML when no part is wanted.
+        """
+        parts = _chosen(upload, wanted)
+        if any(part.blob.size < smallest for part in parts[:-1]):
+            raise Refusal("EntityTooSmall")
+        blob = Blob.joined(part.blob for part in parts)
+        kms = upload.stored.encryption == "kms"
+        etag = f"{secrets.token_hex(16)}-{len(parts)}" if kms else joined_etag(parts)
+        crc64 = blob.crc64() if upload.stored.keep_crc64 else None
+        item = Object(blob, etag, now, upload.stored, crc64)
+        self.put(upload.key, item)
+        del self.uploads[upload.upload_id]
+        return item
+
+    def restore(self, key: bytes, *, ready: float, until: float) -> None:
+        """Note a restore that ends at ``ready`` and whose copy lives until ``until``."""
+        self.objects[key] = replace(self.objects[key], restored_from=ready, restored_until=until)
+
+
+class Core:
+    """All buckets of one cloud."""
+
+    def __init__(self) -> None:
+        self.buckets: dict[str, Bucket] = {}
+
+    def bucket(self, name: str) -> Bucket:
+        """Return a bucket.
+
+        Raises:
+            Refusal: NoSuchBucket.
+        """
+        try:
+            return self.buckets[name]
+        except KeyError:
+            raise Refusal("NoSuchBucket") from None
+
+
+def _chosen(upload: Upload, wanted: list[tuple[int, str]]) -> list[Part]:
+    numbers = [number for number, _ in wanted]
+    if not numbers:
+        raise Refusal("MalformedXML")
+    if any(a >= b for a, b in zip(numbers, numbers[1:], strict=False)):
+        raise Refusal("InvalidPartOrder")
+    parts = [upload.parts.get(number) for number in numbers]
+    found = [part for part, (_, etag) in zip(parts, wanted, strict=True) if part is not None and part.etag == etag]
+    if len(found) != len(wanted):
+        raise Refusal("InvalidPart")
+    return found
+
+
+def _past(keys: list[bytes], folder: bytes) -> int:
+    """Return the index of the first key after all that start with ``folder``."""
+    last = folder.rstrip(b"\xff")
+    return bisect_left(keys, last[:-1] + bytes([last[-1] + 1])) if last else len(keys)

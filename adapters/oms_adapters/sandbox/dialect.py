@@ -1,0 +1,233 @@
+"""What differs between the clouds, as one object per cloud: header names, words, limits, signature, XML quirks."""
+
+from __future__ import annotations
+
+import base64
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from oms_adapters.sandbox.core import Listing, Object, Stored
+from oms_adapters.sandbox.refusal import Refusal
+from oms_adapters.sandbox.request import Incoming
+from oms_adapters.sandbox.xmltext import document, escape, iso_time, parse, tag, text_of, url_encoded
+
+SYSTEM_HEADERS = (
+    "content-type", "content-encoding", "cache-control", "content-disposition", "content-language", "expires",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One access key a cloud knows."""
+
+    access_key: str
+    secret_key: str
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Account({self.access_key})"
+
+
+Accounts = dict[str, Account]
+
+
+class Dialect(ABC):
+    """The face of one cloud over the shared core."""
+
+    name: ClassVar[str]
+    prefix: ClassVar[str]
+    """Of the vendor's headers: ``x-amz-``."""
+    server: ClassVar[str]
+    xmlns: ClassVar[str]
+    classes: ClassVar[frozenset[str]]
+    archived: ClassVar[frozenset[str]]
+    """Classes whose bytes need a restore before they are read."""
+    min_part: ClassVar[int]
+    max_user_metadata: ClassVar[int]
+    list_v2: ClassVar[bool]
+    next_marker_always: ClassVar[bool]
+    """NextMarker in every truncated page, or only where a delimiter was given."""
+    list_milliseconds: ClassVar[bool]
+    bucket_region_header: ClassVar[str]
+
+    @abstractmethod
+    def authenticate(self, incoming: Incoming, accounts: Accounts, now: float) -> str | None:
+        """Verify the signature with the vendor's own code and return the payload hash it covers, if any.
+
+        Raises:
+            Refusal: AccessDenied, InvalidAccessKeyId, SignatureDoesNotMatch, RequestTimeTooSkewed, InvalidToken.
+        """
+
+    @abstractmethod
+    def parse_encryption(self, headers: dict[str, str]) -> tuple[str | None, str | None]:
+        """Return (``kms``, ``AES256`` or None; key id or None) as the headers ask for it."""
+
+    @abstractmethod
+    def render_encryption(self, stored: Stored) -> list[tuple[str, str]]:
+        """Return the headers that state an object's encryption."""
+
+    @abstractmethod
+    def parse_restore(self, body: bytes, storage_class: str) -> tuple[int, str]:
+        """Return days and tier (``Standard`` when not stated) of a restore request."""
+
+    def parse_stored(self, incoming: Incoming, default_encryption: str | None) -> Stored:
+        """Return what a write's headers fix for the object.
+
+        Raises:
+            Refusal: InvalidStorageClass, MetadataTooLarge.
+        """
+        headers = incoming.headers
+        storage_class = headers.get(self.prefix + "storage-class", "STANDARD")
+        if storage_class not in self.classes:
+            raise Refusal("InvalidStorageClass")
+        encryption, kms_key = self.parse_encryption(headers)
+        return Stored(
+            headers=_system_headers(headers),
+            user=self.parse_user(headers),
+            storage_class=storage_class,
+            encryption=encryption or default_encryption,
+            kms_key=kms_key,
+            keep_crc64=f"{self.prefix}checksum-crc64ecma" in headers,
+        )
+
+    def parse_user(self, headers: dict[str, str]) -> dict[str, str]:
+        """Return user metadata.
+
+        Raises:
+            Refusal: MetadataTooLarge.
+        """
+        prefix = self.prefix + "meta-"
+        user = {name[len(prefix) :]: value for name, value in headers.items() if name.startswith(prefix)}
+        if sum(len(name) + len(value) for name, value in user.items()) > self.max_user_metadata:
+            raise Refusal("MetadataTooLarge")
+        return user
+
+    def render_user(self, user: dict[str, str]) -> list[tuple[str, str]]:
+        """Return the headers of user metadata."""
+        return [(f"{self.prefix}meta-{name}", value) for name, value in user.items()]
+
+    def render_stored(self, item: Object, *, with_crc64: bool) -> list[tuple[str, str]]:
+        """Return the headers that state what is stored with an object, class and encryption included."""
+        stored = item.stored
+        headers = [*stored.headers.items(), *self.render_user(dict(stored.user)), *self.render_encryption(stored)]
+        if "content-type" not in stored.headers:
+            headers.append(("content-type", "binary/octet-stream"))
+        if stored.storage_class != "STANDARD":
+            headers.append((self.prefix + "storage-class", stored.storage_class))
+        if with_crc64 and item.crc64 is not None:
+            headers.append((self.prefix + "checksum-crc64ecma", str(item.crc64)))
+        return headers
+
+    def render_list(self, incoming: Incoming, listing: Listing, after: str) -> bytes:
+        """Return a page of a listing, version 1 or 2."""
+        return _ListDocument(self, incoming, listing, after).render()
+
+    def render_error(self, refusal: Refusal, resource: str, request_id: str) -> bytes:
+        """Return the error document."""
+        parts = [tag("Code", refusal.code), tag("Message", refusal.message), tag("Resource", resource)]
+        return document("Error", "", [*parts, tag("RequestId", request_id), tag("HostId", "sandbox")])
+
+
+class _ListDocument:
+    """One ListBucketResult."""
+
+    def __init__(self, dialect: Dialect, incoming: Incoming, listing: Listing, after: str) -> None:
+        self._dialect, self._incoming, self._listing, self._after = dialect, incoming, listing, after
+        self._v2 = incoming.operation == "ListObjectsV2"
+        self._url = incoming.query.get("encoding-type") == "url"
+
+    def render(self) -> bytes:
+        parts = self._head()
+        folders = []
+        for key, item in self._listing.entries:
+            name = self._name(text_of(key))
+            if item is None:
+                folders.append(f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>")
+            else:
+                parts.append(self._contents(name, item))
+        return document("ListBucketResult", self._dialect.xmlns, parts + folders)
+
+    def _name(self, text: str) -> str:
+        return url_encoded(text) if self._url else escape(text)
+
+    def _head(self) -> list[str]:
+        query, last = self._incoming.text_query, self._last()
+        delimiter = query("delimiter")
+        parts = [tag("Name", self._incoming.bucket), f"<Prefix>{self._name(query('prefix'))}</Prefix>"]
+        parts += self._position_v2(last) if self._v2 else self._position_v1(last, delimiter)
+        parts.append(tag("MaxKeys", query("max-keys", "1000")))
+        if delimiter:
+            parts.append(f"<Delimiter>{self._name(delimiter)}</Delimiter>")
+        if self._url:
+            parts.append(tag("EncodingType", "url"))
+        parts.append(tag("IsTruncated", "true" if self._listing.truncated else "false"))
+        return parts
+
+    def _last(self) -> str:
+        return text_of(self._listing.entries[-1][0]) if self._listing.truncated else ""
+
+    def _position_v1(self, last: str, delimiter: str) -> list[str]:
+        parts = [f"<Marker>{self._name(self._after)}</Marker>"]
+        if self._listing.truncated and (delimiter or self._dialect.next_marker_always):
+            parts.append(f"<NextMarker>{self._name(last)}</NextMarker>")
+        return parts
+
+    def _position_v2(self, last: str) -> list[str]:
+        query = self._incoming.text_query
+        parts = [tag("KeyCount", len(self._listing.entries))]
+        if query("start-after"):
+            parts.append(f"<StartAfter>{self._name(query('start-after'))}</StartAfter>")
+        if query("continuation-token"):
+            parts.append(tag("ContinuationToken", query("continuation-token")))
+        if self._listing.truncated:
+            parts.append(tag("NextContinuationToken", render_token(last)))
+        return parts
+
+    def _contents(self, name: str, item: Object) -> str:
+        when = iso_time(item.mtime, milliseconds=self._dialect.list_milliseconds)
+        return (
+            f"<Contents><Key>{name}</Key><LastModified>{when}</LastModified><ETag>&quot;{item.etag}&quot;</ETag>"
+            f"<Size>{item.blob.size}</Size><StorageClass>{item.stored.storage_class}</StorageClass></Contents>"
+        )
+
+
+def render_token(last: str) -> str:
+    """Return an opaque continuation token for the page after ``last``."""
+    return base64.b64encode(b"\x01" + last.encode("utf-8", "surrogateescape")).decode("ascii")
+
+
+def parse_token(token: str) -> bytes:
+    """Return the key a continuation token stands for.
+
+    Raises:
+        Refusal: InvalidArgument.
+    """
+    try:
+        return base64.b64decode(token, validate=True)[1:]
+    except ValueError:
+        raise Refusal("InvalidArgument", "The continuation token provided is incorrect") from None
+
+
+def parse_days_and_tier(body: bytes, job: str) -> tuple[int, str]:
+    """Return days and tier of a RestoreRequest whose tier is inside the element ``job``.
+
+    Raises:
+        Refusal: MalformedXML.
+    """
+    root = parse(body, "RestoreRequest")
+    days = root.findtext("Days", "").strip()
+    if not re.fullmatch(r"[1-9]\d{0,8}", days):
+        raise Refusal("MalformedXML")
+    return int(days), root.findtext(f"{job}/Tier", root.findtext("Tier", "Standard")).strip()
+
+
+def _system_headers(headers: dict[str, str]) -> dict[str, str]:
+    kept = {name: headers[name] for name in SYSTEM_HEADERS if headers.get(name)}
+    if "content-encoding" in kept:
+        # aws-chunked is the framing of the upload, not an encoding of the object:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+        codings = [word.strip() for word in kept["content-encoding"].split(",")]
+        kept["content-encoding"] = ",".join(word for word in codings if word != "aws-chunked")
+    return {name: value for name, value in kept.items() if value}

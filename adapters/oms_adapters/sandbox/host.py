@@ -1,0 +1,249 @@
+"""The clouds of one sandbox and the sockets they listen on; every command that inspects them runs in their event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from oms_adapters.sandbox.blob import Blob
+from oms_adapters.sandbox.context import Settings, State
+from oms_adapters.sandbox.core import Bucket, Stored
+from oms_adapters.sandbox.dialect import SYSTEM_HEADERS, Account, Dialect
+from oms_adapters.sandbox.faults import Fault
+from oms_adapters.sandbox.http import serve_connection
+from oms_adapters.sandbox.obs import Obs
+from oms_adapters.sandbox.s3 import S3
+from oms_adapters.sandbox.service import LogEntry, Service
+from oms_adapters.sandbox.xmltext import text_of
+
+DIALECTS: dict[str, tuple[Callable[[], Dialect], str]] = {
+    "s3": (S3, "us-east-1"),
+    "obs": (Obs, "cn-north-4"),
+}
+BACKLOG = 1024
+
+
+class SandboxObject(NamedTuple):
+    """One stored object as direct inspection shows it."""
+
+    key: str
+    size: int
+    etag: str
+    """Without quotes."""
+    mtime: float
+    headers: dict[str, str]
+    """System headers by lower-case name."""
+    user: dict[str, str]
+    """User metadata by lower-case name without prefix."""
+    storage_class: str
+    encryption: str | None
+    kms_key: str | None
+    crc64: int | None
+    restored_from: float | None
+    restored_until: float
+
+
+class SandboxUpload(NamedTuple):
+    """One multipart upload in flight."""
+
+    key: str
+    upload_id: str
+    parts: dict[int, tuple[str, int]]
+    """Number -> (ETag, size)."""
+
+
+class PutItem(NamedTuple):
+    """One object to be placed without HTTP; see :meth:`BucketView.put`."""
+
+    key: str
+    body: bytes
+    headers: Mapping[str, str]
+    user: Mapping[str, str]
+    storage_class: str
+    mtime: float | None
+    etag: str
+    """``md5``, ``opaque``, ``multipart:N`` (parts of N bytes) or ``kms``."""
+    kms: bool
+    crc64: bool
+
+
+class Host:
+    """All clouds of a sandbox, by name."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, Service] = {}
+        self.ports: dict[str, int] = {}
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self, accounts: Mapping[str, Account], ports: Mapping[str, int]) -> None:
+        """Open the clouds named in ``accounts``, on the given ports (0: any)."""
+        for name, account in accounts.items():
+            dialect_class, region = DIALECTS[name]
+            dialect = dialect_class()
+            service = Service(State(dialect, Settings(region, min_part_size=dialect.min_part)))
+            service.add_account(account)
+            self.services[name] = service
+            server = await asyncio.start_server(
+                functools.partial(serve_connection, handler=service.handle),
+                "127.0.0.1", ports.get(name, 0), backlog=BACKLOG, limit=1 << 20,
+            )  # fmt: skip
+            self._servers.append(server)
+            self.ports[name] = server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close all sockets and wait for nobody."""
+        for server in self._servers:
+            server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+
+    def command(self, cloud: str, name: str, *arguments: Any) -> Any:
+        """Run one inspection command: the function ``do_<name>`` of this module."""
+        return _COMMANDS[name](self.services[cloud], *arguments)
+
+
+def _bucket(service: Service, name: str) -> Bucket:
+    return service.state.core.bucket(name)
+
+
+def do_create_bucket(service: Service, name: str, encryption: str | None, requester_pays: bool) -> None:
+    """Create a bucket; one of that name is replaced."""
+    service.state.core.buckets[name] = Bucket(
+        name, created=service.now(), default_encryption=encryption, requester_pays=requester_pays
+    )
+
+
+def do_put(service: Service, bucket_name: str, items: list[PutItem]) -> None:
+    """Place objects without HTTP."""
+    bucket = _bucket(service, bucket_name)
+    for item in items:
+        _put(service, bucket, item)
+
+
+def _put(service: Service, bucket: Bucket, item: PutItem) -> None:
+    stored = Stored(
+        headers={name: value for name, value in item.headers.items() if name in SYSTEM_HEADERS},
+        user=dict(item.user),
+        storage_class=item.storage_class,
+        encryption="kms" if item.kms else bucket.default_encryption,
+        kms_key="sandbox:key/default" if item.kms else None,
+        keep_crc64=item.crc64 or service.state.settings.crc64 == "always",
+    )
+    key, now = item.key.encode("utf-8", "surrogateescape"), service.now()
+    when = now if item.mtime is None else item.mtime
+    if item.etag.startswith("multipart:"):
+        _put_parts(bucket, key, item.body, stored, int(item.etag.partition(":")[2]), when)
+    else:
+        bucket.write(key, Blob([item.body]), stored, mtime=when, opaque=item.etag == "opaque")
+
+
+def _put_parts(bucket: Bucket, key: bytes, body: bytes, stored: Stored, part_size: int, when: float) -> None:
+    upload = bucket.start(key, stored, now=when)
+    blobs = [Blob([body[at : at + part_size]]) for at in range(0, max(len(body), 1), part_size)]
+    wanted = [(number, upload.add_part(number, blob, now=when).etag) for number, blob in enumerate(blobs, 1)]
+    bucket.complete(upload, wanted, smallest=0, now=when)
+
+
+def do_get(service: Service, bucket: str, key: str) -> bytes:
+    """Return an object's bytes."""
+    return _bucket(service, bucket).get(key.encode("utf-8", "surrogateescape")).blob.bytes()
+
+
+def do_delete(service: Service, bucket: str, key: str) -> None:
+    """Remove an object."""
+    _bucket(service, bucket).delete(key.encode("utf-8", "surrogateescape"))
+
+
+def do_keys(service: Service, bucket: str) -> list[str]:
+    """Return all keys, ascending by bytes."""
+    return [text_of(key) for key in _bucket(service, bucket).keys()]
+
+
+def do_objects(service: Service, name: str) -> list[SandboxObject]:
+    """Return all objects, ascending by bytes of their keys, without their bodies."""
+    bucket = _bucket(service, name)
+    return [_shown(key, bucket) for key in bucket.keys()]
+
+
+def do_object(service: Service, bucket: str, key: str) -> SandboxObject:
+    """Return one object without its body."""
+    return _shown(key.encode("utf-8", "surrogateescape"), _bucket(service, bucket))
+
+
+def _shown(key: bytes, bucket: Bucket) -> SandboxObject:
+    item = bucket.get(key)
+    stored = item.stored
+    return SandboxObject(
+        text_of(key), item.blob.size, item.etag, item.mtime, dict(stored.headers), dict(stored.user),
+        stored.storage_class, stored.encryption, stored.kms_key, item.crc64, item.restored_from, item.restored_until,
+    )  # fmt: skip
+
+
+def do_uploads(service: Service, bucket: str) -> list[SandboxUpload]:
+    """Return the uploads in flight."""
+    return [
+        SandboxUpload(
+            text_of(upload.key),
+            upload.upload_id,
+            {number: (part.etag, part.blob.size) for number, part in sorted(upload.parts.items())},
+        )
+        for upload in _bucket(service, bucket).uploads.values()
+    ]
+
+
+def do_buckets(service: Service) -> list[str]:
+    """Return the names of all buckets."""
+    return sorted(service.state.core.buckets)
+
+
+def do_log(service: Service) -> list[LogEntry]:
+    """Return the requests seen so far."""
+    return list(service.log)
+
+
+def do_clear_log(service: Service) -> None:
+    """Forget the requests seen so far."""
+    service.log.clear()
+
+
+def do_add_fault(service: Service, fault: Fault) -> int:
+    """Arm a fault."""
+    return service.faults.add(fault)
+
+
+def do_fault_hits(service: Service, number: int) -> int:
+    """Return how often a fault has struck."""
+    return service.faults.hits(number)
+
+
+def do_clear_faults(service: Service) -> None:
+    """Disarm all faults."""
+    service.faults.clear()
+
+
+def do_setting(service: Service, name: str) -> Any:
+    """Return a knob's value."""
+    return getattr(service.state.settings, name)
+
+
+def do_set(service: Service, name: str, value: Any) -> None:
+    """Turn a knob."""
+    setattr(service.state.settings, name, value)
+
+
+def do_add_account(service: Service, access_key: str, secret_key: str, token: str | None) -> None:
+    """Let a further access key in."""
+    service.add_account(Account(access_key, secret_key, token))
+
+
+def do_set_mtime(service: Service, bucket: str, key: str, mtime: float) -> None:
+    """Set when an object was last modified."""
+    _bucket(service, bucket).touch(key.encode("utf-8", "surrogateescape"), mtime)
+
+
+_COMMANDS: dict[str, Callable[..., Any]] = {
+    name[3:]: function for name, function in globals().copy().items() if name.startswith("do_")
+}

@@ -1,0 +1,174 @@
+"""Starting and stopping loopback clouds: in a thread of this process, or in a process of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import uvloop
+
+from oms_adapters.sandbox.client import Cloud
+from oms_adapters.sandbox.dialect import Account
+from oms_adapters.sandbox.host import Host
+
+START_SECONDS = 30.0
+
+
+class Runner(Protocol):
+    """Where the clouds run."""
+
+    def start(self, accounts: Mapping[str, Account], ports: Mapping[str, int]) -> dict[str, int]:
+        """Start them and return their ports."""
+        ...
+
+    def command(self, cloud: str, name: str, *arguments: Any) -> Any:
+        """Run an inspection command in their event loop and return its value, or raise its error."""
+        ...
+
+    def stop(self) -> None:
+        """Stop them; nothing is left behind."""
+        ...
+
+
+class ThreadRunner:
+    """Clouds in a daemon thread with an event loop of its own."""
+
+    def __init__(self) -> None:
+        self._loop = uvloop.new_event_loop()
+        self._host = Host()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
+
+    def start(self, accounts: Mapping[str, Account], ports: Mapping[str, int]) -> dict[str, int]:
+        """Start the thread and open the sockets."""
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._host.start(accounts, ports), self._loop).result(START_SECONDS)
+        return self._host.ports
+
+    def command(self, cloud: str, name: str, *arguments: Any) -> Any:
+        """Run a command in the loop's thread."""
+
+        async def run() -> Any:
+            return self._host.command(cloud, name, *arguments)
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+
+    def stop(self) -> None:
+        """Close the sockets and end the thread."""
+        asyncio.run_coroutine_threadsafe(self._host.stop(), self._loop).result(START_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(START_SECONDS)
+        self._loop.close()
+
+
+class ProcessRunner:
+    """Clouds in a process of their own, commanded over a socket pair; the process ends when the pair closes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def start(self, accounts: Mapping[str, Account], ports: Mapping[str, int]) -> dict[str, int]:
+        """Start the process and open the sockets."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fd = theirs.fileno()
+            command = [sys.executable, "-m", "oms_adapters.sandbox", "--control", str(fd)]
+            self._process = subprocess.Popen(command, pass_fds=[fd], stdin=subprocess.DEVNULL)  # noqa: S603 - ourselves
+        self._connection = Connection(ours.detach())
+        found: dict[str, int] = self._ask((dict(accounts), dict(ports)))
+        return found
+
+    def command(self, cloud: str, name: str, *arguments: Any) -> Any:
+        """Run a command in the process."""
+        return self._ask((cloud, name, arguments))
+
+    def stop(self) -> None:
+        """Close the control channel and wait for the process."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def _ask(self, message: Any) -> Any:
+        assert self._connection is not None
+        with self._lock:
+            self._connection.send(message)
+            failed, value = self._connection.recv()
+        if failed:
+            raise value
+        return value
+
+
+def serve_control(fd: int) -> None:
+    """Run clouds at the behest of a :class:`ProcessRunner` until it closes the channel."""
+    connection = Connection(fd)
+    runner = ThreadRunner()
+    accounts, ports = connection.recv()
+    connection.send((False, runner.start(accounts, ports)))
+    while True:
+        try:
+            cloud, name, arguments = connection.recv()
+        except (EOFError, OSError):
+            break
+        try:
+            answer = (False, runner.command(cloud, name, *arguments))
+        except Exception as error:  # noqa: BLE001 - it is raised again at the other end
+            answer = (True, error)
+        connection.send(answer)
+    runner.stop()
+
+
+class Sandbox:
+    """An S3 and an OBS on 127.0.0.1, as a context manager.
+
+    ``process=True`` runs them in a process of their own, so that client and server do not share a core's lock.
+    Ports are free ones unless given. Access keys are made anew for each sandbox.
+    """
+
+    s3: Cloud
+    obs: Cloud
+
+    def __init__(self, *, process: bool = False, s3_port: int = 0, obs_port: int = 0) -> None:
+        self._runner: Runner = ProcessRunner() if process else ThreadRunner()
+        self._ports = {"s3": s3_port, "obs": obs_port}
+
+    def start(self) -> Self:
+        """Open both clouds; :meth:`stop` closes them."""
+        accounts = {name: Account(f"{name.upper()}AK{secrets.token_hex(7).upper()}", secrets.token_hex(20))
+                    for name in self._ports}  # fmt: skip
+        ports = self._runner.start(accounts, self._ports)
+        self.s3, self.obs = (
+            Cloud(name, ports[name], accounts[name], self._runner.command) for name in ("s3", "obs")
+        )
+        return self
+
+    def stop(self) -> None:
+        """Close both clouds and forget what they hold."""
+        self._runner.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

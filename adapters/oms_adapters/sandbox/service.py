@@ -1,0 +1,187 @@
+"""One cloud at work: each request is matched with faults, authenticated, received, performed, answered and logged."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from oms_adapters.sandbox import buckets, objects, uploads
+from oms_adapters.sandbox.context import Context, State
+from oms_adapters.sandbox.dialect import Account
+from oms_adapters.sandbox.faults import Action, Answer, Cut, Delay, ErrorIn200, FaultTable, FlipStoredBit, Garbage
+from oms_adapters.sandbox.faults import LoseReply, Redirect
+from oms_adapters.sandbox.http import Exchange
+from oms_adapters.sandbox.misbehave import send
+from oms_adapters.sandbox.receive import receive
+from oms_adapters.sandbox.refusal import Refusal
+from oms_adapters.sandbox.reply import Reply, xml_reply
+from oms_adapters.sandbox.request import Incoming, parse_request
+from oms_adapters.sandbox.xmltext import HEAD, http_time, text_of
+
+LOG_LIMIT = 500_000
+
+_OPERATIONS: dict[str, Callable[[Context], Reply]] = {
+    "ListBuckets": buckets.list_buckets,
+    "HeadBucket": buckets.head_bucket,
+    "CreateBucket": buckets.create_bucket,
+    "DeleteBucket": buckets.delete_bucket,
+    "GetBucketLocation": buckets.get_location,
+    "GetApiVersion": buckets.get_api_version,
+    "ListObjects": buckets.list_objects,
+    "ListObjectsV2": buckets.list_objects,
+    "ListMultipartUploads": buckets.list_uploads,
+    "DeleteObjects": buckets.delete_objects,
+    "GetObject": objects.get_object,
+    "HeadObject": objects.head_object,
+    "PutObject": objects.put_object,
+    "DeleteObject": objects.delete_object,
+    "RestoreObject": objects.restore_object,
+    "CreateMultipartUpload": uploads.create_upload,
+    "UploadPart": uploads.upload_part,
+    "ListParts": uploads.list_parts,
+    "CompleteMultipartUpload": uploads.complete_upload,
+    "AbortMultipartUpload": uploads.abort_upload,
+}
+
+
+class LogEntry(NamedTuple):
+    """One request as the cloud saw it."""
+
+    method: str
+    bucket: str
+    key: str
+    query: str
+    status: int
+    """0 when no reply was sent."""
+    operation: str
+    when: float
+    """By the machine's clock."""
+    fault: str
+    """The action's name, empty when the cloud behaved."""
+
+
+class Service:
+    """Answers the requests of one cloud."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.faults = FaultTable()
+        self.log: deque[LogEntry] = deque(maxlen=LOG_LIMIT)
+        self._recent: deque[float] = deque()
+
+    def now(self) -> float:
+        """Return the cloud's time."""
+        return time.time() + self.state.settings.clock_skew
+
+    def add_account(self, account: Account) -> None:
+        """Let a further access key in."""
+        self.state.accounts[account.access_key] = account
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        try:
+            incoming = parse_request(
+                exchange.method, exchange.target, exchange.headers, self.state.settings.domains
+            )
+        except Refusal as refusal:
+            await exchange.discard()
+            incoming = Incoming(exchange.method, exchange.target, "", dict(exchange.headers))
+            await self._send(exchange, incoming, self._refuse(incoming, refusal), None)
+            return
+        action = self.faults.strike(incoming)
+        await self._before(exchange, incoming, action)
+        reply = await self._perform(exchange, incoming, action)
+        if isinstance(action, LoseReply):
+            self._note(incoming, 0, action)
+            raise exchange.abort()
+        await self._send(exchange, incoming, reply, action)
+
+    async def _before(self, exchange: Exchange, incoming: Incoming, action: Action | None) -> None:
+        if self.state.settings.latency:
+            await asyncio.sleep(self.state.settings.latency)
+        if isinstance(action, Delay) and not action.within_body:
+            await asyncio.sleep(action.seconds)
+        if isinstance(action, Cut) and action.head is None and action.body is None:
+            self._note(incoming, 0, action)
+            raise exchange.abort()
+        if isinstance(action, Garbage):
+            self._note(incoming, 0, action)
+            await exchange.discard()
+            await exchange.raw(action.data)
+            raise exchange.abort()
+
+    async def _perform(self, exchange: Exchange, incoming: Incoming, action: Action | None) -> Reply:
+        try:
+            return await self._operate(exchange, incoming, action)
+        except Refusal as refusal:
+            if not (isinstance(action, Answer) and action.early):
+                await exchange.discard()
+            return self._refuse(incoming, refusal)
+
+    async def _operate(self, exchange: Exchange, incoming: Incoming, action: Action | None) -> Reply:
+        self._check_rate()
+        _refuse_on_demand(incoming, action)
+        context = Context(self.state, incoming, self.now())
+        if incoming.operation != "GetApiVersion":
+            context.payload_hash = self.state.dialect.authenticate(incoming, self.state.accounts, context.now)
+        context.body = await receive(exchange, incoming, context.payload_hash)
+        if isinstance(action, ErrorIn200):
+            return xml_reply(f"{HEAD}<Error><Code>{action.code}</Code><Message/></Error>".encode())
+        if isinstance(action, FlipStoredBit):
+            context.body = context.body.flipped(action.offset)
+        context.now = self.now()
+        return _OPERATIONS[incoming.operation](context)
+
+    def _check_rate(self) -> None:
+        limit = self.state.settings.max_requests_per_second
+        if limit is None:
+            return
+        now = time.monotonic()
+        while self._recent and self._recent[0] <= now - 1:
+            self._recent.popleft()
+        if len(self._recent) >= limit:
+            raise Refusal("SlowDown")
+        self._recent.append(now)
+
+    def _refuse(self, incoming: Incoming, refusal: Refusal) -> Reply:
+        bare = incoming.method == "HEAD" or refusal.status == 304
+        document = self.state.dialect.render_error(refusal, incoming.path, secrets.token_hex(8).upper())
+        reply = Reply(refusal.status, bodiless=True) if bare else xml_reply(document, refusal.status)
+        reply.headers += refusal.headers
+        return reply
+
+    async def _send(self, exchange: Exchange, incoming: Incoming, reply: Reply, action: Action | None) -> None:
+        dialect = self.state.dialect
+        request_id = secrets.token_hex(8).upper()
+        reply.headers += [
+            (dialect.prefix + "request-id", request_id),
+            (dialect.prefix + "id-2", "sandbox"),
+            ("date", http_time(self.now())),
+            ("server", dialect.server),
+        ]
+        if exchange.waiting:
+            reply.headers.append(("connection", "close"))
+        self._note(incoming, reply.status, action)
+        await send(exchange, reply, action)
+
+    def _note(self, incoming: Incoming, status: int, action: Action | None) -> None:
+        fault = type(action).__name__ if action else ""
+        self.log.append(
+            LogEntry(incoming.method, incoming.bucket, text_of(incoming.key), incoming.raw_query, status,
+                     incoming.operation, time.time(), fault)
+        )  # fmt: skip
+
+
+def _refuse_on_demand(incoming: Incoming, action: Action | None) -> None:
+    if isinstance(action, Answer):
+        headers = () if action.retry_after is None else (("retry-after", f"{action.retry_after:g}"),)
+        raise Refusal(action.code, status=action.status, headers=headers)
+    if isinstance(action, Redirect):
+        query = f"?{incoming.raw_query}" if incoming.raw_query else ""
+        location = f"{action.location.rstrip('/')}{incoming.path}{query}"
+        raise Refusal("TemporaryRedirect", status=action.status, headers=(("location", location),))
+
