@@ -1,0 +1,152 @@
+"""The only wiring: a plan becomes stores, a wire, a ledger and a migration. Nothing else imports all the layers."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from oms_adapters.config import StoreConfig, parse_endpoint
+from oms_adapters.registry import open_store
+from oms_engine.errors import ConfigError
+from oms_engine.migration import EngineSettings, Migration, StoreOpener
+from oms_engine.task import Progress
+from oms_engine.wire import WireSettings
+from oms_worker.sqlite_ledger import SqliteLedger
+from openoms.plan import Plan, RunOptions
+from openoms.settings import Proxies, Settings, Side
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@contextmanager
+def open_migration(
+    plan: Plan, settings: Settings, on_progress: ProgressCallback | None = None
+) -> Iterator[tuple[Migration, Path]]:
+    """Open the ledger and wire everything up; yields the migration and where its state lies.
+
+    Raises:
+        ConfigError: a store cannot be opened as configured, or the ledger is of another task.
+        RepositoryError: the state file cannot be used.
+    """
+    state = state_path(plan, settings)
+    source, destination, listing = openers(plan)
+    source(), destination()  # a wrong configuration is said before anything is created
+    state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ledger = SqliteLedger(state)
+    try:
+        yield (
+            Migration(
+                plan.spec,
+                source=source,
+                destination=destination,
+                ledger=ledger,
+                list_store=listing,
+                settings=engine_settings(plan, settings),
+                on_progress=on_progress,
+            ),
+            state,
+        )
+    finally:
+        ledger.close()
+
+
+def openers(plan: Plan) -> tuple[StoreOpener, StoreOpener, StoreOpener | None]:
+    """Return what opens the source, the destination and the bucket of the list file, in any process."""
+    source = store_config(plan.source, requester_pays=plan.requester_pays)
+    destination = store_config(plan.destination)
+    listing = None
+    if plan.list_bucket is not None:
+        listing = partial(open_store, replace(destination, bucket=plan.list_bucket))
+    return partial(open_store, source), partial(open_store, destination), listing
+
+
+def store_config(side: Side, *, requester_pays: bool = False) -> StoreConfig:
+    """Return the adapter's configuration of one side."""
+    return StoreConfig(
+        cloud_type=side.url.cloud_type,
+        bucket=side.url.bucket,
+        endpoint=side.endpoint,
+        region=side.region,
+        addressing=side.addressing,
+        credentials=side.credentials,
+        requester_pays=requester_pays,
+    )
+
+
+def engine_settings(plan: Plan, settings: Settings) -> EngineSettings:
+    """Return the engine's settings; what the plan leaves open keeps the engine's default."""
+    chosen = EngineSettings(wire=wire_settings(plan.run, [plan.source, plan.destination], settings.proxies()))
+    if plan.run.processes is not None:
+        chosen = replace(chosen, processes=plan.run.processes)
+    if plan.run.connections is not None:
+        chosen = replace(chosen, connections=plan.run.connections)
+    return chosen
+
+
+def wire_settings(run: RunOptions, sides: list[Side], proxies: Proxies) -> WireSettings:
+    """Return the wire's settings: trust, proxy, connections."""
+    proxy, direct = choose_proxy(sides, proxies)
+    wire = WireSettings(ca_file=run.ca_file, verify=run.verify_tls, proxy=proxy, no_proxy=direct)
+    return replace(wire, max_connections=run.connections) if run.connections is not None else wire
+
+
+def choose_proxy(sides: list[Side], proxies: Proxies) -> tuple[str | None, tuple[str, ...]]:
+    """Return the one proxy the wire uses and the hosts it reaches directly.
+
+    The variables name a proxy per scheme, the wire has one: a side whose scheme has none goes directly.
+
+    Raises:
+        ConfigError: the two sides would need two different proxies.
+    """
+    direct = tuple(part for entry in proxies.no_proxy.split(",") if (part := entry.strip()))
+    wanted = {side: _proxy_of(side, proxies) for side in sides}
+    found = {proxy for proxy in wanted.values() if proxy}
+    if len(found) > 1:
+        raise ConfigError(
+            "HTTP_PROXY and HTTPS_PROXY differ and this migration needs both; name one proxy for both sides."
+        )
+    if not found:
+        return None, ()
+    alone = tuple(parse_endpoint(side.endpoint).host for side, proxy in wanted.items() if not proxy and side.endpoint)
+    return found.pop(), (*direct, *alone)
+
+
+def _proxy_of(side: Side, proxies: Proxies) -> str | None:
+    return proxies.http if side.endpoint and side.endpoint.startswith("http://") else proxies.https
+
+
+def state_path(plan: Plan, settings: Settings) -> Path:
+    """Return the state file: the one that was named, else one that belongs to this migration alone."""
+    if plan.run.state is not None:
+        if plan.run.state.is_dir():
+            raise ConfigError(f"the state {plan.run.state} is a folder; name a file in it.")
+        return plan.run.state
+    return settings.state_dir() / f"{_slug(plan)}-{_fingerprint(plan)}.sqlite"
+
+
+def _slug(plan: Plan) -> str:
+    text = f"{plan.source.url.bucket}-{plan.destination.url.bucket}"
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text)[:80]
+
+
+def _fingerprint(plan: Plan) -> str:
+    """Digest of what makes two commands the same migration: places and scope, not rules, pace or credentials."""
+    spec = plan.spec
+    parts = (
+        plan.source.url.label,
+        plan.source.endpoint or plan.source.region or "",
+        plan.destination.url.label,
+        plan.destination.endpoint or plan.destination.region or "",
+        spec.scope.task_type.value,
+        repr(spec.scope.keys),
+        repr((plan.list_bucket, spec.scope.list_key)),
+        spec.strip_prefix,
+        spec.save_prefix,
+        "dry run" if spec.dry_run else "",
+    )
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:12]

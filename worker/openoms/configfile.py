@@ -1,0 +1,180 @@
+"""The TOML configuration file: profiles, endpoints of regions, defaults. Parsing and judging only, no I/O elsewhere.
+
+::
+
+    [profiles.production]          # --source-profile production
+    access_key = "…"
+    secret_key = "…"
+    token      = "…"               # temporary credentials only
+    endpoint   = "https://obs.example.com"
+    region     = "eu-1"
+    addressing = "virtual"         # or "path"
+
+    [endpoints.HuaweiCloud]        # private clouds: region -> endpoint, for `openoms run task.json`
+    my-region = "https://obs.my-region.example.com"
+
+    [defaults]
+    connections = 256
+"""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from oms_engine.errors import ConfigError
+from oms_engine.model import Secret
+from openoms.urls import SCHEME_OF_CLOUD
+from openoms.words import unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named set of credentials and where they are good for."""
+
+    access_key: str = ""
+    secret_key: Secret | None = None
+    token: Secret | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    addressing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Values used when neither an option nor a variable says otherwise."""
+
+    state: str | None = None
+    processes: int | None = None
+    connections: int | None = None
+    ca_file: str | None = None
+    bandwidth_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """One configuration file as read; empty when there is none."""
+
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    endpoints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """cloud_type -> region -> endpoint URL."""
+    defaults: Defaults = field(default_factory=Defaults)
+    path: Path | None = None
+
+    def profile(self, name: str) -> Profile:
+        """Return a profile by name.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        if name in self.profiles:
+            return self.profiles[name]
+        if not self.profiles:
+            raise ConfigError(f"profile {name!r} is asked for, but {self.where} defines no profiles.")
+        raise unknown("profile", name, self.profiles, where=self.where)
+
+    @property
+    def where(self) -> str:
+        """Name the file in messages."""
+        return str(self.path) if self.path else "the configuration (no file was found)"
+
+
+def read_config_file(path: Path, *, required: bool) -> ConfigFile:
+    """Read a file; one that is missing is empty unless ``required``.
+
+    Raises:
+        ConfigError: missing, unreadable, no TOML, an unknown key, a wrong type, or secrets others can read.
+    """
+    try:
+        raw = path.read_bytes()
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if required:
+            raise ConfigError(f"configuration file {path} does not exist; create it or name another one.") from None
+        return ConfigFile()
+    except OSError as error:
+        raise ConfigError(f"configuration file {path} cannot be read: {error.strerror}.") from None
+    config = parse_config(_parse_toml(raw, path), path)
+    if mode & stat.S_IRWXO and any(profile.secret_key for profile in config.profiles.values()):
+        raise ConfigError(f"{path} holds secrets and every user can open it; run: chmod 600 {path}")
+    return config
+
+
+def _parse_toml(raw: bytes, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+
+
+def parse_config(document: Mapping[str, Any], path: Path | None = None) -> ConfigFile:
+    """Judge a parsed document.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest known one) or a value of the wrong type.
+    """
+    _known("key", document, ("profiles", "endpoints", "defaults"), path, "")
+    profiles = _table(document, "profiles", path)
+    endpoints = _table(document, "endpoints", path)
+    _known("cloud", endpoints, SCHEME_OF_CLOUD, path, "endpoints")
+    return ConfigFile(
+        profiles={name: _profile(name, _table(profiles, name, path, "profiles"), path) for name in profiles},
+        endpoints={cloud: _endpoints(cloud, _table(endpoints, cloud, path, "endpoints"), path) for cloud in endpoints},
+        defaults=_defaults(_table(document, "defaults", path), path),
+        path=path,
+    )
+
+
+def _profile(name: str, table: Mapping[str, Any], path: Path | None) -> Profile:
+    place = f"profiles.{name}"
+    _known("key", table, [item.name for item in fields(Profile)], path, place)
+    text = {key: _value(table, key, str, path, place) for key in table}
+    if bool(text.get("access_key")) != bool(text.get("secret_key")):
+        raise ConfigError(f"[{place}] in {path} needs both access_key and secret_key, or neither.")
+    return Profile(
+        access_key=text.get("access_key", ""),
+        secret_key=Secret(text["secret_key"]) if "secret_key" in text else None,
+        token=Secret(text["token"]) if "token" in text else None,
+        endpoint=text.get("endpoint"),
+        region=text.get("region"),
+        addressing=text.get("addressing"),
+    )
+
+
+def _endpoints(cloud: str, table: Mapping[str, Any], path: Path | None) -> dict[str, str]:
+    return {region: _value(table, region, str, path, f"endpoints.{cloud}") for region in table}
+
+
+def _defaults(table: Mapping[str, Any], path: Path | None) -> Defaults:
+    _known("key", table, [item.name for item in fields(Defaults)], path, "defaults")
+    kinds: dict[str, type] = {"processes": int, "connections": int}
+    return Defaults(**{key: _value(table, key, kinds.get(key, str), path, "defaults") for key in table})
+
+
+def _known(kind: str, table: Mapping[str, Any], names: Any, path: Path | None, place: str) -> None:
+    for key in table:
+        if key not in names:
+            section = f"[{place}] of " if place else ""
+            raise unknown(kind, key, names, where=f"{section}{path or 'the configuration'}")
+
+
+def _table(table: Mapping[str, Any], key: str, path: Path | None, place: str = "") -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, dict):
+        full = f"{place}.{key}" if place else key
+        raise ConfigError(f"{full} in {path} must be a table; write [{full}] on a line of its own.")
+    return value
+
+
+def _value(table: Mapping[str, Any], key: str, kind: type, path: Path | None, place: str) -> Any:
+    value = table[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        word = "a whole number" if kind is int else "text in quotes"
+        raise ConfigError(f"{place}.{key} in {path} must be {word}.")
+    return value

@@ -1,0 +1,331 @@
+"""From options to a plan: what to migrate, with which rules, between which sides. Pure; ``compose.py`` opens things.
+
+The options carry OMS's meanings. Every choice is accepted in OMS's own spelling, in any case, and by a short alias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypedDict
+
+from oms_engine.bandwidth import parse_policy
+from oms_engine.errors import ConfigError
+from oms_engine.model import (
+    ConsistencyCheck,
+    Credentials,
+    OverwriteMode,
+    RestoreTier,
+    StoragePolicy,
+    TaskType,
+    key_bytes,
+)
+from oms_engine.task import MigrationSpec, RestorePolicy, Scope
+from openoms.settings import Settings, Side, SideOptions
+from openoms.urls import MAX_KEY_BYTES, BucketUrl, parse_object_url, parse_url
+from openoms.words import parse_choice
+
+OVERWRITE_ALIASES = {
+    "never": OverwriteMode.NO_OVERWRITE,
+    "newer": OverwriteMode.SIZE_LAST_MODIFIED,
+    "crc64": OverwriteMode.CRC64,
+    "always": OverwriteMode.FULL_OVERWRITE,
+}
+CHECK_ALIASES = {"size": ConsistencyCheck.SIZE_LAST_MODIFIED, "transmission": ConsistencyCheck.NO_CHECK}
+STORAGE_ALIASES = {"source": StoragePolicy.SRC_STORAGE_MAPPING}
+
+MAX_OBJECTS = 500
+"""OMS takes at most 500 entries of ``object_key`` (API reference 5.2.3); more belong in a list file."""
+
+MAX_RESTORE_DAYS = {"obs": 30}
+"""https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0087.html"""
+
+LATEST_SINCE = 253402300799.0
+"""9999-12-31: a later instant is a mistake, usually milliseconds given for seconds."""
+
+
+class MigrateOptions(TypedDict, total=False):
+    """Options of :func:`openoms.migrate`, named as on the command line."""
+
+    source_endpoint: str | None
+    source_region: str | None
+    source_addressing: str | None
+    source_profile: str | None
+    source_credentials: Credentials | None
+    destination_endpoint: str | None
+    destination_region: str | None
+    destination_addressing: str | None
+    destination_profile: str | None
+    destination_credentials: Credentials | None
+    overwrite: str | OverwriteMode
+    check: str | ConsistencyCheck
+    since: str | float | datetime | None
+    bandwidth: Sequence[str]
+    bandwidth_zone: str | None
+    metadata: bool
+    restore: bool
+    restore_days: int
+    restore_tier: str | RestoreTier
+    kms: bool
+    storage_class: str | StoragePolicy | None
+    requester_pays: bool
+    save_prefix: str
+    list_file: str | None
+    objects: Sequence[str]
+    prefixes: Sequence[str]
+    retry_failed: bool
+    dry_run: bool
+    record_failed: bool
+    name: str
+    state: str | Path | None
+    processes: int | None
+    connections: int | None
+    ca_file: str | None
+    verify_tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How the engine runs; nothing here changes what happens to an object."""
+
+    state: Path | None = None
+    """None: a file of its own per migration in the state folder."""
+    processes: int | None = None
+    connections: int | None = None
+    ca_file: str | None = None
+    verify_tls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One migration, settled: ``compose.open_migration`` makes it run."""
+
+    spec: MigrationSpec
+    source: Side
+    destination: Side
+    requester_pays: bool = False
+    list_bucket: str | None = None
+    """Bucket of the list file; read with the destination's credentials and endpoint, as OMS does."""
+    run: RunOptions = field(default_factory=RunOptions)
+    description: str = ""
+
+
+def build_plan(source: str, destination: str, settings: Settings, options: MigrateOptions) -> Plan:
+    """Judge the arguments and options of one migration.
+
+    Raises:
+        ConfigError: anything that cannot be carried out as written.
+    """
+    source_url, destination_url = parse_url(source), parse_url(destination)
+    source_side = settings.side("source", source_url, side_options("source", options))
+    destination_side = settings.side("destination", destination_url, side_options("destination", options))
+    refuse_same_place(source_side, destination_side)
+    scope, list_bucket = build_scope(source_url, options)
+    return Plan(
+        spec=build_spec(source_url, destination_url, scope, settings, options),
+        source=source_side,
+        destination=destination_side,
+        requester_pays=options.get("requester_pays", False),
+        list_bucket=list_bucket,
+        run=build_run(settings, options),
+    )
+
+
+def side_options(name: str, options: MigrateOptions) -> SideOptions:
+    """Pick one side's options (``source`` or ``destination``)."""
+    given: dict[str, Any] = {
+        key: options.get(f"{name}_{key}") for key in ("endpoint", "region", "addressing", "profile", "credentials")
+    }
+    return SideOptions(**given)
+
+
+def refuse_same_place(source: Side, destination: Side) -> None:
+    """Refuse to migrate a folder into itself: every run would find its own output as new work.
+
+    Raises:
+        ConfigError: one folder contains the other in the same bucket of the same store.
+    """
+    ours, theirs = source.url, destination.url
+    same_bucket = (ours.bucket, source.endpoint) == (theirs.bucket, destination.endpoint)
+    if not same_bucket or (source.endpoint is None and ours.scheme != theirs.scheme):
+        return
+    if theirs.prefix.startswith(ours.prefix) or ours.prefix.startswith(theirs.prefix):
+        raise ConfigError(f"{ours} and {theirs} overlap in one bucket; choose folders that do not contain each other.")
+
+
+def build_spec(
+    source: BucketUrl, destination: BucketUrl, scope: Scope, settings: Settings, options: MigrateOptions
+) -> MigrationSpec:
+    """Translate options into the engine's rules.
+
+    Raises:
+        ConfigError: an unknown choice, a time or rate out of range.
+    """
+    storage = options.get("storage_class")
+    zone = options.get("bandwidth_zone") or settings.file.defaults.bandwidth_zone or "UTC"
+    return MigrationSpec(
+        source=source.label,
+        destination=destination.label,
+        name=options.get("name", ""),
+        scope=scope,
+        strip_prefix=source.prefix,
+        save_prefix=check_prefix(destination.prefix + options.get("save_prefix", "")),
+        migrate_since=parse_since(options.get("since")),
+        overwrite=parse_choice(
+            "overwrite mode",
+            options.get("overwrite", OverwriteMode.SIZE_LAST_MODIFIED),
+            OverwriteMode,
+            OVERWRITE_ALIASES,
+        ),
+        check=parse_choice(
+            "consistency check",
+            options.get("check", ConsistencyCheck.SIZE_LAST_MODIFIED),
+            ConsistencyCheck,
+            CHECK_ALIASES,
+        ),
+        metadata=options.get("metadata", False),
+        restore=build_restore(options, source.scheme),
+        kms=options.get("kms", False),
+        storage=parse_choice("storage class", storage, StoragePolicy, STORAGE_ALIASES) if storage else None,
+        bandwidth=parse_policy(options.get("bandwidth", ()), zone),
+        record_failed=options.get("record_failed", True),
+        retry_failed=options.get("retry_failed", False),
+        dry_run=options.get("dry_run", False),
+    )
+
+
+def build_restore(options: MigrateOptions, scheme: str) -> RestorePolicy | None:
+    """Return the restore policy, None when restoring is off.
+
+    Raises:
+        ConfigError: days out of range, an unknown tier.
+    """
+    if not options.get("restore", False):
+        return None
+    days = options.get("restore_days", RestorePolicy().days)
+    most = MAX_RESTORE_DAYS.get(scheme, 365)
+    if not 1 <= days <= most:
+        raise ConfigError(
+            f"--restore-days {days} is out of range; this source keeps restored objects 1 to {most} days."
+        )
+    tier = parse_choice("restore tier", options.get("restore_tier", RestoreTier.STANDARD), RestoreTier)
+    return RestorePolicy(days=days, tier=tier)
+
+
+def build_scope(source: BucketUrl, options: MigrateOptions) -> tuple[Scope, str | None]:
+    """Return what the task covers, and the bucket of its list file where there is one.
+
+    Raises:
+        ConfigError: two ways of choosing objects at once, keys outside the source's folder, too many keys.
+    """
+    objects, prefixes = tuple(options.get("objects", ())), tuple(options.get("prefixes", ()))
+    list_file = options.get("list_file")
+    if sum(map(bool, (objects, prefixes, list_file))) > 1:
+        raise ConfigError("--object, --prefix and --list-file exclude each other; use one of them.")
+    if list_file:
+        return _list_scope(list_file)
+    if objects:
+        return Scope(TaskType.OBJECT, _inside(source, objects, "--object")), None
+    if prefixes:
+        return Scope(TaskType.PREFIX, _inside(source, prefixes, "--prefix")), None
+    return Scope(TaskType.PREFIX, (source.prefix,)), None
+
+
+def _list_scope(text: str) -> tuple[Scope, str]:
+    if "://" not in text:
+        raise ConfigError(
+            f"the list file {text!r} is no bucket URL: upload it as text/plain next to the destination, "
+            "then name it as obs://bucket/key.txt."
+        )
+    url, key = parse_object_url(text)
+    if not key.endswith(".txt"):
+        raise ConfigError(f"the list file {key!r} must be a .txt file.", code="TRF.0014")
+    return Scope(TaskType.LIST, ("",), list_key=key), url.bucket
+
+
+def _inside(source: BucketUrl, keys: tuple[str, ...], option: str) -> tuple[str, ...]:
+    for key in keys:
+        if not key and option == "--object":
+            raise ConfigError("--object needs a key; to migrate the whole bucket leave it out.")
+        if not key.startswith(source.prefix):
+            raise ConfigError(f"{option} takes keys as they are in the bucket: {key!r} is not under {source}.")
+        if len(key_bytes(key)) > MAX_KEY_BYTES:
+            raise ConfigError(f"{option} {key[:60]!r}… is longer than {MAX_KEY_BYTES} bytes.")
+    if len(keys) > MAX_OBJECTS:
+        raise ConfigError(f"{len(keys)} times {option} is more than {MAX_OBJECTS}; put the keys into a list file.")
+    return keys
+
+
+def check_prefix(prefix: str) -> str:
+    """Return a destination prefix that leaves room for keys.
+
+    Raises:
+        ConfigError: longer than a key may be.
+    """
+    if len(key_bytes(prefix)) > MAX_KEY_BYTES:
+        raise ConfigError(
+            f"the destination prefix is longer than {MAX_KEY_BYTES} bytes, no key fits behind it.", code="TRF.0060"
+        )
+    return prefix
+
+
+def parse_since(value: str | float | datetime | None) -> float | None:
+    """Return an instant, given as seconds, ISO 8601 text or a datetime, as seconds since the epoch; without a zone UTC.
+
+    Raises:
+        ConfigError: neither, or out of range.
+    """
+    if value is None or value == "":
+        return None
+    moment = _instant(value) if isinstance(value, datetime) else _seconds(value)
+    if not 0 <= moment <= LATEST_SINCE:
+        raise ConfigError(
+            f"--since {value} is out of range; give seconds since 1970 (not milliseconds) or an ISO time."
+        )
+    return moment
+
+
+def _seconds(value: str | float) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ConfigError(
+            f"--since {value!r} is neither seconds since 1970 nor a time like 2026-01-31T08:00Z."
+        ) from None
+    return _instant(moment)
+
+
+def _instant(moment: datetime) -> float:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def build_run(settings: Settings, options: MigrateOptions) -> RunOptions:
+    """Settle how the engine runs: option, then the file's defaults.
+
+    Raises:
+        ConfigError: a number out of range, a CA file that is not there.
+    """
+    defaults = settings.file.defaults
+    state = options.get("state") or defaults.state
+    ca_file = options.get("ca_file") or defaults.ca_file
+    if ca_file and not Path(ca_file).is_file():
+        raise ConfigError(f"the CA file {ca_file} does not exist.")
+    return RunOptions(
+        state=Path(state).expanduser() if state else None,
+        processes=_within("processes", options.get("processes") or defaults.processes, 1, 256),
+        connections=_within("connections", options.get("connections") or defaults.connections, 1, 10_000),
+        ca_file=ca_file,
+        verify_tls=options.get("verify_tls", True),
+    )
+
+
+def _within(name: str, value: int | None, low: int, high: int) -> int | None:
+    if value is not None and not low <= value <= high:
+        raise ConfigError(f"--{name} {value} is out of range; it goes from {low} to {high}.")
+    return value

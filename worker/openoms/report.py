@@ -1,0 +1,273 @@
+"""What a migration came to: the balance for people, OMS's task response for machines, the exit code. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from oms_engine.bandwidth import BandwidthPolicy
+from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
+from openoms.plan import Plan
+from openoms.units import render_bytes, render_count, render_duration, render_rate
+
+
+class ExitCode(IntEnum):
+    """What a shell sees."""
+
+    DONE = 0
+    OBJECTS_FAILED = 1
+    USAGE = 2
+    TASK_FAILED = 3
+    INTERRUPTED = 130
+
+
+def exit_code(result: Result) -> ExitCode:
+    """Return 130 when paused, 3 when the task failed as a whole, 1 when objects failed, else 0."""
+    if result.state in {TaskState.PAUSED, TaskState.PAUSING}:
+        return ExitCode.INTERRUPTED
+    if result.state is TaskState.SUCCEEDED:
+        return ExitCode.OBJECTS_FAILED if result.counters.failed else ExitCode.DONE
+    if result.counters.failed and (result.error_code in {None, SOME_OBJECTS_FAILED}):
+        return ExitCode.OBJECTS_FAILED
+    return ExitCode.TASK_FAILED
+
+
+SOME_OBJECTS_FAILED = "TRF.0062"
+"""OMS's code of a task in which some objects could not be migrated."""
+
+
+def balance_lines(result: Result, plan: Plan) -> list[str]:
+    """Return the end of a run as plain lines: the balance, per reason, rate, lists, and what to do next."""
+    return [
+        *_headline(result, plan),
+        *_balance(result),
+        *_where_lists_lie(result, plan),
+        *_next_step(result, plan),
+    ]
+
+
+def _headline(result: Result, plan: Plan) -> list[str]:
+    what = {
+        TaskState.SUCCEEDED: "Done",
+        TaskState.PAUSED: "Paused",
+        TaskState.PAUSING: "Paused",
+        TaskState.FAILED: "Failed",
+    }.get(result.state, str(result.state.value))
+    if result.state is TaskState.SUCCEEDED and plan.spec.dry_run:
+        what = "Dry run, nothing was written"
+    if exit_code(result) is ExitCode.OBJECTS_FAILED:
+        what = "Finished, but some objects failed"
+    lines = [f"{what}: {plan.source.url} -> {plan.destination.url}"]
+    if result.error_message and exit_code(result) is ExitCode.TASK_FAILED:
+        code = f"{result.error_code}: " if result.error_code else ""
+        lines.append(f"  {code}{result.error_message}")
+    return lines
+
+
+def _balance(result: Result) -> list[str]:
+    counters = result.counters
+    rows = [
+        ("listed", counters.listed, counters.listed_bytes),
+        ("= migrated", counters.migrated, counters.migrated_bytes),
+        ("+ skipped", counters.skipped, counters.skipped_bytes),
+        ("+ failed", counters.failed, counters.failed_bytes),
+    ]
+    lines = [f"  {name:<11}{render_count(count):>12}  {render_bytes(size):>10}" for name, count, size in rows]
+    if counters.waiting:
+        lines.append(f"  {'+ waiting':<11}{render_count(counters.waiting):>12}")
+    if not counters.balanced:
+        lines.append("  THE BALANCE DOES NOT HOLD: this is a defect of OpenOMS, please report it.")
+    lines += [f"      {render_count(count):>8}  {reason}" for reason, count in sorted(result.reasons.items())]
+    if result.duplicates:
+        lines.append(f"      {render_count(result.duplicates):>8}  keys were named more than once and counted once")
+    return [*lines, _pace(result)]
+
+
+def _pace(result: Result) -> str:
+    seconds = max(result.seconds, 1e-9)
+    ended = result.counters.migrated + result.counters.skipped + result.counters.failed
+    return (
+        f"  {render_bytes(result.transferred_bytes)} in {render_duration(result.seconds)}: "
+        f"{render_rate(result.transferred_bytes / seconds)}, {ended / seconds:,.0f} objects/s"
+    )
+
+
+def _where_lists_lie(result: Result, plan: Plan) -> list[str]:
+    lines = [f"  {name} list: {plan.destination.url.label}/{folder}" for name, folder in sorted(result.records.items())]
+    return lines + [
+        f"  the {name} list could not be written ({code}); the migration itself is not affected"
+        for name, code in sorted(result.record_errors.items())
+    ]
+
+
+def _next_step(result: Result, plan: Plan) -> list[str]:
+    code = exit_code(result)
+    if code is ExitCode.INTERRUPTED:
+        return ["  Run the same command again: it goes on where it stopped."]
+    if code is ExitCode.OBJECTS_FAILED and not plan.spec.dry_run:
+        return ["  Retry only what failed: the same command with --retry-failed."]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """OMS's sums of a run: skipped bytes count as processed, ``real_size`` leaves them out."""
+
+    total_size: int
+    complete_size: int
+    real_size: int
+
+    @classmethod
+    def of(cls, counters: Counters) -> _Sums:
+        done = counters.migrated_bytes + counters.skipped_bytes
+        return cls(counters.listed_bytes, done, counters.listed_bytes - counters.skipped_bytes)
+
+
+def task_response(result: Result, plan: Plan) -> dict[str, Any]:
+    """Return the fields of OMS's *Query a migration task* response (5.2.2), and ours under ``openoms``."""
+    counters, spec = result.counters, plan.spec
+    sums = _Sums.of(counters)
+    code = exit_code(result)
+    failed = result.state is TaskState.FAILED or code is ExitCode.OBJECTS_FAILED
+    return {
+        "id": result.task_id,
+        "name": result.name,
+        "status": TaskState.FAILED.status if failed else result.state.status,
+        "task_type": spec.scope.task_type.value,
+        "group_type": "NORMAL_TASK",
+        "group_id": "",
+        "description": plan.description,
+        "src_node": _source_node(plan),
+        "dst_node": {
+            "bucket": plan.destination.url.bucket,
+            "region": plan.destination.region or "",
+            "save_prefix": spec.save_prefix,
+        },
+        "start_time": round(result.started_at * 1000),
+        "total_time": round(result.seconds * 1000),
+        "total_num": counters.listed,
+        "successful_num": counters.migrated,
+        "skipped_num": counters.skipped,
+        "failed_num": counters.failed,
+        "total_size": sums.total_size,
+        "complete_size": sums.complete_size,
+        "real_size": sums.real_size,
+        "migrate_speed": int(sums.complete_size / result.seconds) if result.seconds > 0 else 0,
+        "progress": _progress(counters, code),
+        "left_time": 0,
+        "is_query_over": code in {ExitCode.DONE, ExitCode.OBJECTS_FAILED},
+        "migrate_since": int(spec.migrate_since or 0),
+        "enable_failed_object_recording": spec.record_failed,
+        "enable_kms": spec.kms,
+        "enable_metadata_migration": spec.metadata,
+        "enable_restore": spec.restore is not None,
+        "enable_requester_pays": plan.requester_pays,
+        "object_overwrite_mode": spec.overwrite.value,
+        "consistency_check": spec.check.value,
+        "dst_storage_policy": spec.storage.value if spec.storage else None,
+        "task_priority": "MEDIUM",
+        "bandwidth_policy": bandwidth_response(spec.bandwidth),
+        "failed_object_record": _failed_record(result),
+        "success_record_error_reason": result.record_errors.get("success"),
+        "skip_record_error_reason": result.record_errors.get("skip"),
+        "error_reason": _error_reason(result, code),
+        "smn_info": None,
+        "source_cdn": None,
+        "openoms": {
+            "exit_code": int(code),
+            "state": result.state.value,
+            "waiting_num": counters.waiting,
+            "reasons": dict(sorted(result.reasons.items())),
+            "records": dict(sorted(result.records.items())),
+            "transferred_bytes": result.transferred_bytes,
+            "duplicates": result.duplicates,
+            "dry_run": spec.dry_run,
+        },
+    }
+
+
+def _source_node(plan: Plan) -> dict[str, Any]:
+    scope = plan.spec.scope
+    node: dict[str, Any] = {
+        "cloud_type": plan.source.url.cloud_type,
+        "region": plan.source.region or "",
+        "bucket": plan.source.url.bucket,
+    }
+    if scope.list_key is not None:
+        node["list_file"] = {"list_file_key": scope.list_key, "obs_bucket": plan.list_bucket}
+    else:
+        node["object_key"] = list(scope.keys)
+    return node
+
+
+def _progress(counters: Counters, code: ExitCode) -> float:
+    if code is ExitCode.DONE:
+        return 1.0
+    ended = counters.migrated + counters.skipped + counters.failed
+    return round(ended / counters.listed, 3) if counters.listed else 0.0
+
+
+def _failed_record(result: Result) -> dict[str, Any]:
+    folder, error = result.records.get("failed"), result.record_errors.get("failed")
+    written = True if folder else None
+    return {"result": False if error else written, "list_file_key": folder, "error_code": error}
+
+
+def _error_reason(result: Result, code: ExitCode) -> dict[str, str] | None:
+    if code is ExitCode.OBJECTS_FAILED:
+        message = (
+            result.error_message or f"{result.counters.failed} objects could not be migrated; see the failed list."
+        )
+        return {"error_code": result.error_code or SOME_OBJECTS_FAILED, "error_msg": message[:1024]}
+    if code is ExitCode.TASK_FAILED:
+        return {"error_code": result.error_code or "TRF.0001", "error_msg": (result.error_message or "")[:1024]}
+    return None
+
+
+def bandwidth_response(policy: BandwidthPolicy) -> list[dict[str, Any]]:
+    """Return the windows as OMS's ``BandwidthPolicyDto``."""
+    return [
+        {"start": _clock(window.start), "end": _clock(window.end), "max_bandwidth": window.rate}
+        for window in policy.windows
+    ]
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def progress_line(progress: Progress, spec: MigrationSpec) -> str:
+    """Return one look at a running migration as one plain line."""
+    counters = progress.counters
+    listed = f"{render_count(counters.listed)}{'' if progress.listing_done else '…'}"
+    parts = [
+        f"listed {listed}",
+        f"migrated {render_count(counters.migrated)}",
+        f"skipped {render_count(counters.skipped)}",
+        f"failed {render_count(counters.failed)}",
+    ]
+    if counters.waiting:
+        parts.append(f"waiting {render_count(counters.waiting)}")
+    parts.append(f"{render_bytes(progress.transferred_bytes)} at {render_rate(progress.bytes_per_second)}")
+    left = seconds_left(progress)
+    if left is not None:
+        parts.append(f"{render_duration(left)} left")
+    if progress.throttled:
+        parts.append(f"slowed down {progress.throttled}x")
+    return ("dry run: " if spec.dry_run else "") + ", ".join(parts)
+
+
+def seconds_left(progress: Progress) -> float | None:
+    """Estimate the time left from bytes, else from objects; None until the listing is done or while nothing moves."""
+    counters = progress.counters
+    if not progress.listing_done:
+        return None
+    bytes_left = counters.listed_bytes - counters.migrated_bytes - counters.skipped_bytes - counters.failed_bytes
+    objects_left = counters.listed - counters.migrated - counters.skipped - counters.failed
+    guesses = [
+        left / rate
+        for left, rate in ((bytes_left, progress.bytes_per_second), (objects_left, progress.objects_per_second))
+        if rate > 0
+    ]
+    return max(guesses) if guesses else None

@@ -1,0 +1,344 @@
+"""``openoms run task.json``: the body of OMS's *Create a migration task* (v2) as a plan.
+
+API reference 5.2.3: https://support.huaweicloud.com/intl/en-us/api-oms/CreateTask.html, with the fields newer releases
+of the official SDK add. Every error says where, what and how to mend it, with OMS's own code; no value is repeated in
+it, since the body holds secrets.
+
+Choices are taken in any case. Credentials may be left out of the body; they are then taken from the environment, as
+for ``openoms migrate``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from oms_engine.bandwidth import BandwidthPolicy, Window, parse_time
+from oms_engine.errors import ConfigError
+from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
+from oms_engine.task import MigrationSpec, RestorePolicy, Scope
+from openoms.plan import CHECK_ALIASES, Plan, RunOptions, check_prefix, refuse_same_place
+from openoms.settings import Settings, Side, SideName, SideOptions
+from openoms.urls import SCHEME_OF_CLOUD, BucketUrl
+from openoms.words import fold, parse_choice, unknown
+
+INVALID_PARAMETER = "OMS.0001"
+SOURCE_INVALID = "OMS.0057"
+DESTINATION_INVALID = "OMS.0058"
+NOT_JSON = "OMS.0067"
+DESCRIPTION_INVALID = "OMS.0078"
+WRONG_TYPE = "OMS.1002"
+CONSTRAINT = "OMS.1003"
+MISSING = "OMS.1004"
+
+CLOUD_TYPES = (
+    "AWS", "Azure", "Aliyun", "Tencent", "HuaweiCloud", "QingCloud", "KingsoftCloud", "Baidu", "Google", "Qiniu",
+    "URLSource", "UCloud",
+)  # fmt: skip
+DEFAULT_CLOUD_TYPE = "Aliyun"
+"""OMS's own default, odd as it is: a body without ``cloud_type`` means it."""
+
+PRIORITIES = ("HIGH", "MEDIUM", "LOW")
+FORBIDDEN_IN_DESCRIPTION = "^<>&\"'"
+
+Text = Annotated[str, Field(max_length=1024)]
+Short = Annotated[str, Field(max_length=100)]
+Token = Annotated[str, Field(max_length=16_384)]
+Long = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class Body(BaseModel):
+    """Every object of the body: JSON's own types only, no unknown field, no value in an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class ListFileBody(Body):
+    """``src_node.list_file``."""
+
+    list_file_key: Annotated[str, Field(min_length=1, max_length=1024)]
+    obs_bucket: Text
+    list_file_num: Annotated[str, Field(max_length=65_535)] | None = None
+
+
+class NodeBody(Body):
+    """What both nodes share."""
+
+    region: Short | None = None
+    ak: Short | None = Field(default=None, repr=False)
+    sk: Short | None = Field(default=None, repr=False)
+    security_token: Token | None = Field(default=None, repr=False)
+    bucket: Text | None = None
+    crypto_type: str | None = None
+    kms_key_id: str | None = None
+
+
+class SourceBody(NodeBody):
+    """``src_node``."""
+
+    cloud_type: str | None = None
+    json_auth_file: Annotated[str, Field(max_length=65_535)] | None = Field(default=None, repr=False)
+    connection_string: Annotated[str, Field(max_length=2048)] | None = Field(default=None, repr=False)
+    app_id: Annotated[str, Field(max_length=255)] | None = None
+    object_key: Annotated[list[Text], Field(max_length=500)] | None = None
+    list_file: ListFileBody | None = None
+
+
+class DestinationBody(NodeBody):
+    """``dst_node``."""
+
+    save_prefix: Text | None = None
+
+
+class WindowBody(Body):
+    """One rule of ``bandwidth_policy``."""
+
+    start: str
+    end: str
+    max_bandwidth: int
+
+
+class CdnBody(Body):
+    """``source_cdn``."""
+
+    domain: Text
+    protocol: str
+    authentication_type: str = "NONE"
+    authentication_key: str | None = Field(default=None, repr=False)
+    crypto_type: str | None = None
+    kms_key_id: str | None = None
+
+
+class SmnBody(Body):
+    """``smn_config``."""
+
+    topic_urn: Text
+    trigger_conditions: Annotated[list[str], Field(min_length=1, max_length=2)]
+    language: str | None = None
+    message_template_name: str | None = None
+
+
+class TaskBody(Body):
+    """The whole body."""
+
+    src_node: SourceBody
+    dst_node: DestinationBody
+    task_type: str | None = None
+    enable_kms: bool | None = None
+    description: Annotated[str, Field(max_length=255)] | None = None
+    migrate_since: Long | None = None
+    bandwidth_policy: list[WindowBody] | None = None
+    source_cdn: CdnBody | None = None
+    smn_config: SmnBody | None = None
+    enable_metadata_migration: bool | None = None
+    enable_restore: bool | None = None
+    enable_failed_object_recording: bool | None = None
+    object_overwrite_mode: str | None = None
+    dst_storage_policy: str | None = None
+    consistency_check: str | None = None
+    enable_requester_pays: bool | None = None
+    task_priority: str | None = None
+
+
+def parse_task(text: str | bytes, settings: Settings, run: RunOptions | None = None) -> Plan:
+    """Parse a body into a plan.
+
+    Raises:
+        ConfigError: with OMS's code; see the module's head.
+    """
+    body = read_body(text)
+    _refuse_what_is_missing(body)
+    source, destination = _source_side(body, settings), _destination_side(body, settings)
+    refuse_same_place(source, destination)
+    scope = _scope(body)
+    return Plan(
+        spec=_spec(body, scope, source, destination, settings),
+        source=source,
+        destination=destination,
+        requester_pays=bool(body.enable_requester_pays),
+        list_bucket=body.src_node.list_file.obs_bucket if scope.list_key and body.src_node.list_file else None,
+        run=run or RunOptions(),
+        description=_description(body),
+    )
+
+
+def read_body(text: str | bytes) -> TaskBody:
+    """Parse the JSON and judge its fields and types.
+
+    Raises:
+        ConfigError: not JSON, an unknown field, a missing one, a wrong type or length.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise ConfigError(f"the task is not JSON{place}; see the README for an example.", code=NOT_JSON) from None
+    if not isinstance(document, dict):
+        raise ConfigError("the task must be a JSON object with src_node and dst_node.", code=NOT_JSON)
+    try:
+        return TaskBody.model_validate(document)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def _explain(error: ValidationError) -> ConfigError:
+    """Turn pydantic's first complaint into our sentence; its input is never shown."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = ".".join(str(part) for part in first["loc"])
+    match first["type"]:
+        case "extra_forbidden":
+            parent, _, name = path.rpartition(".")
+            return unknown("field", name, _fields_at(first["loc"][:-1]), where=parent or "the task", code=CONSTRAINT)
+        case "missing":
+            return ConfigError(f"{path} is missing; add it to the task.", code=MISSING)
+        case kind if kind.endswith("_type"):
+            return ConfigError(f"{path} has the wrong type: {_lower(first['msg'])}.", code=WRONG_TYPE)
+        case _:
+            return ConfigError(f"{path} is out of its limits: {_lower(first['msg'])}.", code=CONSTRAINT)
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+_NESTED: dict[str, type[Body]] = {
+    "src_node": SourceBody,
+    "dst_node": DestinationBody,
+    "list_file": ListFileBody,
+    "bandwidth_policy": WindowBody,
+    "source_cdn": CdnBody,
+    "smn_config": SmnBody,
+}
+
+
+def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
+    names = [part for part in loc if isinstance(part, str)]
+    return list(_NESTED[names[-1]].model_fields if names else TaskBody.model_fields)
+
+
+def _refuse_what_is_missing(body: TaskBody) -> None:
+    """Refuse what this version does not do, rather than leave it out silently."""
+    if body.source_cdn is not None:
+        raise ConfigError(
+            "source_cdn is not supported by this version; remove it to read from the bucket.", code="OMS.0081"
+        )
+    if body.smn_config is not None:
+        raise ConfigError(
+            "smn_config is not supported for a one-off job; remove it and use the exit code.", code=INVALID_PARAMETER
+        )
+    for name, node in (("src_node", body.src_node), ("dst_node", body.dst_node)):
+        if node.crypto_type and fold(node.crypto_type) != "default":
+            raise ConfigError(
+                f"{name}.crypto_type: credentials encrypted with KMS cannot be opened here; give them plainly "
+                "or through the environment.",
+                code=_side_code(name),
+            )
+    if body.task_priority and fold(body.task_priority) not in {fold(word) for word in PRIORITIES}:
+        raise unknown("task_priority", body.task_priority, PRIORITIES, code=CONSTRAINT)
+
+
+def _side_code(name: str) -> str:
+    return SOURCE_INVALID if name.startswith("s") else DESTINATION_INVALID
+
+
+def _description(body: TaskBody) -> str:
+    text = body.description or ""
+    if any(char in FORBIDDEN_IN_DESCRIPTION for char in text):
+        raise ConfigError(f"description must not contain any of {FORBIDDEN_IN_DESCRIPTION}", code=DESCRIPTION_INVALID)
+    return text
+
+
+def _cloud_type(body: TaskBody) -> str:
+    word = body.src_node.cloud_type or DEFAULT_CLOUD_TYPE
+    cloud = {fold(name): name for name in CLOUD_TYPES}.get(fold(word))
+    if cloud is None:
+        raise unknown("cloud_type", word, CLOUD_TYPES, where="src_node", code=SOURCE_INVALID)
+    if cloud not in SCHEME_OF_CLOUD:
+        default = "" if body.src_node.cloud_type else " (OMS's default, since the task names none)"
+        raise ConfigError(
+            f"src_node.cloud_type {cloud}{default} is not supported by this version; "
+            f"supported are {', '.join(SCHEME_OF_CLOUD)}.",
+            code=SOURCE_INVALID,
+        )
+    return cloud
+
+
+def _source_side(body: TaskBody, settings: Settings) -> Side:
+    return _side("source", "src_node", body.src_node, _cloud_type(body), settings)
+
+
+def _destination_side(body: TaskBody, settings: Settings) -> Side:
+    return _side("destination", "dst_node", body.dst_node, "HuaweiCloud", settings)
+
+
+def _side(name: SideName, field: str, node: NodeBody, cloud: str, settings: Settings) -> Side:
+    if not node.bucket:
+        raise ConfigError(f"{field}.bucket is missing; add it to the task.", code=MISSING)
+    if not node.region:
+        raise ConfigError(f"{field}.region is missing; add it to the task.", code=MISSING)
+    if bool(node.ak) != bool(node.sk):
+        lack = "sk" if node.ak else "ak"
+        raise ConfigError(
+            f"{field}.{lack} is missing; give ak and sk, or neither to use the environment.", code=MISSING
+        )
+    given = None
+    if node.ak and node.sk:
+        given = Credentials(node.ak, Secret(node.sk), Secret(node.security_token) if node.security_token else None)
+    url = BucketUrl(SCHEME_OF_CLOUD[cloud], node.bucket)
+    endpoint = settings.endpoint_of(cloud, node.region)
+    try:
+        return settings.side(name, url, SideOptions(endpoint=endpoint, region=node.region, credentials=given))
+    except ConfigError as error:
+        raise ConfigError(str(error), code=error.code or _side_code(field)) from None
+
+
+def _scope(body: TaskBody) -> Scope:
+    kind = parse_choice("task_type", body.task_type or TaskType.OBJECT, TaskType)
+    if kind is TaskType.URL_LIST:
+        raise ConfigError("task_type url_list is not supported by this version.", code=INVALID_PARAMETER)
+    if kind is TaskType.LIST:
+        if body.src_node.list_file is None:
+            raise ConfigError("src_node.list_file is missing; task_type list needs it.", code=MISSING)
+        return Scope(kind, ("",), list_key=body.src_node.list_file.list_file_key)
+    keys = body.src_node.object_key
+    if not keys:
+        raise ConfigError('src_node.object_key is missing; write [""] for the whole bucket.', code=MISSING)
+    if "" in keys:
+        return Scope(TaskType.PREFIX, ("",))
+    return Scope(kind, tuple(keys))
+
+
+def _spec(body: TaskBody, scope: Scope, source: Side, destination: Side, settings: Settings) -> MigrationSpec:
+    recording = body.enable_failed_object_recording
+    return MigrationSpec(
+        source=source.url.label,
+        destination=destination.url.label,
+        scope=scope,
+        save_prefix=check_prefix(body.dst_node.save_prefix or ""),
+        migrate_since=float(body.migrate_since) if body.migrate_since else None,
+        overwrite=_choice("object_overwrite_mode", body.object_overwrite_mode, OverwriteMode.SIZE_LAST_MODIFIED),
+        check=_choice("consistency_check", body.consistency_check, ConsistencyCheck.SIZE_LAST_MODIFIED),
+        metadata=bool(body.enable_metadata_migration),
+        restore=RestorePolicy() if body.enable_restore else None,
+        kms=bool(body.enable_kms),
+        storage=_choice("dst_storage_policy", body.dst_storage_policy, StoragePolicy.STANDARD),
+        bandwidth=_bandwidth(body, settings),
+        record_failed=True if recording is None else recording,
+    )
+
+
+def _choice(field: str, word: str | None, default: Any) -> Any:
+    aliases = CHECK_ALIASES if isinstance(default, ConsistencyCheck) else None
+    try:
+        return parse_choice(field, word, type(default), aliases) if word else default
+    except ConfigError as error:
+        raise ConfigError(str(error), code=CONSTRAINT) from None
+
+
+def _bandwidth(body: TaskBody, settings: Settings) -> BandwidthPolicy:
+    windows = [
+        Window(parse_time(rule.start), parse_time(rule.end), rule.max_bandwidth) for rule in body.bandwidth_policy or ()
+    ]
+    return BandwidthPolicy.checked(windows, settings.file.defaults.bandwidth_zone or "UTC")

@@ -1,0 +1,99 @@
+"""The two arguments of a migration: ``s3://bucket/path`` and ``obs://bucket/path``.
+
+Everything after ``scheme://bucket/`` is the path, byte for byte: ``%41``, ``?``, ``#``, ``//``, ``.`` and spaces are
+characters of keys, nothing is decoded or normalised (so no URL library is used).
+
+A path names a folder, as it does for rclone: ``s3://b/photos`` and ``s3://b/photos/`` are the same, and cover the keys
+that start with ``photos/``. The *contents* of the source's folder arrive in the destination's folder::
+
+    s3://b/photos  -> obs://d/backup    photos/2024/a.jpg is stored as backup/2024/a.jpg
+    s3://b         -> obs://d           photos/2024/a.jpg is stored as photos/2024/a.jpg
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oms_adapters.config import check_bucket
+from oms_engine.errors import ConfigError
+from oms_engine.model import key_bytes
+from openoms.words import nearest
+
+CLOUD_OF_SCHEME = {"s3": "AWS", "obs": "HuaweiCloud"}
+"""URL scheme -> OMS's ``cloud_type``."""
+
+SCHEME_OF_CLOUD = {cloud: scheme for scheme, cloud in CLOUD_OF_SCHEME.items()}
+
+MAX_KEY_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BucketUrl:
+    """A bucket, and a folder in it."""
+
+    scheme: str
+    bucket: str
+    prefix: str = ""
+    """Empty, or ends in ``/``."""
+
+    @property
+    def cloud_type(self) -> str:
+        """OMS's word for the cloud, e.g. ``HuaweiCloud``."""
+        return CLOUD_OF_SCHEME[self.scheme]
+
+    @property
+    def label(self) -> str:
+        """``scheme://bucket``, without the folder."""
+        return f"{self.scheme}://{self.bucket}"
+
+    def __str__(self) -> str:
+        return f"{self.label}/{self.prefix}"
+
+
+def parse_url(text: str) -> BucketUrl:
+    """Parse ``scheme://bucket`` or ``scheme://bucket/path``; the path is taken byte for byte and ends in ``/``.
+
+    Raises:
+        ConfigError: no scheme, an unknown scheme, no bucket, or a path no key can start with.
+    """
+    scheme, bucket, path = split_url(text)
+    return BucketUrl(scheme, bucket, path if not path or path.endswith("/") else f"{path}/")
+
+
+def parse_object_url(text: str) -> tuple[BucketUrl, str]:
+    """Parse ``scheme://bucket/key`` and return the bucket and the key, byte for byte.
+
+    Raises:
+        ConfigError: as :func:`parse_url`, or there is no key.
+    """
+    scheme, bucket, key = split_url(text)
+    if not key:
+        raise ConfigError(f"{text!r} names a bucket, not an object; write {scheme}://{bucket}/<key>.")
+    return BucketUrl(scheme, bucket), key
+
+
+def split_url(text: str) -> tuple[str, str, str]:
+    """Return scheme, bucket and the rest, untouched.
+
+    Raises:
+        ConfigError: see :func:`parse_url`.
+    """
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        raise ConfigError(f"{text!r} is not a bucket URL; write s3://bucket/path or obs://bucket/path.")
+    if scheme.lower() not in CLOUD_OF_SCHEME:
+        raise _unknown_scheme(text, scheme)
+    bucket, _, path = rest.partition("/")
+    if not bucket:
+        raise ConfigError(f"{text!r} names no bucket; write {scheme.lower()}://bucket/path.")
+    check_bucket(bucket)
+    if len(key_bytes(path)) > MAX_KEY_BYTES:
+        raise ConfigError(f"the path in {text[:60]!r}… is longer than a key may be ({MAX_KEY_BYTES} bytes).")
+    return scheme.lower(), bucket, path
+
+
+def _unknown_scheme(text: str, scheme: str) -> ConfigError:
+    guess = nearest(scheme, CLOUD_OF_SCHEME)
+    hint = f"did you mean {guess}://?" if guess else "known are s3:// and obs://."
+    extra = " An S3-compatible store is s3:// with its endpoint as option." if scheme in {"http", "https"} else ""
+    return ConfigError(f"unknown scheme {scheme!r} in {text!r}; {hint}{extra}")
