@@ -41,7 +41,7 @@ class Blob:
             if offset == len(view):
                 index, offset = index + 1, 0
 
-    def bytes(self) -> bytes:
+    def whole(self) -> bytes:
         """Return the whole content as one value."""
         return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
 
@@ -63,6 +63,6 @@ class Blob:
         """Return a copy with the lowest bit of the byte at ``offset`` (modulo the size) inverted."""
         if not self.size:
             return self
-        data = bytearray(self.bytes())
+        data = bytearray(self.whole())
         data[offset % self.size] ^= 1
         return Blob([bytes(data)])

@@ -94,7 +94,7 @@ def list_objects(context: Context) -> Reply:
 def delete_objects(context: Context) -> Reply:
     """Delete up to 1000 objects named in a document; missing ones count as deleted."""
     bucket = context.bucket()
-    root = parse(context.body.bytes(), "Delete")
+    root = parse(context.body.whole(), "Delete")
     quiet = root.findtext("Quiet", "false").strip() == "true"
     keys = [node.findtext("Key", "") for node in root.iter("Object")]
     if not 0 < len(keys) <= PAGE:

@@ -45,9 +45,7 @@ class BucketView:
 
     def put_many(self, items: Iterable[PutItem | tuple[str, bytes]]) -> None:
         """Place many objects at once: :func:`put_item` values, or plain (key, body) pairs."""
-        self._command(
-            "put", self.name, [item if isinstance(item, PutItem) else put_item(*item) for item in items]
-        )
+        self._command("put", self.name, [item if isinstance(item, PutItem) else put_item(*item) for item in items])
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes.

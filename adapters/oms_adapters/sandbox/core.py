@@ -10,6 +10,7 @@ import secrets
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from oms_adapters.sandbox.blob import Blob
@@ -116,7 +117,7 @@ class Bucket:
         self._keys: list[bytes] = []
         self._late: list[bytes] = []
 
-    def keys(self) -> list[bytes]:
+    def sorted_keys(self) -> list[bytes]:
         """Return all keys, ascending by bytes; the list belongs to the bucket."""
         if self._late:
             self._keys.extend(self._late)
@@ -158,7 +159,7 @@ class Bucket:
         """Remove an object; False when there was none."""
         if self.objects.pop(key, None) is None:
             return False
-        keys = self.keys()
+        keys = self.sorted_keys()
         del keys[bisect_left(keys, key)]
         return True
 
@@ -167,7 +168,7 @@ class Bucket:
 
         A common prefix that is itself ``after`` (the marker of the page before) is not given again.
         """
-        keys = self.keys()
+        keys = self.sorted_keys()
         at = max(bisect_right(keys, after), bisect_left(keys, prefix))
         entries: list[tuple[bytes, Object | None]] = []
         while at < len(keys) and keys[at].startswith(prefix):
@@ -250,7 +251,7 @@ def _chosen(upload: Upload, wanted: list[tuple[int, str]]) -> list[Part]:
     numbers = [number for number, _ in wanted]
     if not numbers:
         raise Refusal("MalformedXML")
-    if any(a >= b for a, b in zip(numbers, numbers[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(numbers)):
         raise Refusal("InvalidPartOrder")
     parts = [upload.parts.get(number) for number in numbers]
     found = [part for part, (_, etag) in zip(parts, wanted, strict=True) if part is not None and part.etag == etag]

@@ -54,7 +54,7 @@ class Cut(Action):
 
 @dataclass(frozen=True, slots=True)
 class Delay(Action):
-    """Wait ``seconds`` before the request is looked at, or (``within_body``) after the first half of the reply's body."""
+    """Wait ``seconds`` before the request is looked at, or (``within_body``) after half of the reply's body."""
 
     seconds: float
     within_body: bool = False
@@ -86,7 +86,7 @@ class FlipBit(Action):
 
 @dataclass(frozen=True, slots=True)
 class FlipStoredBit(Action):
-    """Store another bit at ``offset`` than was received and checked: the ETag and CRC are those of the damaged bytes."""
+    """Store another bit at ``offset`` than was received and checked: ETag and CRC are those of the damaged bytes."""
 
     offset: int = 0
 

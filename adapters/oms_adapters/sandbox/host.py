@@ -1,4 +1,4 @@
-"""The clouds of one sandbox and the sockets they listen on; every command that inspects them runs in their event loop."""
+"""The clouds of one sandbox and their sockets; every command that inspects them runs in their event loop."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _put_parts(bucket: Bucket, key: bytes, body: bytes, stored: Stored, part_siz
 
 def do_get(service: Service, bucket: str, key: str) -> bytes:
     """Return an object's bytes."""
-    return _bucket(service, bucket).get(key.encode("utf-8", "surrogateescape")).blob.bytes()
+    return _bucket(service, bucket).get(key.encode("utf-8", "surrogateescape")).blob.whole()
 
 
 def do_delete(service: Service, bucket: str, key: str) -> None:
@@ -159,13 +159,13 @@ def do_delete(service: Service, bucket: str, key: str) -> None:
 
 def do_keys(service: Service, bucket: str) -> list[str]:
     """Return all keys, ascending by bytes."""
-    return [text_of(key) for key in _bucket(service, bucket).keys()]
+    return [text_of(key) for key in _bucket(service, bucket).sorted_keys()]
 
 
 def do_objects(service: Service, name: str) -> list[SandboxObject]:
     """Return all objects, ascending by bytes of their keys, without their bodies."""
     bucket = _bucket(service, name)
-    return [_shown(key, bucket) for key in bucket.keys()]
+    return [_shown(key, bucket) for key in bucket.sorted_keys()]
 
 
 def do_object(service: Service, bucket: str, key: str) -> SandboxObject:

@@ -19,11 +19,11 @@ SMALL = 64 * 1024
 Headers = Sequence[tuple[str, str]]
 
 
-class ClientGone(Exception):  # noqa: N818
+class ClientGone(Exception):
     """The client closed or broke the connection within a request."""
 
 
-class Closed(Exception):  # noqa: N818
+class Closed(Exception):
     """The handler has closed the connection on purpose: nothing more is sent."""
 
 
@@ -35,7 +35,6 @@ class Exchange:
         self.method = request.method.decode("ascii")
         self.target = request.target.decode("ascii")
         self.headers = [(name.decode("ascii"), _text(value)) for name, value in request.headers]
-        self.answered = False
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the request's body; sends 100 Continue first when the client waits for it.
@@ -70,14 +69,14 @@ class Exchange:
             if isinstance(await self._connection.next_event(), h11.EndOfMessage | h11.ConnectionClosed):
                 return
 
-    async def reply(self, status: int, headers: Headers, body: Iterable[bytes | memoryview] = (), size: int = 0) -> None:
+    async def reply(
+        self, status: int, headers: Headers, body: Iterable[bytes | memoryview] = ()
+    ) -> None:
         """Send a whole reply as the protocol wants it. Small ones go out in one write."""
-        self.answered = True
-        await self._connection.send_reply(status, headers, body, size)
+        await self._connection.send_reply(status, headers, body)
 
     async def raw(self, data: bytes | memoryview) -> None:
         """Send bytes as they are, whatever the protocol says; the connection must be closed afterwards."""
-        self.answered = True
         await self._connection.write(data)
 
     def abort(self) -> Closed:
@@ -115,9 +114,7 @@ class Connection:
         except (ConnectionError, RuntimeError) as error:
             raise ClientGone from error
 
-    async def send_reply(
-        self, status: int, headers: Headers, body: Iterable[bytes | memoryview], size: int
-    ) -> None:
+    async def send_reply(self, status: int, headers: Headers, body: Iterable[bytes | memoryview]) -> None:
         """Send head and body, gathered while they are small."""
         head = h11.Response(
             status_code=status,
@@ -135,7 +132,6 @@ class Connection:
                 waiting, gathered = [], 0
         waiting.append(self.machine.send(h11.EndOfMessage()) or b"")
         await self.write(b"".join(waiting))
-        assert size >= 0
 
 
 async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:
@@ -148,8 +144,9 @@ async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamW
         pass
     except h11.RemoteProtocolError as error:
         with contextlib.suppress(ClientGone):
-            await connection.write(b"HTTP/1.1 %d Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-                                   % error.error_status_hint)
+            await connection.write(
+                b"HTTP/1.1 %d Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % error.error_status_hint
+            )
     finally:
         writer.close()
 

@@ -31,7 +31,7 @@ async def send(exchange: Exchange, reply: Reply, action: Action | None) -> None:
     elif isinstance(action, Delay) and action.within_body:
         await _slow(exchange, reply, action.seconds)
     else:
-        await exchange.reply(reply.status, _with_length(reply, reply.size), reply.body(), reply.size)
+        await exchange.reply(reply.status, _with_length(reply, reply.size), reply.body())
 
 
 async def _broken(exchange: Exchange, reply: Reply, action: Cut | Truncate | WrongLength) -> None:

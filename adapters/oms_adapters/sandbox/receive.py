@@ -12,7 +12,7 @@ from typing import Protocol
 import fastcrc
 
 from oms_adapters.sandbox.blob import Blob
-from oms_adapters.sandbox.http import ClientGone, Exchange
+from oms_adapters.sandbox.http import Exchange
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.request import Incoming
 
@@ -43,7 +43,6 @@ class _Crc:
 _CHECKSUMS: dict[str, Callable[[], _Digest]] = {
     "x-amz-checksum-crc32": lambda: _Crc(zlib.crc32, 4),
     "x-amz-checksum-crc32c": lambda: _Crc(fastcrc.crc32.iscsi, 4),
-    "x-amz-checksum-crc64nvme": lambda: _Crc(fastcrc.crc64.nvme, 8),
     "x-amz-checksum-sha1": lambda: hashlib.sha1(usedforsecurity=False),
     "x-amz-checksum-sha256": hashlib.sha256,
 }
@@ -95,6 +94,8 @@ def _announced(incoming: Incoming, payload_hash: str | None) -> list[_Check]:
             raise Refusal("NotImplemented", f"Payload type {payload_hash} is not supported")
         wanted = bytes.fromhex(payload_hash)
         checks.append(("sha256", hashlib.sha256(), wanted, "XAmzContentSHA256Mismatch"))
+    if "x-amz-checksum-crc64nvme" in headers:
+        raise Refusal("NotImplemented", "CRC-64/NVME is not supported")
     # On a completion the header announces the checksum of the whole object, not of the request.
     if incoming.operation != "CompleteMultipartUpload":
         checks += [
@@ -163,6 +164,3 @@ class _Lines:
             return await anext(self._source)
         except StopAsyncIteration:
             raise Refusal("IncompleteBody") from None
-
-
-__all__ = ["UNSIGNED", "UNSIGNED_TRAILER", "ClientGone", "receive"]

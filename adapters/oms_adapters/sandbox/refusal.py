@@ -50,7 +50,7 @@ CODES: dict[str, tuple[int, str]] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault of the program
+class Refusal(Exception):
     """A request is refused with a vendor's error code.
 
     ``status`` and ``message`` default to the code's own; ``headers`` go into the reply.

@@ -114,8 +114,9 @@ def verify_v4(incoming: Incoming, accounts: Accounts, now: float) -> str:
     payload_hash = headers.get("x-amz-content-sha256")
     if payload_hash is None:
         raise Refusal("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
-    if not hmac.compare_digest(_recompute(incoming, account, region, stamp, fields["SignedHeaders"]),
-                               fields["Signature"]):
+    if not hmac.compare_digest(
+        _recompute(incoming, account, region, stamp, fields["SignedHeaders"]), fields["Signature"]
+    ):
         raise Refusal("SignatureDoesNotMatch")
     return payload_hash
 

@@ -156,9 +156,7 @@ class Sandbox:
         accounts = {name: Account(f"{name.upper()}AK{secrets.token_hex(7).upper()}", secrets.token_hex(20))
                     for name in self._ports}  # fmt: skip
         ports = self._runner.start(accounts, self._ports)
-        self.s3, self.obs = (
-            Cloud(name, ports[name], accounts[name], self._runner.command) for name in ("s3", "obs")
-        )
+        self.s3, self.obs = (Cloud(name, ports[name], accounts[name], self._runner.command) for name in ("s3", "obs"))
         return self
 
     def stop(self) -> None:

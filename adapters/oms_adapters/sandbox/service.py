@@ -12,8 +12,18 @@ from typing import NamedTuple
 from oms_adapters.sandbox import buckets, objects, uploads
 from oms_adapters.sandbox.context import Context, State
 from oms_adapters.sandbox.dialect import Account
-from oms_adapters.sandbox.faults import Action, Answer, Cut, Delay, ErrorIn200, FaultTable, FlipStoredBit, Garbage
-from oms_adapters.sandbox.faults import LoseReply, Redirect
+from oms_adapters.sandbox.faults import (
+    Action,
+    Answer,
+    Cut,
+    Delay,
+    ErrorIn200,
+    FaultTable,
+    FlipStoredBit,
+    Garbage,
+    LoseReply,
+    Redirect,
+)
 from oms_adapters.sandbox.http import Exchange
 from oms_adapters.sandbox.misbehave import send
 from oms_adapters.sandbox.receive import receive
@@ -84,9 +94,7 @@ class Service:
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request."""
         try:
-            incoming = parse_request(
-                exchange.method, exchange.target, exchange.headers, self.state.settings.domains
-            )
+            incoming = parse_request(exchange.method, exchange.target, exchange.headers, self.state.settings.domains)
         except Refusal as refusal:
             await exchange.discard()
             incoming = Incoming(exchange.method, exchange.target, "", dict(exchange.headers))
@@ -184,4 +192,3 @@ def _refuse_on_demand(incoming: Incoming, action: Action | None) -> None:
         query = f"?{incoming.raw_query}" if incoming.raw_query else ""
         location = f"{action.location.rstrip('/')}{incoming.path}{query}"
         raise Refusal("TemporaryRedirect", status=action.status, headers=(("location", location),))
-

@@ -60,9 +60,7 @@ def complete_upload(context: Context) -> Reply:
     incoming, bucket = context.incoming, context.bucket()
     upload = _upload(context)
     check_write(incoming.headers, bucket.objects.get(incoming.key))
-    item = bucket.complete(
-        upload, _wanted(context), smallest=context.state.settings.min_part_size, now=context.now
-    )
+    item = bucket.complete(upload, _wanted(context), smallest=context.state.settings.min_part_size, now=context.now)
     parts = [
         tag("Location", f"http://{incoming.headers.get('host', '')}/{bucket.name}/{text_of(upload.key)}"),
         tag("Bucket", bucket.name), tag("Key", text_of(upload.key)), tag("ETag", f'"{item.etag}"'),
@@ -84,7 +82,7 @@ def _upload(context: Context) -> Upload:
 
 
 def _wanted(context: Context) -> list[tuple[int, str]]:
-    root = parse(context.body.bytes(), "CompleteMultipartUpload")
+    root = parse(context.body.whole(), "CompleteMultipartUpload")
     try:
         return [
             (int(node.findtext("PartNumber", "")), node.findtext("ETag", "").strip().strip('"'))

@@ -17,7 +17,7 @@ _ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&q
 # S3 writes other control characters as references too, although XML 1.0 forbids them; hence encoding-type=url:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 _ESCAPES |= {code: f"&#x{code:x};" for code in range(32) if chr(code) not in "\t\n\r"}
-_SPECIAL = re.compile("[&<>\"\x00-\x08\x0b-\x1f]")
+_SPECIAL = re.compile('[&<>"\x00-\x08\x0b-\x1f]')
 
 
 def text_of(key: bytes) -> str:
