@@ -152,10 +152,12 @@ def judge_report(segment: Segment, report: Checkpoint) -> Verdict:
         return Verdict.LATE
     if segment.state is SegmentState.DONE or report.counters.listed < segment.counters.listed:
         return Verdict.KNOWN
-    if report.counters.listed == segment.counters.listed:
+    if report.counters == segment.counters:
         return Verdict.QUIET
-    if not report.counters.balanced:
-        raise RepositoryError(f"Segment {segment.id} reports counters that do not balance: {report.counters}.")
+    if not report.counters.balanced or report.counters.listed == segment.counters.listed:
+        raise RepositoryError(
+            f"Segment {segment.id} reports {report.counters} after {segment.counters}: that does not balance."
+        )
     if report.counters.waiting - segment.counters.waiting != len(report.parked):
         raise RepositoryError(
             f"Segment {segment.id} parks {len(report.parked)} objects but counts"

@@ -18,6 +18,7 @@ from oms_engine.ledger import (
     Checkpoint,
     Failure,
     Parked,
+    ParkKind,
     RecordLine,
     RunInfo,
     Segment,
@@ -26,7 +27,7 @@ from oms_engine.ledger import (
     Upload,
 )
 from oms_engine.ledger_rules import FAILURE_CAP, LastRun, RunPlan, Verdict
-from oms_engine.model import Outcome, key_bytes
+from oms_engine.model import Outcome, WrittenPart, key_bytes
 from oms_engine.task import Counters
 
 
@@ -50,7 +51,6 @@ class _Run:
     succeeded: bool = False
     overflowed: bool = False
     segments: dict[int, Segment] = field(default_factory=dict)
-    reasons: dict[int, dict[str, int]] = field(default_factory=dict)
     parked: dict[str, Parked] = field(default_factory=dict)
     settled: Counters = field(default_factory=Counters)
     settled_reasons: Counter[str] = field(default_factory=Counter)
@@ -74,6 +74,7 @@ class MemoryLedger:
         self._last_stamp = 0
         self._failures: dict[int, dict[bytes, Failure]] = {}
         self._uploads: dict[str, Upload] = {}
+        self._parts: dict[str, dict[int, WrittenPart]] = {}
         self._directory: str | None = None
         self._run = _Run(number=0, rules="", name="", retry_of=None, started_at=0, active_at=0, finished=True)
 
@@ -121,7 +122,9 @@ class MemoryLedger:
 
     def _add(self, segment: Segment) -> Segment:
         self._last_segment += 1
-        added = replace(segment, id=self._last_segment, epoch=0, state=SegmentState.TODO, counters=Counters())
+        added = replace(
+            segment, id=self._last_segment, epoch=0, state=SegmentState.TODO, counters=Counters(), reasons={}
+        )
         self._run.segments[added.id] = added
         return added
 
@@ -164,9 +167,12 @@ class MemoryLedger:
             self._add_records(checkpoint.records)
         state = SegmentState.DONE if checkpoint.done else SegmentState.LEASED
         self._run.segments[segment.id] = replace(
-            segment, marker=checkpoint.marker, state=state, counters=checkpoint.counters
+            segment,
+            marker=checkpoint.marker,
+            state=state,
+            counters=checkpoint.counters,
+            reasons=dict(checkpoint.reasons),
         )
-        self._run.reasons[segment.id] = dict(checkpoint.reasons)
         self._run.active_at = self._clock()
         return True
 
@@ -178,9 +184,9 @@ class MemoryLedger:
             raise rules_of.parked_twice(twice[0])
         self._run.parked.update((item.key, item) for item in parked)
 
-    def due(self, now: float, limit: int) -> list[Parked]:
+    def due(self, now: float, limit: int, kind: ParkKind | None = None) -> list[Parked]:
         """Return parked objects whose time has come, earliest first, then by key."""
-        ready = [parked for parked in self._run.parked.values() if parked.due <= now]
+        ready = [parked for parked in self._run.parked.values() if parked.due <= now and kind in {None, parked.kind}]
         return sorted(ready, key=lambda parked: (parked.due, key_bytes(parked.key)))[:limit]
 
     def postpone(self, key: str, due: float) -> None:
@@ -219,8 +225,8 @@ class MemoryLedger:
     def reasons(self) -> dict[str, int]:
         """Return the run's reasons: all segments plus settled objects."""
         total = self._run.settled_reasons.copy()
-        for reasons in self._run.reasons.values():
-            total.update(reasons)
+        for segment in self._run.segments.values():
+            total.update(segment.reasons)
         return dict(total)
 
     def _add_failures(self, failures: tuple[Failure, ...]) -> None:
@@ -253,12 +259,23 @@ class MemoryLedger:
         return self._uploads.get(key)
 
     def save_upload(self, upload: Upload) -> None:
-        """Remember an upload before its first part is sent; it replaces an earlier one of its key."""
+        """Remember an upload before its first part is sent; an earlier one of its key goes, with its parts."""
         self._uploads[upload.key] = upload
+        self._parts[upload.key] = {}
+
+    def save_part(self, key: str, part: WrittenPart) -> None:
+        """Remember a proved part of an upload in flight; without one nothing happens."""
+        if key in self._uploads:
+            self._parts[key][part.number] = part
+
+    def parts(self, key: str) -> list[WrittenPart]:
+        """Return the proved parts of an upload in flight, by number."""
+        return [part for _, part in sorted(self._parts.get(key, {}).items())]
 
     def forget_upload(self, key: str) -> None:
-        """Forget an upload that was completed or aborted."""
+        """Forget an upload that was completed or aborted, and its parts."""
         self._uploads.pop(key, None)
+        self._parts.pop(key, None)
 
     def uploads(self) -> list[Upload]:
         """All uploads in flight, by key, those of earlier runs included."""

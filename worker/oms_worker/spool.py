@@ -55,6 +55,7 @@ class Spool:
         Raises:
             RepositoryError: a list is missing or shorter than committed.
         """
+        self._close_files()
         for path, size in committed.items():
             _cut(path, size)
         for path in self._files():
@@ -76,11 +77,14 @@ class Spool:
 
     def close(self) -> None:
         """Close the files; remove the directory when nothing is left in it."""
+        self._close_files()
+        with suppress(OSError):
+            os.rmdir(self.directory)  # noqa: PTH106 - import time
+
+    def _close_files(self) -> None:
         for descriptor in self._open.values():
             os.close(descriptor)
         self._open.clear()
-        with suppress(OSError):
-            os.rmdir(self.directory)  # noqa: PTH106 - import time
 
     def _descriptor(self, path: str) -> int:
         if path not in self._open:

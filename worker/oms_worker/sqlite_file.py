@@ -1,4 +1,4 @@
-"""The SQLite file under the ledger: opened safely, locked against a second process, its schema made or upgraded.
+"""The file under the SQLite ledger: looked at before it is touched, locked against a second process, errors explained.
 
 Nothing here knows what a migration is. Every refusal is one sentence that names the file and the remedy.
 """
@@ -11,85 +11,13 @@ import os
 import sqlite3
 import stat
 import weakref
-from collections.abc import Sequence
 
 from oms_engine.errors import ConfigError, RepositoryError
-from oms_engine.ledger_rules import COUNTER_NAMES
 
 APPLICATION_ID = 0x4F4D534C
 """``OMSL`` in the file's header: tells our file from any other SQLite file (https://www.sqlite.org/fileformat.html)."""
 
 _MAGIC = b"SQLite format 3\0"
-_STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
-_STRICT_KEYED = "STRICT, WITHOUT ROWID" if _STRICT else "WITHOUT ROWID"
-_COUNTERS = ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in COUNTER_NAMES)
-
-# Keys are BLOBs: they may hold bytes that are not UTF-8, and BLOBs compare by memcmp, as object stores sort keys.
-_VERSION_1 = f"""
-CREATE TABLE ledger (
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), identity TEXT NOT NULL, task_id INTEGER NOT NULL,
-    last_stamp INTEGER NOT NULL DEFAULT 0
-) {_STRICT};
-CREATE TABLE run (
-    number INTEGER PRIMARY KEY, rules TEXT NOT NULL, name TEXT NOT NULL, retry_of INTEGER, started_at REAL NOT NULL,
-    active_at REAL NOT NULL, finished INTEGER NOT NULL DEFAULT 0, succeeded INTEGER NOT NULL DEFAULT 0,
-    failures INTEGER NOT NULL DEFAULT 0, overflowed INTEGER NOT NULL DEFAULT 0, {_COUNTERS}
-) {_STRICT};
-CREATE TABLE segment (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, prefix BLOB NOT NULL, lo BLOB NOT NULL, hi BLOB,
-    list_offset INTEGER NOT NULL, marker BLOB NOT NULL, epoch INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL DEFAULT 'todo', reasons TEXT NOT NULL DEFAULT '{{}}', {_COUNTERS}
-) {_STRICT};
-CREATE INDEX segment_state ON segment (state, id);
-CREATE TABLE parked (
-    key BLOB PRIMARY KEY, kind TEXT NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, last_modified REAL NOT NULL,
-    storage_class TEXT NOT NULL, due REAL NOT NULL, attempts INTEGER NOT NULL
-) {_STRICT_KEYED};
-CREATE INDEX parked_due ON parked (due, key);
-CREATE TABLE settled_reason (reason TEXT PRIMARY KEY, objects INTEGER NOT NULL) {_STRICT_KEYED};
-CREATE TABLE failure (
-    run INTEGER NOT NULL, key BLOB NOT NULL, size INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
-    at REAL NOT NULL, PRIMARY KEY (run, key)
-) {_STRICT_KEYED};
-CREATE TABLE upload (
-    key BLOB PRIMARY KEY, upload_id TEXT NOT NULL, source_etag TEXT NOT NULL, size INTEGER NOT NULL,
-    part_size INTEGER NOT NULL
-) {_STRICT_KEYED};
-CREATE TABLE record_file (
-    name TEXT PRIMARY KEY, run INTEGER NOT NULL, outcome TEXT NOT NULL, size INTEGER NOT NULL,
-    closed INTEGER NOT NULL DEFAULT 0
-) {_STRICT_KEYED};
-"""
-
-UPGRADES = (_VERSION_1,)
-"""Scripts that lead from each schema version to the next; the version is their number. Only ever append."""
-
-
-def open_database(path: str, upgrades: Sequence[str] = UPGRADES) -> sqlite3.Connection:
-    """Open or make the state file; the caller holds its lock.
-
-    Raises:
-        ConfigError: the file is not ours, or of a newer version.
-        RepositoryError: it cannot be read or written, or is damaged.
-    """
-    check_file(path)
-    try:
-        # Made by us, not by SQLite, so that it is private from its first moment; WAL files inherit the mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        db = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        raise explain(error, path) from error
-    try:
-        _upgrade(db, path, upgrades)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-    except sqlite3.Error as error:
-        db.close()
-        raise explain(error, path) from error
-    except ConfigError:
-        db.close()
-        raise
-    return db
 
 
 def check_file(path: str) -> None:
@@ -112,25 +40,6 @@ def check_file(path: str) -> None:
         raise explain(error, path) from error
     if head and (head[:16] != _MAGIC or int.from_bytes(head[68:72], "big") != APPLICATION_ID):
         raise ConfigError(f"The file {path} is not a state file of openoms: give another path with --state.")
-
-
-def _upgrade(db: sqlite3.Connection, path: str, upgrades: Sequence[str]) -> None:
-    """Bring the schema to the newest version, all in one transaction, in the journal mode the file stands in."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > len(upgrades):
-        raise ConfigError(
-            f"The state file {path} was written by a newer openoms (schema {version}, this one knows {len(upgrades)}):"
-            " use that version, or give another path with --state."
-        )
-    if version == len(upgrades):
-        return
-    if version == 0:
-        os.chmod(path, 0o600)  # noqa: PTH101 - an empty file made beforehand may be readable by others
-    script = "".join(upgrades[version:])
-    db.executescript(
-        f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script}"
-        f" PRAGMA user_version = {len(upgrades)}; COMMIT;"
-    )
 
 
 class FileLock:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from oms_engine.ledger import Failure, Parked, ParkKind, Segment, SegmentState, Upload
 from oms_engine.ledger_rules import COUNTER_NAMES
-from oms_engine.model import key_bytes
+from oms_engine.model import WrittenPart, key_bytes
 from oms_engine.task import Counters
-
-Row = tuple[Any, ...]
+from oms_worker.sqlite_database import Row
 
 COUNTERS = ", ".join(COUNTER_NAMES)
-SEGMENT = f"id, prefix, lo, hi, list_offset, marker, epoch, state, {COUNTERS}"
+SEGMENT = f"id, prefix, lo, hi, list_offset, marker, epoch, state, reasons, {COUNTERS}"
 PARKED = "key, kind, size, etag, last_modified, storage_class, due, attempts"
 FAILURE = "key, size, code, message, at"
 UPLOAD = "key, upload_id, source_etag, size, part_size"
+PART = "number, etag, size, md5, crc64"
 
 
 def key_text(data: bytes) -> str:
@@ -31,7 +30,7 @@ def storable(text: str) -> str:
 
 def parse_segment(row: Row) -> Segment:
     """Read the columns of ``SEGMENT``."""
-    number, prefix, lo, hi, list_offset, marker, epoch, state, *counters = row
+    number, prefix, lo, hi, list_offset, marker, epoch, state, reasons, *counters = row
     return Segment(
         id=number,
         prefix=key_text(prefix),
@@ -42,6 +41,7 @@ def parse_segment(row: Row) -> Segment:
         epoch=epoch,
         state=SegmentState(state),
         counters=Counters(*counters),
+        reasons=json.loads(reasons),
     )
 
 
@@ -70,6 +70,18 @@ def render_failure(failure: Failure) -> Row:
 def parse_upload(row: Row) -> Upload:
     """Read the columns of ``UPLOAD``."""
     return Upload(key_text(row[0]), *row[1:])
+
+
+def parse_part(row: Row) -> WrittenPart:
+    """Read the columns of ``PART``. A CRC-64 is a BLOB: SQLite's integers are signed."""
+    number, etag, size, md5, crc64 = row
+    return WrittenPart(number, etag, size, md5, None if crc64 is None else int.from_bytes(crc64, "big"))
+
+
+def render_part(part: WrittenPart) -> Row:
+    """Write the columns of ``PART``."""
+    crc64 = None if part.crc64 is None else part.crc64.to_bytes(8, "big")
+    return (part.number, storable(part.etag), part.size, part.md5, crc64)
 
 
 def render_reasons(reasons: dict[str, int]) -> str:
