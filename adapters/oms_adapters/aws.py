@@ -54,6 +54,8 @@ PROFILE = S3Profile(
         StorageClass.DEEP_ARCHIVE: "DEEP_ARCHIVE",
     },
     kms_value="aws:kms",
+    # KMS and customer keys make it another digest: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    md5_when=frozenset({None, "aes256"}),
     restore_element="GlacierJobParameters",
     tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Bulk"},
 )

@@ -57,6 +57,8 @@ PROFILE = S3Profile(
     kms_value="kms",  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0106.html
     restore_element="RestoreJob",  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0087.html: no Bulk
     tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Standard"},
+    # Any server-side encryption makes it another digest: https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0022.html
+    md5_when=frozenset({None}),
     crc64_header="x-obs-checksum-crc64ecma",
 )
 

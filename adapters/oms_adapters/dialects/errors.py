@@ -164,9 +164,7 @@ def _code_of(reply: Reply, prefix: str) -> tuple[str, str, str, str]:
     """Return (code, message, request id, endpoint) as far as the reply states them."""
     request_id = reply.headers.get(f"{prefix}request-id", "")
     if not reply.body.lstrip().startswith(b"<"):
-        # OBS repeats the code in headers, for HEAD's sake.
-        code = reply.headers.get(f"{prefix}error-code", "")
-        return code, reply.headers.get(f"{prefix}error-message", ""), request_id, ""
+        return "", "", request_id, ""
     try:
         root = parse_xml(reply.body)
     except UnexpectedReply:

@@ -26,6 +26,7 @@ class HeadReader:
         self._sse = f"{prefix}server-side-encryption"
         self._customer = f"{prefix}server-side-encryption-customer-algorithm"
         self._crc64 = profile.crc64_header or ""
+        self._md5_when = profile.md5_when
         self._etag_is_md5 = profile.capabilities.etag_is_md5
         self._part_etag_is_md5 = profile.capabilities.part_etag_is_md5
 
@@ -36,29 +37,29 @@ class HeadReader:
         etag = get("etag", "").strip('"')
         encryption = self.encryption(headers)
         return ObjectHead(
-            key=key,
-            size=whole_size(headers),
-            etag=etag,
-            last_modified=parse_http_date(get("last-modified", "")),
-            attributes=self._attributes(headers),
-            storage_class=word,
-            archive=self._archive(word, headers),
-            crc64=self.crc64(headers),
-            encryption=encryption,
-            md5=self._md5(etag, headers) if self._etag_is_md5 else None,
+            key,
+            whole_size(headers),
+            etag,
+            parse_http_date(get("last-modified", "")),
+            self._attributes(headers),
+            word,
+            self._archive(word, headers),
+            self.crc64(headers),
+            encryption,
+            self._md5(etag, encryption) if self._etag_is_md5 else None,
         )
 
     def written(self, headers: dict[str, str], *, etag: str | None = None, single: bool = True) -> Written:
         """Return what the reply to a write states; ``single`` when the object came in one request."""
         etag = headers.get("etag", "").strip('"') if etag is None else etag
-        md5 = self._md5(etag, headers) if single and self._etag_is_md5 else None
-        date = parse_http_date(headers.get("date", ""))
-        return Written(etag, md5, self.crc64(headers), date, self.encryption(headers))
+        encryption = self.encryption(headers)
+        md5 = self._md5(etag, encryption) if single and self._etag_is_md5 else None
+        return Written(etag, md5, self.crc64(headers), parse_http_date(headers.get("date", "")), encryption)
 
     def part(self, number: int, size: int, headers: dict[str, str]) -> WrittenPart:
         """Return what the reply to a part states."""
         etag = headers.get("etag", "").strip('"')
-        md5 = self._md5(etag, headers) if self._part_etag_is_md5 else None
+        md5 = self._md5(etag, self.encryption(headers)) if self._part_etag_is_md5 else None
         return WrittenPart(number, etag, size, md5, self.crc64(headers))
 
     def encryption(self, headers: dict[str, str]) -> str | None:
@@ -73,10 +74,8 @@ class HeadReader:
         text = headers.get(self._crc64, "")
         return int(text) if text.isascii() and text.isdigit() else None
 
-    def _md5(self, etag: str, headers: dict[str, str]) -> bytes | None:
-        # An ETag of an object encrypted with KMS or the customer's key is no MD5:
-        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
-        if len(etag) != 32 or not _MD5.fullmatch(etag) or self.encryption(headers) not in {None, "aes256"}:
+    def _md5(self, etag: str, encryption: str | None) -> bytes | None:
+        if len(etag) != 32 or encryption not in self._md5_when or not _MD5.fullmatch(etag):
             return None
         return bytes.fromhex(etag)
 
@@ -92,13 +91,13 @@ class HeadReader:
         get = headers.get
         meta, cut = self._meta, len(self._meta)
         return Attributes(
-            content_type=get("content-type"),
-            content_encoding=get("content-encoding"),
-            cache_control=get("cache-control"),
-            content_disposition=get("content-disposition"),
-            content_language=get("content-language"),
-            expires=get("expires"),
-            user={name[cut:]: value for name, value in headers.items() if name.startswith(meta)},
+            get("content-type"),
+            get("content-encoding"),
+            get("cache-control"),
+            get("content-disposition"),
+            get("content-language"),
+            get("expires"),
+            {name[cut:]: value for name, value in headers.items() if name.startswith(meta)},
         )
 
 

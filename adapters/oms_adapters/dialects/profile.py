@@ -31,6 +31,8 @@ class S3Profile:
     tier_words: Mapping[RestoreTier, str]
     crc64_header: str | None = None
     """Header that states CRC-64/XZ as a decimal number."""
+    md5_when: frozenset[str | None] = frozenset({None})
+    """Encryptions under which a plain ETag still is the MD5 of the object's bytes."""
     codes: Mapping[str, type[StoreError]] = field(default_factory=dict)
     """Vendor codes beyond (or unlike) the common table."""
 

@@ -7,11 +7,12 @@ The canonical resource is ``/bucket`` plus the path as it is sent (encoded), plu
 
 from __future__ import annotations
 
-import hmac
 from binascii import b2a_base64
 from functools import lru_cache
+from hashlib import sha1
 from time import gmtime
 
+from oms_adapters.signing.mac import KeyedHash
 from oms_adapters.signing.quoting import Query
 from oms_engine.model import Credentials
 from oms_engine.store import Request
@@ -43,6 +44,8 @@ def http_date(second: int) -> str:
 def canonical_resource(path: str, query: Query, bucket: str | None) -> str:
     """Return the resource that is signed; ``bucket`` is given when the host names it and the path does not."""
     resource = f"/{bucket}{path}" if bucket else path
+    if not query:
+        return resource
     signed = sorted(
         [pair for pair in query if pair[0].lower() in SUB_RESOURCES or pair[0].lower().startswith("x-obs-")]
     )
@@ -58,12 +61,12 @@ class ObsSignature:
     ``bucket`` is None when the path names the bucket (path style).
     """
 
-    __slots__ = ("_bucket", "_credentials", "_key")
+    __slots__ = ("_bucket", "_credentials", "_keyed")
 
     def __init__(self, credentials: Credentials, bucket: str | None) -> None:
         self._credentials = credentials
         self._bucket = bucket
-        self._key = credentials.secret_key.reveal().encode()
+        self._keyed = KeyedHash(credentials.secret_key.reveal().encode(), sha1)
 
     def __call__(self, request: Request, now: float) -> Request:
         """Return the request with Date and Authorization headers."""
@@ -80,6 +83,6 @@ class ObsSignature:
             f"{method}\n{lower.get('content-md5', '')}\n{lower.get('content-type', '')}\n{date}\n{special}"
             f"{canonical_resource(path, query, self._bucket)}"
         )
-        digest = hmac.digest(self._key, text.encode("latin-1"), "sha1")
+        digest = self._keyed(text.encode("latin-1")).digest()
         headers["authorization"] = f"OBS {self._credentials.access_key}:{b2a_base64(digest, newline=False).decode()}"
         return Request(method, endpoint, path, query, headers, body, body_size)

@@ -15,15 +15,19 @@ from functools import lru_cache
 from hashlib import sha256
 from time import gmtime, strftime
 
+from oms_adapters.signing.mac import KeyedHash
 from oms_adapters.signing.quoting import Query, quote_value
 from oms_engine.model import Credentials
-from oms_engine.store import Request
+from oms_engine.store import Endpoint, Request
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 ALGORITHM = "AWS4-HMAC-SHA256"
 
-UNSIGNED_HEADERS = frozenset({"connection", "expect", "transfer-encoding", "user-agent", "x-amzn-trace-id"})
-"""Headers a proxy may add or change: never signed, as in AWS's own SDK."""
+UNSIGNED_HEADERS = frozenset(
+    """baggage connection expect keep-alive proxy-authenticate proxy-authorization te traceparent tracestate trailer
+    transfer-encoding upgrade user-agent x-amzn-trace-id""".split()  # noqa: SIM905 - a table
+)
+"""Headers a proxy may add or change: never signed, as in AWS's own SDK (botocore/auth.py)."""
 
 _BLANKS = re.compile(r"[ \t]+")
 
@@ -43,15 +47,28 @@ def signing_key(secret: str, day: str, region: str, service: str = "s3") -> byte
 
 def canonical_query(query: Query) -> str:
     """Return the query as it is signed: encoded, then sorted; a bare name gets ``=``."""
-    if len(query) < 2:
-        return f"{quote_value(query[0][0])}={quote_value(query[0][1] or '')}" if query else ""
     pairs = sorted([(quote_value(name), quote_value(value or "")) for name, value in query])
     return "&".join([f"{name}={value}" for name, value in pairs])
 
 
 def fold(value: str) -> str:
     """Return a header value as it is signed: outer blanks removed, inner ones single."""
-    return _BLANKS.sub(" ", value.strip(" \t")) if " " in value or "\t" in value else value
+    return _BLANKS.sub(" ", value.strip(" \t"))
+
+
+def canonical_headers(headers: dict[str, str], host: str) -> tuple[str, str]:
+    """Return the names that are signed, and the lines of names and values; ``host`` is signed as a header."""
+    pairs = {**headers, "host": host}
+    names = sorted(pairs)
+    if not "".join(names).islower():
+        pairs = {name.lower(): value for name, value in pairs.items()}
+        names = sorted(pairs)
+    if not UNSIGNED_HEADERS.isdisjoint(names):
+        names = [name for name in names if name not in UNSIGNED_HEADERS]
+    lines = "\n".join([f"{name}:{pairs[name]}" for name in names])
+    if " " in lines or "\t" in lines:
+        lines = "\n".join([f"{name}:{fold(pairs[name])}" for name in names])
+    return ";".join(names), lines
 
 
 class SigV4:
@@ -60,7 +77,7 @@ class SigV4:
     ``region_of`` names the region of a host (None: ``region``), so that a redirect to another region is signed for it.
     """
 
-    __slots__ = ("_credentials", "_keys", "_region", "_region_of", "_sign_payload")
+    __slots__ = ("_access_key", "_keys", "_region", "_region_of", "_secret", "_sign_payload", "_token")
 
     def __init__(
         self,
@@ -70,49 +87,42 @@ class SigV4:
         sign_payload: bool = False,
         region_of: Callable[[str], str | None] | None = None,
     ) -> None:
-        self._credentials = credentials
+        self._access_key = credentials.access_key
+        self._secret = credentials.secret_key
+        self._token = credentials.token
         self._region = region
         self._region_of = region_of
         self._sign_payload = sign_payload
-        self._keys: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self._keys: dict[tuple[Endpoint, str], tuple[str, str, KeyedHash]] = {}
 
     def __call__(self, request: Request, now: float) -> Request:
         """Return the request with date, payload and Authorization headers."""
         method, endpoint, path, query, given, body, body_size = request
         stamp = _stamp(int(now))
-        host = endpoint.netloc
+        host, scope, keyed = self._keys.get((endpoint, stamp[:8])) or self._derive(endpoint, stamp[:8])
         headers = given.copy()
         headers["x-amz-date"] = stamp
-        headers["x-amz-content-sha256"] = payload = self._payload(body, body_size)
-        if self._credentials.token:
-            headers["x-amz-security-token"] = self._credentials.token.reveal()
-        pairs = [(name.lower(), value) for name, value in headers.items()]
-        pairs.append(("host", host))
-        pairs.sort()
-        pairs = [(name, fold(value)) for name, value in pairs if name not in UNSIGNED_HEADERS]
-        signed = ";".join([name for name, _ in pairs])
-        lines = "".join([f"{name}:{value}\n" for name, value in pairs])
-        canonical = f"{method}\n{path}\n{canonical_query(query)}\n{lines}\n{signed}\n{payload}"
-        scope, key = self._keys.get((host, stamp[:8])) or self._derive(host, endpoint.host, stamp[:8])
+        headers["x-amz-content-sha256"] = payload = self._payload(body, body_size) if self._sign_payload else UNSIGNED
+        if self._token:
+            headers["x-amz-security-token"] = self._token.reveal()
+        signed, lines = canonical_headers(headers, host)
+        canonical = f"{method}\n{path}\n{canonical_query(query) if query else ''}\n{lines}\n\n{signed}\n{payload}"
         digest = sha256(canonical.encode("latin-1")).hexdigest()
-        signature = hmac.digest(key, f"{ALGORITHM}\n{stamp}\n{scope}\n{digest}".encode(), "sha256").hex()
+        signature = keyed(f"{ALGORITHM}\n{stamp}\n{scope}\n{digest}".encode()).hexdigest()
         headers["authorization"] = (
-            f"{ALGORITHM} Credential={self._credentials.access_key}/{scope}, "
-            f"SignedHeaders={signed}, Signature={signature}"
+            f"{ALGORITHM} Credential={self._access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
         )
         return Request(method, endpoint, path, query, headers, body, body_size)
 
     def _payload(self, body: bytes, body_size: int | None) -> str:
-        if self._sign_payload and body_size is None:
-            return sha256(body).hexdigest()
-        return UNSIGNED
+        return sha256(body).hexdigest() if body_size is None else UNSIGNED
 
-    def _derive(self, netloc: str, host: str, day: str) -> tuple[str, bytes]:
-        region = (self._region_of(host) if self._region_of else None) or self._region
-        key = signing_key(self._credentials.secret_key.reveal(), day, region)
+    def _derive(self, endpoint: Endpoint, day: str) -> tuple[str, str, KeyedHash]:
+        region = (self._region_of(endpoint.host) if self._region_of else None) or self._region
+        keyed = KeyedHash(signing_key(self._secret.reveal(), day, region), sha256)
         if len(self._keys) > 64:
             self._keys.clear()
-        self._keys[netloc, day] = entry = (f"{day}/{region}/s3/aws4_request", key)
+        self._keys[endpoint, day] = entry = (endpoint.netloc, f"{day}/{region}/s3/aws4_request", keyed)
         return entry
 
 

@@ -1,0 +1,175 @@
+"""Listings: the fast way and expat must read the same page, whatever its shape."""
+
+import re
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import escape
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oms_adapters.dialects.listing import parse_fast, parse_listing, parse_slow
+from oms_engine.errors import UnexpectedReply
+from oms_engine.model import key_bytes
+
+raw_keys = st.lists(st.binary(min_size=1, max_size=12), max_size=6, unique=True)
+xml_text = st.text(
+    st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cs", "Cc", "Cn"]), max_size=10
+)
+times = st.sampled_from(
+    ["2026-11-20T23:53:44.000Z", "1970-01-01T00:00:00Z", "2026-02-28T01:02:03.123456Z", "2026-11-20T23:53:44+08:00"]
+)
+TIME = "2026-11-20T23:53:44.000Z"
+
+
+def entry(
+    key: str, *, extra: str = "", before: str = "", time: str = TIME, etag: str = "&quot;e&quot;", size: int = 1
+) -> str:
+    """Return one object of a listing."""
+    return (
+        f"<Contents><Key>{key}</Key><LastModified>{time}</LastModified><ETag>{etag}</ETag>{before}<Size>{size}</Size>"
+        f"{extra}<StorageClass>STANDARD</StorageClass></Contents>"
+    )
+
+
+def page(body: str, *, truncated: str = "false", url: bool = True, head: str = "<Name>b</Name><Prefix/>") -> bytes:
+    """Return a listing around objects."""
+    encoding = "<EncodingType>url</EncodingType>" if url else ""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"{head}{encoding}<IsTruncated>{truncated}</IsTruncated>{body}</ListBucketResult>"
+    ).encode()
+
+
+@given(
+    keys=raw_keys,
+    way=st.sampled_from([quote_plus, quote, lambda raw: quote(raw, safe="/~*")]),
+    time=times,
+    etag=st.sampled_from(["&quot;e&quot;", '"e"', "&#34;e-2&#34;", "e"]),
+    noise=st.sampled_from(
+        ["", "<Owner><ID>1</ID><DisplayName>d</DisplayName></Owner>", "<Type>Appendable</Type>", "<Odd><Deep/></Odd>"]
+    ),
+    around=st.sampled_from(["", "<!-- c -->", "\n", "<CommonPrefixes><Prefix>p</Prefix></CommonPrefixes>", "<?pi x?>"]),
+    truncated=st.sampled_from(["true", "false"]),
+)
+def test_both_ways_agree(keys, way, time, etag, noise, around, truncated):
+    """Where the fast path reads a page at all, it reads what expat reads; keys of any bytes come back exactly."""
+    body = around.join(entry(way(raw), time=time, etag=etag, extra=noise, size=9) for raw in keys)
+    document = page(body, truncated=truncated)
+    slow, fast = parse_slow(document), parse_fast(document)
+    assert [key_bytes(found.key) for found in slow[0]] == keys
+    assert fast is None or fast == slow
+
+
+@given(keys=st.lists(xml_text.filter(lambda text: text.strip() == text and text), max_size=5))
+def test_both_ways_agree_without_url_encoding(keys):
+    """A store that ignores encoding-type states plain keys; plus and percent then mean themselves."""
+    document = page("".join(entry(escape(key)) for key in keys), url=False)
+    slow, fast = parse_slow(document), parse_fast(document)
+    assert [found.key for found in slow[0]] == keys
+    assert fast is None or fast == slow
+
+
+@given(document=st.binary(max_size=60), cut=st.integers(0, 600))
+def test_damaged_pages_are_refused(document, cut):
+    """A page that is cut short or overwritten never yields objects it does not hold."""
+    whole = page(entry("a") + entry("b"))
+    for damaged in (whole[:cut] if cut < len(whole) else b"", document):
+        with pytest.raises(UnexpectedReply):
+            parse_listing(damaged)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        page("".join(entry(key) for key in ("a", "b"))),
+        page(entry("a", extra="<Owner><ID>x</ID></Owner>")),
+        page(
+            entry(
+                "a", before="<ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>"
+            )
+        ),
+        page(""),
+    ],
+    ids=["aws-v2", "aws-v1-obs", "aws-checksum", "empty"],
+)
+def test_the_common_shapes_take_the_fast_path(shape):
+    """What AWS and OBS send is read without expat."""
+    assert parse_fast(shape) == parse_slow(shape)
+    assert parse_fast(shape) is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<Contents><Size>1</Size><Key>a</Key><LastModified>" + TIME + "</LastModified><ETag>e</ETag></Contents>",
+        "<Contents >" + entry("a").removeprefix("<Contents>").replace("</Contents>", "</Contents >"),
+        entry("a&amp;b"),
+        "<!-- <Contents> -->" + entry("a"),
+    ],
+    ids=["other-order", "blanks-in-tags", "entity", "comment"],
+)
+def test_other_shapes_are_left_to_expat(body):
+    """Any page of another shape is read the slow way, with no object lost."""
+    document = page(body, url=False)
+    assert parse_fast(document) is None
+    assert len(parse_slow(document)[0]) == 1
+
+
+def test_space_plus_and_control_characters():
+    """In url encoding a plus is a space, %2B a plus, and characters that XML forbids arrive."""
+    keys = ["%0A", "%10", "a+b", "a%20c", "a%2Bb", "%E4%B8%AD", "%FF"]
+    found = [item.key for item in parse_listing(page("".join(map(entry, keys)))).objects]
+    assert found == ["\n", "\x10", "a b", "a c", "a+b", "中", "\udcff"]
+
+
+@pytest.mark.parametrize("keys", [["b", "a"], ["a", "a"], ["%FF", "%E4%B8%AD"], ["%F0%9F%98%80", "%EF%BF%BD"]])
+def test_keys_that_do_not_ascend_are_refused(keys):
+    """A page out of byte order, or with a key twice, is an error: a merge would lose objects."""
+    with pytest.raises(UnexpectedReply, match="ascend"):
+        parse_listing(page("".join(map(entry, keys))))
+
+
+def test_a_store_that_ignores_the_question_is_refused():
+    """A page that starts before start_after, leaves the prefix, or is empty but truncated would loop or mislead."""
+    document = page(entry("b"))
+    with pytest.raises(UnexpectedReply, match="start after"):
+        parse_listing(document, start_after="b")
+    with pytest.raises(UnexpectedReply, match="prefix"):
+        parse_listing(document, prefix="c")
+    with pytest.raises(UnexpectedReply, match="more follows"):
+        parse_listing(page("", truncated="true"))
+
+
+def test_the_next_page_starts_after_the_last_key():
+    """Paging needs no token: next_start is the last key, and None on the last page."""
+    assert parse_listing(page(entry("a") + entry("b"), truncated="true")).next_start == "b"
+    assert parse_listing(page(entry("a"))).next_start is None
+
+
+BOMB = (
+    b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
+    b"<ListBucketResult><IsTruncated>false</IsTruncated><Name>&b;</Name></ListBucketResult>"
+)
+
+
+@pytest.mark.parametrize(
+    "body", [BOMB, BOMB.decode().encode("utf-16"), BOMB.replace(b'ENTITY a "', b'ENTITY a SYSTEM "file:///etc/')]
+)
+def test_entity_bombs_are_refused(body):
+    """A document type declaration is refused in any encoding, before an entity is expanded."""
+    with pytest.raises(UnexpectedReply, match="document type"):
+        parse_listing(body)
+
+
+@pytest.mark.parametrize("broken", ["<Size>x</Size>", "<Size>-</Size>"])
+def test_sizes_that_are_none_are_refused(broken):
+    """A size that is no number is an unexpected reply, not a crash."""
+    with pytest.raises(UnexpectedReply):
+        parse_listing(page(re.sub("<Size>.*</Size>", broken, entry("a"))))
+
+
+def test_times_that_are_none_are_refused():
+    """A date that does not exist is an unexpected reply, on either path."""
+    with pytest.raises(UnexpectedReply, match="time"):
+        parse_listing(page(entry("a", time="2026-13-45T00:00:00Z")))
