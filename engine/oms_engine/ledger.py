@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from oms_engine.model import Outcome
+from oms_engine.model import Outcome, WrittenPart
 from oms_engine.task import Counters
 
 
@@ -40,6 +40,7 @@ class Segment:
     epoch: int = 0
     state: SegmentState = SegmentState.TODO
     counters: Counters = field(default_factory=Counters)
+    reasons: dict[str, int] = field(default_factory=dict)
 
 
 class ParkKind(StrEnum):
@@ -168,8 +169,8 @@ class Ledger(Protocol):
         """Commit a report. False, and nothing changed, when the epoch is not the segment's current one."""
         ...
 
-    def due(self, now: float, limit: int) -> list[Parked]:
-        """Return parked objects whose time has come, earliest first. They stay parked until settled."""
+    def due(self, now: float, limit: int, kind: ParkKind | None = None) -> list[Parked]:
+        """Return parked objects (of a kind) whose time has come, earliest first. They stay parked until settled."""
         ...
 
     def postpone(self, key: str, due: float) -> None:
@@ -216,8 +217,16 @@ class Ledger(Protocol):
         """Remember an upload before its first part is sent."""
         ...
 
+    def save_part(self, key: str, part: WrittenPart) -> None:
+        """Remember a part of an upload in flight whose bytes were proved; a part of that number is replaced."""
+        ...
+
+    def parts(self, key: str) -> list[WrittenPart]:
+        """Return the proved parts of an upload in flight, by number."""
+        ...
+
     def forget_upload(self, key: str) -> None:
-        """Forget an upload that was completed or aborted."""
+        """Forget an upload that was completed or aborted, and its parts."""
         ...
 
     def uploads(self) -> list[Upload]:

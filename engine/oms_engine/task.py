@@ -133,6 +133,8 @@ class Result:
     """``success`` / ``skip`` / ``failed`` -> folder of the lists in the destination bucket, where any were written."""
     record_errors: dict[str, str] = field(default_factory=dict)
     """The same keys -> OMS code of a list that could not be written (OMS.0303, 0304, 0307, 0308)."""
+    complete: bool = False
+    """Every listed object has its end; what failed stands in the failed list."""
     error_code: str | None = None
     error_message: str | None = None
     name: str = ""

@@ -72,7 +72,13 @@ class Relay(Generic[W, D]):
         """Bytes passed on."""
         self.call: AnyCall = read
         """The call under way: the one to blame for an error."""
-        self.endpoint: Endpoint = read.request.endpoint
+        self.endpoints: list[Endpoint] = [lane.route(read).endpoint]
+        """Where the calls went: the source, then the destination."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint of the call under way."""
+        return self.endpoints[0 if self.call is self._read else -1]
 
     def cancel(self) -> None:
         """Stop soon: sockets are shut, which wakes the thread from any wait."""
@@ -128,7 +134,8 @@ class Relay(Generic[W, D]):
     def _begin(self, call: AnyCall, *, fresh: bool = False) -> BlockingConnection:
         """Sign a call, and send its head and the body it carries itself."""
         request: Request = call.sign(self._lane.route(call), time.time())
-        self.endpoint = request.endpoint
+        if call is not self._read:
+            self.endpoints.append(request.endpoint)
         if self._stop.is_set():
             raise Cancelled
         connection = self._lane.pools.take(request.endpoint, fresh=fresh)
@@ -144,11 +151,10 @@ class Relay(Generic[W, D]):
         sent = 0
         watch = select.poll()
         watch.register(destination.sock, _CHECK)
-        source_call, write_call = self._read, self.call
-        source_endpoint, write_endpoint = self._read.request.endpoint, self.endpoint
-        self.call, self.endpoint = source_call, source_endpoint
+        read, write = self._read, self.call
+        self.call = read
         for data in source.body(self._lane.buffer()):
-            self.call, self.endpoint = write_call, write_endpoint
+            self.call = write
             size = len(data)
             if sent + size > self._size:
                 raise UnexpectedReply(f"the store sends more than the {self._size} bytes it announced")
@@ -163,10 +169,10 @@ class Relay(Generic[W, D]):
             self.passed += size
             if self._on_bytes is not None:
                 self._on_bytes(size)
-            self.call, self.endpoint = source_call, source_endpoint
+            self.call = read
         if sent != self._size:
             raise UnexpectedReply(f"the store sent {sent} bytes instead of {self._size}")
-        self.call, self.endpoint = write_call, write_endpoint
+        self.call = write
         return sent
 
     def _throttle(self, size: int) -> None:

@@ -234,8 +234,9 @@ class Wire:
             self.stats.bytes_out += relay.passed
             if future.done() and not future.cancelled():
                 future.exception()
-        pace = self._pool(relay.endpoint).pace
-        pace.ok(pace.latency)
+        for endpoint in relay.endpoints:
+            pace = self._pool(endpoint).pace
+            pace.ok(pace.latency)  # how long a large body takes says nothing about the store's latency
         return relayed
 
     # -- what happens to errors ---------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ _TARGET_FORBIDDEN = re.compile(r"[^!-~]|[?#]")
 _BREAKS = b"\r\n\0\x0b\x0c"
 _NAMES_LIMIT = 1024
 _names: dict[str, str] = {}
-"""Header names seen, as sent -> lower case: each is checked once. Bounded; shared by threads, a lost entry is made anew."""
+"""Header names seen, as sent -> lower case: each is checked once. Bounded, shared by threads."""
 
 
 def _lower_name(name: str) -> str | None:

@@ -1,0 +1,148 @@
+"""The window of a segment: batches in key order, each ended when all its objects are.
+
+A batch is one listing page (or a slice of a key list). Objects end in any order; a batch's counters and record lines
+become part of the segment only when every object up to its last key has its end, so the segment's marker is a
+low-water mark and its counters cover exactly the keys up to it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import NamedTuple
+
+from oms_engine.ledger import Checkpoint, Failure, Parked, RecordLine, Segment
+from oms_engine.model import Outcome
+from oms_engine.task import Counters
+
+
+class End(NamedTuple):
+    """How one object left its batch: with its outcome, or parked (``outcome`` None)."""
+
+    outcome: Outcome | None
+    reason: str
+    size: int
+    record: str = ""
+    failure: Failure | None = None
+    parked: Parked | None = None
+
+
+class Batch:
+    """Objects that are under way together. Mutable, owned by one event loop."""
+
+    __slots__ = ("bytes", "counts", "failures", "listed", "marker", "parked", "pending", "reasons", "records")
+
+    def __init__(self, marker: str) -> None:
+        self.marker = marker
+        """The segment's marker once this batch has ended."""
+        self.pending = 0
+        self.listed = 0
+        self.counts = {Outcome.MIGRATED: 0, Outcome.SKIPPED: 0, Outcome.FAILED: 0}
+        self.bytes = {Outcome.MIGRATED: 0, Outcome.SKIPPED: 0, Outcome.FAILED: 0}
+        self.reasons: Counter[tuple[Outcome, str]] = Counter()
+        self.records: list[RecordLine] = []
+        self.failures: list[Failure] = []
+        self.parked: list[Parked] = []
+
+    def add(self, end: End) -> None:
+        """Give one object its end."""
+        self.listed += 1
+        outcome = end.outcome
+        if outcome is None:
+            if end.parked is not None:
+                self.parked.append(end.parked)
+            return
+        self.counts[outcome] += 1
+        self.bytes[outcome] += end.size
+        self.reasons[(outcome, end.reason)] += 1
+        if end.record:
+            self.records.append(RecordLine(outcome, end.record))
+        if end.failure is not None:
+            self.failures.append(end.failure)
+
+    def add_skipped(self, reason: str, lines: list[RecordLine], size: int) -> None:
+        """Give many objects the same end at once: the nothing-to-do path."""
+        count = len(lines)
+        self.listed += count
+        self.counts[Outcome.SKIPPED] += count
+        self.bytes[Outcome.SKIPPED] += size
+        self.reasons[(Outcome.SKIPPED, reason)] += count
+        self.records += lines
+
+
+def _plus(counters: Counters, batch: Batch) -> Counters:
+    sizes = batch.bytes
+    parked_bytes = sum(entry.size for entry in batch.parked)
+    return Counters(
+        listed=counters.listed + batch.listed,
+        migrated=counters.migrated + batch.counts[Outcome.MIGRATED],
+        skipped=counters.skipped + batch.counts[Outcome.SKIPPED],
+        failed=counters.failed + batch.counts[Outcome.FAILED],
+        waiting=counters.waiting + len(batch.parked),
+        listed_bytes=counters.listed_bytes + sum(sizes.values()) + parked_bytes,
+        migrated_bytes=counters.migrated_bytes + sizes[Outcome.MIGRATED],
+        skipped_bytes=counters.skipped_bytes + sizes[Outcome.SKIPPED],
+        failed_bytes=counters.failed_bytes + sizes[Outcome.FAILED],
+    )
+
+
+def reason_text(outcome: Outcome, reason: str) -> str:
+    """Render a reason as results show it, e.g. ``skipped: same size, not older``."""
+    return f"{outcome.value}: {reason}" if reason else outcome.value
+
+
+class Window:
+    """The batches of one leased segment, oldest first, and what has been reported of it."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._counters = segment.counters
+        self._reasons: Counter[str] = Counter(segment.reasons)
+        self._batches: deque[Batch] = deque()
+        self.marker = segment.marker or segment.lo
+
+    def open(self, marker: str) -> Batch:
+        """Begin the next batch; it ends at ``marker``."""
+        batch = Batch(marker)
+        self._batches.append(batch)
+        return batch
+
+    @property
+    def pending(self) -> int:
+        """Objects that have no end yet."""
+        return sum(batch.pending for batch in self._batches)
+
+    @property
+    def empty(self) -> bool:
+        """Whether every opened batch has been reported."""
+        return not self._batches
+
+    def checkpoint(self, *, done: bool) -> Checkpoint | None:
+        """Return the report of all ended batches at the front, None when there is nothing new to say."""
+        records: list[RecordLine] = []
+        failures: list[Failure] = []
+        parked: list[Parked] = []
+        moved = False
+        while self._batches and not self._batches[0].pending:
+            batch = self._batches.popleft()
+            self._counters = _plus(self._counters, batch)
+            for (outcome, reason), count in batch.reasons.items():
+                self._reasons[reason_text(outcome, reason)] += count
+            records += batch.records
+            failures += batch.failures
+            parked += batch.parked
+            self.marker = batch.marker
+            moved = True
+        done = done and not self._batches
+        if not (moved or done):
+            return None
+        return Checkpoint(
+            segment=self._segment.id,
+            epoch=self._segment.epoch,
+            marker=self.marker,
+            counters=self._counters,
+            done=done,
+            reasons=dict(self._reasons),
+            records=tuple(records),
+            failures=tuple(failures),
+            parked=tuple(parked),
+        )

@@ -1,0 +1,223 @@
+"""One task from start to end: the embeddable face of the engine.
+
+It opens the stores, looks whether both can be reached, asks the ledger where to begin, and lets a coordinator go
+through the work. What an object needs is in ``transfer.py``, how a run is driven in ``coordinator.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+from oms_engine.bandwidth import BandwidthPolicy, rate_at
+from oms_engine.coordinator import Coordinator, LocalSlot
+from oms_engine.errors import StoreError, TaskError
+from oms_engine.keysource import KeySource
+from oms_engine.ledger import Ledger, RunInfo, Segment
+from oms_engine.limiter import Limiter
+from oms_engine.meter import Meter
+from oms_engine.scope import identity_of, open_keys, rules_of, run_name, segments_of
+from oms_engine.segment import Crew
+from oms_engine.session import EngineSettings, LedgerUploads, Session, StoreOpener, listing_error
+from oms_engine.store import BucketStore
+from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
+from oms_engine.wire import Wire
+
+BANDWIDTH_SECONDS = 1.0
+"""How often the bandwidth window is looked at."""
+
+
+class Migration:
+    """One migration task. Create it and ``await run()`` once; ``pause`` it from anywhere, and run a new one to go on.
+
+    Args:
+        spec: what to do.
+        source: opens the source bucket; picklable.
+        destination: opens the destination bucket; picklable.
+        ledger: remembers; a run it left unfinished is resumed.
+        list_store: opens the bucket of the object list file, for scopes of type ``list``.
+        settings: how hard to work.
+        on_progress: called on the event loop every ``settings.progress_seconds``.
+    """
+
+    def __init__(
+        self,
+        spec: MigrationSpec,
+        *,
+        source: StoreOpener,
+        destination: StoreOpener,
+        ledger: Ledger,
+        list_store: StoreOpener | None = None,
+        settings: EngineSettings | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.settings = settings or EngineSettings()
+        self._open_source, self._open_destination, self._open_list = source, destination, list_store
+        self._ledger = ledger
+        self._on_progress = on_progress
+        self._bandwidth = spec.bandwidth
+        self._limiter = Limiter(shared=self.settings.processes > 1)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pausing = False
+        self._coordinator: Coordinator | None = None
+        self._keys: dict[int, KeySource] = {}
+        self._meter = Meter()
+        self._state = TaskState.WAITING
+
+    def pause(self) -> None:
+        """Finish or park what is under way, then end ``run`` with PAUSED. From any thread or signal handler."""
+        self._pausing = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._coordinator is not None:
+            self._state = TaskState.PAUSING
+            self._coordinator.stop()
+
+    def set_bandwidth(self, policy: BandwidthPolicy) -> None:
+        """Change the bandwidth windows, at once and for all connections. From any thread."""
+        self._bandwidth = policy
+        self._limiter.set_rate(rate_at(policy, time.time()))
+
+    @property
+    def progress(self) -> Progress:
+        """How the task stands now."""
+        coordinator = self._coordinator
+        if coordinator is None:
+            return Progress(self._state, Counters())
+        lives = [slot.live for slot in coordinator.slots]
+        return self._meter.progress(self._state, lives, coordinator.session.wire.stats, coordinator.listing_done)
+
+    async def run(self) -> Result:
+        """Run the task to its end, to a pause, or to what stops it.
+
+        Raises:
+            ConfigError: it cannot begin: the ledger belongs to another task, there is nothing to retry, no list file.
+            RepositoryError: the ledger cannot be written.
+        """
+        self._loop = asyncio.get_running_loop()
+        source, destination = self._open_source(), self._open_destination()
+        self._limiter.set_rate(rate_at(self._bandwidth, time.time()))
+        async with Wire(self.settings.wire, limiter=self._limiter) as wire:
+            try:
+                await self._preflight(wire, source, destination)
+            except TaskError as error:
+                seconds = self._meter.seconds
+                return Result(TaskState.FAILED, Counters(), seconds, error_code=error.code, error_message=str(error))
+            run = self._ledger.open_run(
+                identity=identity_of(self.spec, source, destination),
+                rules=rules_of(self.spec),
+                name=self.spec.name,
+                retry_failed=self.spec.retry_failed,
+            )
+            spec = replace(self.spec, name=run.name or run_name(source, destination, run))
+            session = Session(
+                spec,
+                source=source,
+                destination=destination,
+                wire=wire,
+                limiter=self._limiter,
+                settings=self.settings,
+                uploads=LedgerUploads(self._ledger),
+                run_started=run.started_at,
+            )
+            async with self._coordinated(session, run) as coordinator:
+                return await self._run(coordinator, run)
+
+    async def _preflight(self, wire: Wire, source: BucketStore, destination: BucketStore) -> None:
+        """Find out at once whether both buckets can be reached and listed.
+
+        Raises:
+            TaskError: what is wrong, with OMS's code.
+        """
+        prefix = next((segment.prefix for segment in segments_of(self.spec)), "")
+        for store, is_source in ((source, True), (destination, False)):
+            try:
+                await wire.call(store.list_page(prefix if is_source else "", limit=1))
+            except StoreError as error:
+                raise listing_error(error, source=is_source) from error
+
+    @asynccontextmanager
+    async def _coordinated(self, session: Session, run: RunInfo) -> AsyncIterator[Coordinator]:
+        crew = Crew(session)
+        self._coordinator = Coordinator(session, self._ledger, [LocalSlot(crew)], resumed=run.resumed)
+        self._meter = Meter(self._ledger.totals())
+        ticker = asyncio.ensure_future(self._tick())
+        try:
+            yield self._coordinator
+        finally:
+            ticker.cancel()
+            await crew.close()
+            await self._coordinator.lot.close()
+
+    async def _run(self, coordinator: Coordinator, run: RunInfo) -> Result:
+        self._state = TaskState.RUNNING
+        if not self._ledger.segments():
+            self._ledger.add_segments(segments_of(self.spec))
+        if self._pausing:
+            self._stop()
+        error: TaskError | None = None
+        try:
+            await coordinator.work(self._keys_of)
+        except TaskError as failure:
+            error = failure
+        await coordinator.recorder.flush(everything=True)
+        return self._result(coordinator, run, error)
+
+    async def _keys_of(self, segment: Segment) -> KeySource | None:
+        assert self._coordinator is not None
+        wire = self._coordinator.session.wire
+        keys = await open_keys(self.spec, segment, self._ledger, wire, self._open_list)
+        if keys is not None:
+            self._keys[segment.id] = keys
+        return keys
+
+    def _result(self, coordinator: Coordinator, run: RunInfo, error: TaskError | None) -> Result:
+        counters = self._ledger.totals()
+        complete = error is None and counters.waiting == 0 and not coordinator.unfinished()
+        code, message = (error.code, str(error)) if error else (None, None)
+        if complete and not counters.listed:
+            code, message = "TRF.0012", "no source object matches: check the bucket, the prefix and the keys"
+        elif complete and counters.failed:
+            code, message = "TRF.0062", f"{counters.failed} objects failed; the failed list names each with its reason"
+        if complete:
+            self._ledger.finish_run(succeeded=code is None)
+        self._state = TaskState.FAILED if code else TaskState.SUCCEEDED if complete else TaskState.PAUSED
+        return Result(
+            state=self._state,
+            counters=counters,
+            seconds=self._meter.seconds,
+            reasons=self._ledger.reasons(),
+            records=coordinator.recorder.folders,
+            record_errors=coordinator.recorder.errors,
+            complete=complete,
+            error_code=code,
+            error_message=message,
+            name=coordinator.session.spec.name,
+            task_id=run.task_id,
+            started_at=run.started_at,
+            transferred_bytes=sum(slot.live.transferred for slot in coordinator.slots),
+            duplicates=sum(keys.duplicates for keys in self._keys.values()),
+        )
+
+    async def _tick(self) -> None:
+        """Keep the bandwidth window, the rates and the caller's eyes up to date."""
+        looked = 0.0
+        while True:
+            now = time.monotonic()
+            if now - looked >= BANDWIDTH_SECONDS:
+                looked = now
+                rate = rate_at(self._bandwidth, time.time())
+                if rate != self._limiter.rate:
+                    self._limiter.set_rate(rate)
+            if self._coordinator is not None:
+                self._meter.look([slot.live for slot in self._coordinator.slots])
+            if self._on_progress is not None:
+                with suppress(Exception):
+                    self._on_progress(self.progress)
+            await asyncio.sleep(self.settings.progress_seconds)

@@ -1,0 +1,162 @@
+"""The large-object branch of the journey: parts side by side, resumable by part, proved part by part.
+
+An upload is remembered before its first part, and each part after its bytes were proved, so a killed process goes on
+with the parts it has; only what both the memory and the store know is reused. An upload of another version of the
+object, or of another cut, is aborted first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from oms_engine.digest import Digests
+from oms_engine.errors import ChecksumMismatch, ConditionFailed, NotFound, UploadGone
+from oms_engine.ledger import Upload
+from oms_engine.model import ListedObject, ObjectHead, Written, WrittenPart
+from oms_engine.plan import PartPlan
+from oms_engine.session import Session, Stopped, write_options
+from oms_engine.store import Call
+
+PART_ATTEMPTS = 3
+"""A part whose bytes arrive damaged is read and sent anew this often."""
+
+
+class Arrived(NamedTuple):
+    """A joined object: what the source stated, what the destination stated, what passed through."""
+
+    head: ObjectHead
+    written: Written
+    digests: Digests
+
+
+async def move_in_parts(session: Session, listed: ListedObject, key: str, head: ObjectHead, plan: PartPlan) -> Arrived:
+    """Move one object in parts; ``head`` is its state now, ``plan`` its cut.
+
+    Raises:
+        ConditionFailed: the source was replaced meanwhile; the upload was aborted.
+        Stopped: the run pauses; proved parts are remembered.
+    """
+    upload, parts = await _open(session, key, head, plan)
+    try:
+        await _send_missing(session, listed, head, plan, upload, parts)
+        ordered = [parts[number] for number in sorted(parts)]
+        written = await _complete(session, key, head, upload, ordered)
+    except (ConditionFailed, ChecksumMismatch):
+        await abandon(session, upload)
+        raise
+    await session.uploads.forget_upload(key)
+    return Arrived(head, written, _joined(ordered))
+
+
+async def abandon(session: Session, upload: Upload) -> None:
+    """Abort an upload at the destination and forget it."""
+    await session.wire.call(session.destination.abort_upload(upload.key, upload.upload_id))
+    await session.uploads.forget_upload(upload.key)
+
+
+async def _open(session: Session, key: str, head: ObjectHead, plan: PartPlan) -> tuple[Upload, dict[int, WrittenPart]]:
+    """Return the upload to go on with and the parts it holds, a new one where none fits."""
+    remembered = await session.uploads.upload(key)
+    if remembered is not None:
+        upload, proved = remembered
+        if (upload.source_etag, upload.size, upload.part_size) == (head.etag, plan.size, plan.part_size):
+            try:
+                return upload, await _stored(session, upload, proved)
+            except UploadGone:
+                await session.uploads.forget_upload(key)
+        else:
+            await abandon(session, upload)
+    options = write_options(session, head, md5=None)
+    upload_id = await session.wire.call(session.destination.start_upload(key, options=options))
+    upload = Upload(key, upload_id, head.etag, plan.size or 0, plan.part_size)
+    await session.uploads.save_upload(upload)
+    return upload, {}
+
+
+async def _stored(session: Session, upload: Upload, proved: list[WrittenPart]) -> dict[int, WrittenPart]:
+    """Return the proved parts that the store still holds unchanged."""
+    there: dict[int, WrittenPart] = {}
+    after = 0
+    while True:
+        page = await session.wire.call(session.destination.list_parts(upload.key, upload.upload_id, after=after))
+        there.update((part.number, part) for part in page.parts)
+        if page.next_number is None:
+            break
+        after = page.next_number
+    return {
+        part.number: part
+        for part in proved
+        if part.number in there and (there[part.number].etag, there[part.number].size) == (part.etag, part.size)
+    }
+
+
+async def _send_missing(
+    session: Session,
+    listed: ListedObject,
+    head: ObjectHead,
+    plan: PartPlan,
+    upload: Upload,
+    parts: dict[int, WrittenPart],
+) -> None:
+    """Send every part that is not in ``parts`` yet, and add it there once proved."""
+    numbers = iter([number for number in range(1, (plan.parts or 0) + 1) if number not in parts])
+
+    async def carry() -> None:
+        for number in numbers:
+            if session.stopping:
+                raise Stopped(f"paused within {listed.key!r}")
+            parts[number] = await _send_part(session, listed, head, plan, upload, number)
+            await session.uploads.save_part(upload.key, parts[number])
+
+    carriers = [asyncio.ensure_future(carry()) for _ in range(plan.parallel)]
+    try:
+        await asyncio.gather(*carriers)
+    except BaseException:
+        for carrier in carriers:
+            carrier.cancel()
+        await asyncio.gather(*carriers, return_exceptions=True)
+        raise
+
+
+async def _send_part(
+    session: Session, listed: ListedObject, head: ObjectHead, plan: PartPlan, upload: Upload, number: int
+) -> WrittenPart:
+    span = plan.span(number)
+    need_md5 = session.destination.capabilities.part_etag_is_md5 and not session.spec.kms
+
+    def write_call(_part_head: ObjectHead) -> Call[WrittenPart]:
+        return session.destination.write_part(upload.key, upload.upload_id, number, size=span.size)
+
+    read = session.source.read(listed.key, span=span, if_match=head.etag or None)
+    for attempt in range(1, PART_ATTEMPTS + 1):
+        moved = await session.relay(read, write_call, size=span.size, md5=need_md5)
+        part, digests = moved.written, moved.digests
+        if part.md5 is None or digests.md5 is None or part.md5 == digests.md5:
+            return WrittenPart(number, part.etag, span.size, digests.md5, digests.crc64)
+        if attempt == PART_ATTEMPTS:
+            break
+    raise ChecksumMismatch(f"part {number} of {listed.key!r} arrived damaged {PART_ATTEMPTS} times")
+
+
+async def _complete(session: Session, key: str, head: ObjectHead, upload: Upload, parts: list[WrittenPart]) -> Written:
+    """Join the parts; when an unanswered completion went before, look at the object instead."""
+    try:
+        return await session.wire.call(session.destination.complete_upload(key, upload.upload_id, parts))
+    except UploadGone as gone:
+        try:
+            there = await session.wire.call(session.destination.head(key))
+        except NotFound:
+            await session.uploads.forget_upload(key)
+            raise gone from None
+        if there.size != head.size or there.last_modified + 1 < session.run_started:
+            await session.uploads.forget_upload(key)
+            raise
+        return Written(there.etag, there.md5, there.crc64, there.last_modified, there.encryption)
+
+
+def _joined(parts: list[WrittenPart]) -> Digests:
+    digests = Digests()
+    for part in parts:
+        digests.append(part.crc64 or 0, part.size)
+    return digests

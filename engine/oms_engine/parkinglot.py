@@ -1,0 +1,137 @@
+"""Brings parked objects on: large ones as threads are free, archived ones as they fall due. Beside the segments."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from oms_engine.errors import TaskError
+from oms_engine.ledger import Ledger, Parked, ParkKind, Settlement
+from oms_engine.parked import Later
+from oms_engine.session import Session, Stopped
+
+RESTORES_AT_ONCE = 64
+HOLD_PARKED = 100_000
+"""The listing waits while this many objects are parked: they are rows, not memory, but a disk is no ocean either."""
+LONGEST_NAP = 1.0
+
+
+class Mover(Protocol):
+    """Where a parked object is brought on."""
+
+    async def revisit(self, entry: Parked, *, resumed: bool) -> Settlement | Later:
+        """Bring a parked object on: to its end, or to its next date."""
+        ...
+
+
+class ParkingLot:
+    """The parked objects of one run, in the process that owns the ledger."""
+
+    def __init__(self, session: Session, ledger: Ledger, slots: Sequence[Mover], *, resumed: bool) -> None:
+        self._session = session
+        self._ledger = ledger
+        self._slots = slots
+        self._turn = 0
+        self._failure: TaskError | None = None
+        self._resumed = resumed
+        self._active: dict[str, asyncio.Task[None]] = {}
+        self._kinds: dict[str, ParkKind] = {}
+        self._wake = asyncio.Event()
+        self._no_more = False
+        self._next_restore = 0.0
+
+    def wake(self) -> None:
+        """Look again: something was parked, or the run stops."""
+        self._wake.set()
+
+    def last_call(self) -> None:
+        """Nothing will be parked any more: ``work`` ends when the lot is empty."""
+        self._no_more = True
+        self._wake.set()
+
+    async def work(self) -> None:
+        """Run until the lot is empty after the last call, or until the run stops.
+
+        Raises:
+            TaskError: no object can be moved any more.
+        """
+        session = self._session
+        while True:
+            self._wake.clear()
+            if not session.stopping and self._failure is None:
+                self._start_due()
+                session.hold_listing = self._ledger.parked_count() > HOLD_PARKED
+            if self._failure is not None and not self._active:
+                raise self._failure
+            if not self._active and (session.stopping or (self._no_more and self._ledger.next_due() is None)):
+                return
+            await self._nap()
+
+    async def _nap(self) -> None:
+        due = self._ledger.next_due()
+        nap = LONGEST_NAP if due is None else min(LONGEST_NAP, max(0.02, due - time.time()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(nap if len(self._active) < RESTORES_AT_ONCE else LONGEST_NAP):
+                await self._wake.wait()
+
+    def _start_due(self) -> None:
+        rooms = {ParkKind.LARGE: max(4, self._session.bulk_pace.limit), ParkKind.ARCHIVED: RESTORES_AT_ONCE}
+        for kind, size in rooms.items():
+            busy = sum(1 for active in self._kinds.values() if active is kind)
+            if busy >= size:
+                continue
+            for entry in self._ledger.due(time.time(), size + busy, kind):
+                if entry.key in self._active:
+                    continue
+                if busy >= size:
+                    break
+                busy += 1
+                self._start(entry)
+
+    def _start(self, entry: Parked) -> None:
+        task = asyncio.get_running_loop().create_task(self._bring(entry))
+        self._active[entry.key] = task
+        self._kinds[entry.key] = entry.kind
+
+    async def _bring(self, entry: Parked) -> None:
+        session = self._session
+        try:
+            if entry.kind is ParkKind.ARCHIVED:
+                await self._restore_turn()
+            self._turn += 1
+            slot = self._slots[self._turn % len(self._slots)]
+            result = await slot.revisit(entry, resumed=self._resumed)
+        except Stopped:
+            return
+        except TaskError as error:
+            self._failure = error
+            return
+        finally:
+            del self._active[entry.key], self._kinds[entry.key]
+            self._wake.set()
+        if isinstance(result, Later):
+            self._ledger.postpone(result.key, result.due)
+        elif self._ledger.settle(result):
+            session.live.outcomes[result.outcome] += 1
+            session.live.bytes[result.outcome] += result.size
+            session.live.parked -= 1
+
+    async def _restore_turn(self) -> None:
+        """Keep restore requests and looks under the policy's rate."""
+        policy = self._session.spec.restore
+        if policy is None:
+            return
+        now = time.monotonic()
+        turn = max(now, self._next_restore)
+        self._next_restore = turn + 1 / policy.requests_per_second
+        await asyncio.sleep(turn - now)
+
+    async def close(self) -> None:
+        """Cancel what is under way; it stays parked."""
+        tasks = list(self._active.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,60 @@
+"""Puts the record lists into the destination bucket while the task runs. One that cannot be written fails no task."""
+
+from __future__ import annotations
+
+import asyncio
+
+from oms_engine.errors import StoreError
+from oms_engine.ledger import Ledger
+from oms_engine.model import Attributes, WriteOptions
+from oms_engine.records import record_folder, record_word
+from oms_engine.session import Session
+
+FLUSH_SECONDS = 5.0
+STORE_FAILED = "OMS.0304"
+"""Failed to store the list: OMS API Reference 7.2."""
+
+
+class Recorder:
+    """The record lists of one run on their way to the bucket."""
+
+    def __init__(self, session: Session, ledger: Ledger) -> None:
+        self._session = session
+        self._ledger = ledger
+        self.folders: dict[str, str] = {}
+        """``success`` / ``skip`` / ``failed`` -> folder in the destination bucket."""
+        self.errors: dict[str, str] = {}
+        """The same -> OMS's code, where a list could not be written."""
+
+    async def keep_flushing(self) -> None:
+        """Upload full lists now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self.flush(everything=False)
+
+    async def flush(self, *, everything: bool) -> None:
+        """Upload the lists that are full, or all."""
+        if self._session.spec.dry_run:
+            return
+        limit = self._session.settings.record_file_bytes
+        for outcome, name, path in self._ledger.records_ready(everything=everything, limit_bytes=limit):
+            kind = record_word(outcome)
+            folder = record_folder(self._session.spec.name, outcome)
+            self.folders[kind] = folder
+            try:
+                await self._upload(f"{folder}{name}.{kind}_list.txt", path)
+            except StoreError:
+                self.errors[kind] = STORE_FAILED
+            else:
+                self._ledger.record_uploaded(outcome, name)
+
+    async def _upload(self, key: str, path: str) -> None:
+        body = await asyncio.to_thread(_read, path)
+        options = WriteOptions(attributes=Attributes(content_type="text/plain"))
+        call = self._session.destination.write(key, size=len(body), options=options, body=body)
+        await self._session.wire.call(call)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 - paths are text as in the ledger's protocol
+        return file.read()

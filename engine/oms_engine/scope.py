@@ -1,0 +1,95 @@
+"""What a task covers: its segments, its identity, its name."""
+
+from __future__ import annotations
+
+import time
+
+from oms_engine.errors import ConfigError
+from oms_engine.keysource import FailedKeys, KeySource, NamedKeys
+from oms_engine.ledger import Ledger, RunInfo, Segment
+from oms_engine.listkeys import ListFileKeys
+from oms_engine.model import TaskType
+from oms_engine.session import StoreOpener
+from oms_engine.store import BucketStore
+from oms_engine.task import MigrationSpec, Scope
+from oms_engine.wire import Wire
+
+KEYS = -1
+"""``Segment.list_offset`` of a segment whose keys come one by one instead of from a listing."""
+
+
+def segments_of(spec: MigrationSpec) -> list[Segment]:
+    """Return the segments a task begins with.
+
+    Prefixes that another one covers are dropped, as are named keys under a named folder, so no key is met twice.
+    """
+    if spec.retry_failed or spec.scope.task_type in {TaskType.LIST, TaskType.URL_LIST}:
+        return [Segment(id=0, list_offset=KEYS)]
+    if spec.scope.task_type is TaskType.PREFIX:
+        return [Segment(id=0, prefix=prefix) for prefix in _outermost(spec.scope.keys)]
+    folders = _outermost(tuple(key for key in spec.scope.keys if not key or key.endswith("/")))
+    segments = [Segment(id=0, prefix=folder) for folder in folders]
+    if named_keys(spec.scope):
+        segments.append(Segment(id=0, list_offset=KEYS))
+    return segments
+
+
+def named_keys(scope: Scope) -> tuple[str, ...]:
+    """Return the single objects of a scope of type ``object``, without those under one of its folders."""
+    folders = tuple(key for key in scope.keys if not key or key.endswith("/"))
+    return tuple(key for key in scope.keys if key and not key.endswith("/") and not key.startswith(folders))
+
+
+def _outermost(prefixes: tuple[str, ...]) -> list[str]:
+    kept: list[str] = []
+    for prefix in sorted(set(prefixes)):
+        if not kept or not prefix.startswith(kept[-1]):
+            kept.append(prefix)
+    return kept
+
+
+async def open_keys(
+    spec: MigrationSpec, segment: Segment, ledger: Ledger, wire: Wire, list_store: StoreOpener | None
+) -> KeySource | None:
+    """Return where a segment's keys come from; None when it is listed.
+
+    Raises:
+        TaskError: the list file is missing or breaks a rule (TRF codes).
+    """
+    if segment.list_offset != KEYS:
+        return None
+    if spec.retry_failed:
+        return FailedKeys(ledger)
+    if spec.scope.task_type is TaskType.OBJECT:
+        return NamedKeys(named_keys(spec.scope))
+    if list_store is None or spec.scope.list_key is None:
+        raise ConfigError("the object list file is not given: name its bucket and key")
+    keys = ListFileKeys(wire, list_store(), spec.scope.list_key)
+    await keys.check()
+    return keys
+
+
+def identity_of(spec: MigrationSpec, source: BucketStore, destination: BucketStore) -> str:
+    """Return what makes a task this task: where from, where to, which objects."""
+    scope = spec.scope
+    what = f"{scope.task_type.value} {list(scope.keys)!r}" if scope.list_key is None else f"list {scope.list_key!r}"
+    return (
+        f"{source.label} at {source.endpoint.netloc} to {destination.label} at {destination.endpoint.netloc}"
+        f", {what}, prefix {spec.strip_prefix!r} to {spec.save_prefix!r}"
+    )
+
+
+def rules_of(spec: MigrationSpec) -> str:
+    """Return what changes the outcome of objects: an unfinished run under other rules is begun anew."""
+    storage = spec.storage.value if spec.storage else "default"
+    return (
+        f"overwrite={spec.overwrite.value} check={spec.check.value} metadata={spec.metadata} kms={spec.kms}"
+        f" storage={storage} since={spec.migrate_since} restore={spec.restore is not None} dry={spec.dry_run}"
+    )
+
+
+def run_name(source: BucketStore, destination: BucketStore, run: RunInfo) -> str:
+    """Return OMS's kind of name: ``<source bucket>-<destination bucket>-<yyyyMMddHHmmssSSS>_<run>``."""
+    seconds, milliseconds = divmod(int(run.started_at * 1000), 1000)
+    stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(seconds))
+    return f"{source.bucket}-{destination.bucket}-{stamp}{milliseconds:03d}_{run.run}"

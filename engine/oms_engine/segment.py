@@ -1,0 +1,283 @@
+"""One leased segment from its marker to its end: list, match, decide, hand over, report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from oms_engine.batch import Batch, Window
+from oms_engine.errors import ObjectError, StoreError, TaskError
+from oms_engine.gates import Movers
+from oms_engine.keysource import KeySource
+from oms_engine.ledger import Checkpoint, RecordLine, Segment
+from oms_engine.listing import Bounds, list_pages
+from oms_engine.model import ListedObject, Outcome, OverwriteMode
+from oms_engine.plan import Action, decide, decide_scope
+from oms_engine.records import skip_line
+from oms_engine.session import Session, Stopped, listing_error
+from oms_engine.there import DestinationCursor
+from oms_engine.transfer import ObjectJob, copied_before, failed, is_ours, transfer
+
+REPORT_RECORDS = 20_000
+"""A report is due when this many ended objects wait for one."""
+HOLD_SECONDS = 0.5
+"""How often a held listing looks whether it may go on."""
+WINDOW_OBJECTS = 20_000
+"""Objects of one segment that may be without an end at once; the listing waits beyond."""
+
+
+@dataclass(slots=True)
+class Control:
+    """What the coordinator tells a running segment."""
+
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+class _Item(NamedTuple):
+    job: ObjectJob
+    batch: Batch
+    run: SegmentRun
+
+
+class Crew:
+    """The movers of one process: many for small objects on the event loop, few that stream through threads."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.failure: TaskError | None = None
+        """What ends the task."""
+        self.small: Movers[_Item] = Movers(self._carry, session.small_limit)
+        self.bulk: Movers[_Item] = Movers(self._carry, lambda: session.bulk_pace.limit)
+
+    def submit(self, item: _Item) -> None:
+        """Hand a job to the movers its size calls for."""
+        listed = item.job.listed
+        item.batch.pending += 1
+        item.run.pending += 1
+        if listed is not None and listed.size > self.session.settings.small_object_bytes:
+            self.bulk.submit(item)
+        else:
+            self.small.submit(item)
+
+    async def room(self) -> None:
+        """Wait until both queues are short."""
+        await self.small.room()
+        await self.bulk.room()
+
+    async def _carry(self, item: _Item) -> None:
+        job, batch, run = item
+        try:
+            end = await transfer(self.session, job)
+        except Stopped:
+            run.dropped()
+            return
+        except TaskError as error:
+            self.fail(error)
+            run.dropped()
+            return
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not lose the object, nor the others)
+            end = failed(self.session, job, ObjectError(f"{type(error).__name__}: {error}", code="INTERNAL_FAILURE"))
+        self.session.live.count(end)
+        batch.add(end)
+        batch.pending -= 1
+        run.pending -= 1
+        if not batch.pending:
+            run.batch_ended(batch)
+
+    def fail(self, error: TaskError) -> None:
+        """End the task: what is under way is finished, then every segment's run raises the error."""
+        self.failure = self.failure or error
+        self.stop()
+
+    def stop(self) -> None:
+        """Begin nothing new; what is under way is finished."""
+        self.session.stopping = True
+        for movers in (self.small, self.bulk):
+            for item in movers.drop_queue():
+                item.run.dropped()
+
+    async def drain(self) -> None:
+        """Wait until nothing is under way."""
+        await self.small.drain()
+        await self.bulk.drain()
+
+    async def close(self) -> None:
+        """Cancel everything."""
+        await self.small.close()
+        await self.bulk.close()
+
+
+class SegmentRun:
+    """One lease of one segment in this process."""
+
+    def __init__(self, crew: Crew, segment: Segment, control: Control, keys: KeySource | None = None) -> None:
+        self.crew = crew
+        self.session = crew.session
+        self.segment = segment
+        self.control = control
+        self.keys = keys
+        self.pending = 0
+        """Objects handed to the movers that have no end yet."""
+        self._resumed = segment.epoch > 1
+        self._window = Window(segment)
+        self._wake = asyncio.Event()
+        self.room = asyncio.Event()
+        self._unreported = 0
+
+    def batch_ended(self, batch: Batch) -> None:
+        """Note that all objects of a batch have their end."""
+        self._unreported += len(batch.records)
+        self.room.set()
+        if self._unreported > REPORT_RECORDS or not self.pending:
+            self._wake.set()
+
+    def dropped(self) -> None:
+        """Note that an object leaves without an end, because the run stops: its batch is never reported."""
+        self.pending -= 1
+        self.room.set()
+        if not self.pending:
+            self._wake.set()
+
+    async def reports(self) -> AsyncIterator[Checkpoint]:
+        """Run the segment and yield its reports; the last one says ``done`` unless the run was paused.
+
+        Raises:
+            TaskError: the segment cannot go on.
+        """
+        producer = asyncio.ensure_future(self._produce())
+        producer.add_done_callback(lambda _done: self._wake.set())
+        try:
+            while True:
+                await self._wait(producer)
+                listed = producer.done() and not self.pending
+                if producer.done() and producer.exception() is not None:
+                    await producer
+                complete = listed and producer.done() and producer.result()
+                self._unreported = 0
+                checkpoint = self._window.checkpoint(done=bool(complete))
+                if checkpoint is not None:
+                    yield checkpoint
+                if listed:
+                    if self.crew.failure is not None:
+                        raise self.crew.failure
+                    return
+        finally:
+            producer.cancel()
+
+    async def _wait(self, producer: asyncio.Future[bool]) -> None:
+        self._wake.clear()
+        if producer.done() and not self.pending:
+            return
+        try:
+            async with asyncio.timeout(self.session.settings.checkpoint_seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _produce(self) -> bool:
+        """Go through the segment's keys; True when its end was reached, False when paused before."""
+        try:
+            if self.keys is not None:
+                return await self._produce_keys(self.keys)
+            return await self._produce_listed()
+        except StoreError as error:
+            raise listing_error(error, source=error.store == self.session.source.label) from error
+
+    async def _produce_keys(self, keys: KeySource) -> bool:
+        done = int(self.segment.marker or "0")
+        async for marker, names in keys.batches(after=done):
+            batch = self._window.open(str(marker))
+            for name in names:
+                self.crew.submit(_Item(ObjectJob(name, resumed=self._resumed), batch, self))
+            self.session.live.listed += len(names)
+            await self._room()
+            if self.session.stopping:
+                return False
+        return True
+
+    async def _produce_listed(self) -> bool:
+        session, spec, segment = self.session, self.session.spec, self.segment
+        start = segment.marker or segment.lo
+        pages = list_pages(session.wire, session.source, segment.prefix, start_after=start, bounds=self.control.bounds)
+        cursor: DestinationCursor | None = None
+        if session.overwrite is not OverwriteMode.FULL_OVERWRITE:
+            cursor = DestinationCursor(
+                session.wire,
+                session.destination,
+                _mapped(spec.strip_prefix, spec.save_prefix, segment.prefix),
+                start_after=_mapped(spec.strip_prefix, spec.save_prefix, start) if start else "",
+            )
+        try:
+            async for page in pages:
+                there: list[ListedObject | None] = [None] * len(page)
+                if cursor is not None:
+                    there = await cursor.match(self._mapped_keys(page))
+                self._decide_page(page, there, known=True)
+                await self._room()
+                if session.stopping:
+                    return False
+        finally:
+            if cursor is not None:
+                cursor.close()
+            await pages.aclose()  # type: ignore[attr-defined]
+        return True
+
+    def _mapped_keys(self, page: list[ListedObject]) -> list[str]:
+        strip, save = self.session.spec.strip_prefix, self.session.spec.save_prefix
+        if not strip and not save:
+            return [entry.key for entry in page]
+        cut = len(strip)
+        return [save + entry.key[cut:] for entry in page]
+
+    async def _room(self) -> None:
+        await self.crew.room()
+        while (self.pending > WINDOW_OBJECTS or self.session.hold_listing) and not self.session.stopping:
+            self.room.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HOLD_SECONDS):
+                    await self.room.wait()
+
+    def _decide_page(self, page: list[ListedObject], there: list[ListedObject | None], *, known: bool) -> None:
+        """Give every object that need not move its end here, and hand the others over."""
+        session, resumed = self.session, self._resumed
+        spec, rule = session.spec, session.overwrite
+        since, want_kms, now = spec.migrate_since, spec.kms, session.clock_text()
+        batch = self._window.open(page[-1].key)
+        live = session.live
+        live.listed += len(page)
+        skipped: dict[str, list[RecordLine]] = {}
+        sizes: dict[str, int] = {}
+        outcome, skip = Outcome.SKIPPED, Action.SKIP
+        for listed, other in zip(page, there, strict=True):
+            decision = decide(listed, other, rule, want_kms=want_kms)
+            if since is not None:
+                decision = decide_scope(listed, since) or decision
+            if decision.action is not skip:
+                job = ObjectJob(listed.key, listed, other, known, None, resumed)
+                self.crew.submit(_Item(job, batch, self))
+                continue
+            if resumed and other is not None and is_ours(session, other):
+                end = copied_before(session, listed, other.etag)
+                live.count(end)
+                batch.add(end)
+                continue
+            reason, size = decision.reason, listed.size
+            line = RecordLine(outcome, skip_line(now, listed.key, size, reason))
+            lines = skipped.get(reason)
+            if lines is None:
+                skipped[reason], sizes[reason] = [line], size
+            else:
+                lines.append(line)
+                sizes[reason] += size
+        for reason, lines in skipped.items():
+            batch.add_skipped(reason, lines, sizes[reason])
+            live.count_skipped(len(lines), sizes[reason])
+        if not batch.pending:
+            self.batch_ended(batch)
+
+
+def _mapped(strip: str, save: str, key: str) -> str:
+    return save + key[len(strip) :]

@@ -1,0 +1,255 @@
+"""What one process needs to move objects of one task: the opened stores, the wire, the limits, the live counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from oms_engine.batch import End
+from oms_engine.digest import Digests
+from oms_engine.errors import AccessDenied, BadCredentials, BucketNotFound, OmsError, StoreError, TaskError
+from oms_engine.gates import Gate
+from oms_engine.ledger import Ledger, Upload
+from oms_engine.limiter import Limiter
+from oms_engine.metadata import plan_attributes
+from oms_engine.model import ObjectHead, Outcome, WriteOptions, WrittenPart
+from oms_engine.pace import Pace, PaceSettings
+from oms_engine.plan import effective_rule, storage_class_for
+from oms_engine.records import render_time
+from oms_engine.store import MIB, BucketStore, Call
+from oms_engine.task import MigrationSpec
+from oms_engine.wire import Relayed, Wire, WireSettings
+
+W = TypeVar("W")
+
+StoreOpener = Callable[[], BucketStore]
+"""Opens a bucket; picklable, so that another process can open it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How hard one run may work. Sizes in bytes, times in seconds."""
+
+    wire: WireSettings = field(default_factory=WireSettings)
+    processes: int = 1
+    connections: int = 512
+    """Most small objects under way at once, in all processes together."""
+    memory_bytes: int = 64 * MIB
+    """Bodies of small objects held at once, per process."""
+    small_object_bytes: int = 1 * MIB
+    """Up to here an object is held whole between its two connections; larger ones stream through a thread."""
+    checkpoint_seconds: float = 1.0
+    record_file_bytes: int = 16 * MIB
+    progress_seconds: float = 0.5
+    outage_failures: int = 100
+    """This many objects in a row failing with a store that does not answer stop the task instead of failing it all."""
+
+
+class UploadMemory(Protocol):
+    """Where multipart uploads in flight are remembered: the ledger, near or through a pipe."""
+
+    async def upload(self, key: str) -> tuple[Upload, list[WrittenPart]] | None:
+        """Return the upload in flight for a destination key and its proven parts."""
+        ...
+
+    async def save_upload(self, upload: Upload) -> None:
+        """Remember an upload before its first part is sent."""
+        ...
+
+    async def save_part(self, key: str, part: WrittenPart) -> None:
+        """Remember a part whose bytes were proved."""
+        ...
+
+    async def forget_upload(self, key: str) -> None:
+        """Forget an upload that was completed or aborted."""
+        ...
+
+
+class LedgerUploads:
+    """The ledger as the memory of uploads in flight, for moves in the ledger's own process."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def upload(self, key: str) -> tuple[Upload, list[WrittenPart]] | None:
+        """Return the upload in flight for a destination key and its proved parts."""
+        upload = self._ledger.upload(key)
+        return None if upload is None else (upload, self._ledger.parts(key))
+
+    async def save_upload(self, upload: Upload) -> None:
+        """Remember an upload."""
+        self._ledger.save_upload(upload)
+
+    async def save_part(self, key: str, part: WrittenPart) -> None:
+        """Remember a proved part."""
+        self._ledger.save_part(key, part)
+
+    async def forget_upload(self, key: str) -> None:
+        """Forget an upload."""
+        self._ledger.forget_upload(key)
+
+
+@dataclass(slots=True)
+class Live:
+    """Running counts of one process since it started; for eyes only, the ledger has the truth."""
+
+    listed: int = 0
+    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    bytes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    parked: int = 0
+    transferred: int = 0
+
+    def count(self, end: End) -> None:
+        """Count one end; a parked object waits."""
+        if end.outcome is None:
+            self.parked += 1
+            return
+        self.outcomes[end.outcome] += 1
+        self.bytes[end.outcome] += end.size
+
+    def count_skipped(self, objects: int, size: int) -> None:
+        """Count objects that need not move."""
+        self.outcomes[Outcome.SKIPPED] += objects
+        self.bytes[Outcome.SKIPPED] += size
+
+
+def task_error(error: StoreError, *, source: bool) -> TaskError | None:
+    """Return the task's end when the error says that no object can be moved, else None.
+
+    Codes: OMS API Reference 7.2, TRF.005x for the destination, TRF.015x for the source.
+    """
+    side = "source" if source else "destination"
+    if isinstance(error, BadCredentials):
+        return TaskError("TRF.0151" if source else "TRF.0057", f"the {side} refuses the credentials: {error}")
+    if isinstance(error, BucketNotFound):
+        return TaskError("TRF.0155" if source else "TRF.0058", f"the {side} bucket does not exist: {error}")
+    return None
+
+
+def listing_error(error: StoreError, *, source: bool) -> TaskError:
+    """Return the task's end for a listing that cannot go on."""
+    known = task_error(error, source=source)
+    if known is not None:
+        return known
+    side = "source" if source else "destination"
+    if isinstance(error, AccessDenied):
+        return TaskError(
+            "TRF.0152" if source else "TRF.0051",
+            f"the {side} key may not list the bucket: grant it the list permission. {error}",
+        )
+    return TaskError("TRF.0157" if source else "TRF.0061", f"the {side} bucket cannot be listed: {error}")
+
+
+class Session:
+    """One task in one process. Owned by one event loop."""
+
+    def __init__(
+        self,
+        spec: MigrationSpec,
+        *,
+        source: BucketStore,
+        destination: BucketStore,
+        wire: Wire,
+        limiter: Limiter,
+        settings: EngineSettings,
+        uploads: UploadMemory,
+        run_started: float,
+    ) -> None:
+        self.spec = spec
+        self.source = source
+        self.destination = destination
+        self.wire = wire
+        self.limiter = limiter
+        self.settings = settings
+        self.uploads = uploads
+        self.run_started = run_started
+        self.live = Live()
+        self.memory = Gate(lambda: settings.memory_bytes)
+        self.bulk_pace = Pace(PaceSettings(start=4, maximum=settings.wire.bulk_threads))
+        self.bulk = Gate(lambda: self.bulk_pace.limit)
+        self.stopping = False
+        """Pause asked for: begin nothing new."""
+        self.hold_listing = False
+        """Enough objects wait: list no further for now."""
+        self._outage = 0
+
+        self.overwrite = effective_rule(spec.overwrite, source.capabilities, destination.capabilities)
+        self._clock_second = 0
+        self._clock_text = ""
+
+    @staticmethod
+    def now() -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def clock_text(self) -> str:
+        """Return the time of a record line, rendered once a second."""
+        second = int(time.time())
+        if second != self._clock_second:
+            self._clock_second, self._clock_text = second, render_time(second)
+        return self._clock_text
+
+    def count_bytes(self, size: int) -> None:
+        """Count bytes that crossed the wire, from whichever thread."""
+        self.live.transferred += size
+
+    def small_limit(self) -> int:
+        """How many small objects may be under way: what both endpoints bear now."""
+        pace = self.wire.pace
+        mine = max(1, self.settings.connections // self.settings.processes)
+        return max(1, min(pace(self.source.endpoint).limit, pace(self.destination.endpoint).limit, mine))
+
+    async def relay(
+        self, read: Call[ObjectHead], write: Callable[[ObjectHead], Call[W]], *, size: int, md5: bool
+    ) -> Relayed[W, Digests]:
+        """Stream one GET into one write through a thread, as many at once as pays."""
+        await self.bulk.acquire()
+        began = time.monotonic()
+        try:
+            moved = await self.wire.relay(read, write, lambda: Digests(md5=md5), size=size, on_bytes=self.count_bytes)
+        finally:
+            self.bulk.release()
+        self.bulk_pace.ok(time.monotonic() - began)
+        return moved
+
+    def count_transient(self, error: StoreError) -> None:
+        """Note an object that failed because a store does not answer; too many in a row end the task.
+
+        Raises:
+            TaskError: the store is out; the objects stay unmoved and the run can be resumed.
+        """
+        self._outage += 1
+        if self._outage >= self.settings.outage_failures:
+            source = error.store == self.source.label
+            raise TaskError(
+                "TRF.0157" if source else "TRF.0061",
+                f"{self._outage} objects in a row failed because the {'source' if source else 'destination'} does not "
+                f"answer; nothing more is tried until the task is started again. Last: {error}",
+            )
+
+    def count_answer(self) -> None:
+        """Note that the stores answer."""
+        self._outage = 0
+
+
+def write_options(session: Session, head: ObjectHead, *, md5: bytes | None) -> WriteOptions:
+    """Return how an object is stored, from its source's head and the task's rules.
+
+    Raises:
+        MetadataRejected: the destination cannot hold its metadata.
+    """
+    spec = session.spec
+    return WriteOptions(
+        attributes=plan_attributes(
+            head.attributes, migrate=spec.metadata, max_user_bytes=session.destination.capabilities.max_user_metadata_bytes
+        ),
+        storage_class=storage_class_for(spec.storage, head.storage_class, session.source.capabilities.class_of),
+        kms=spec.kms,
+        md5=md5,
+    )
+
+
+class Stopped(OmsError):
+    """The run was asked to pause before this object was done; it stays as it was."""

@@ -1,0 +1,74 @@
+"""What lies at the destination, page by page beside the source's pages: one LIST per 1000 keys instead of HEADs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from oms_engine.model import ListedObject, ListPage, key_before
+from oms_engine.store import Store
+from oms_engine.wire import Wire
+
+
+class DestinationCursor:
+    """Answers "what is there under these keys?" for ascending pages of keys.
+
+    It reads the destination's listing one page ahead. Where the destination holds much that the source lacks, it jumps
+    to the next key asked for instead of paging through.
+    """
+
+    def __init__(self, wire: Wire, store: Store, prefix: str, *, start_after: str = "") -> None:
+        self._wire = wire
+        self._store = store
+        self._prefix = prefix
+        self._known: dict[str, ListedObject] = {}
+        self._reached: str | None = ""
+        """Everything up to this key is known; None: everything."""
+        self._ahead: asyncio.Task[ListPage] | None = None
+        self._fetch(start_after)
+
+    def _fetch(self, start_after: str) -> None:
+        limit = self._store.capabilities.list_limit
+        call = self._store.list_page(self._prefix, start_after=start_after, limit=limit)
+        self._ahead = asyncio.get_running_loop().create_task(self._wire.call(call))
+
+    async def match(self, keys: list[str]) -> list[ListedObject | None]:
+        """Return what lies under each of ``keys``, which ascend, also from call to call."""
+        last = keys[-1]
+        kept = self._known
+        self._known = {}
+        found = dict(kept)
+        jumped = False
+        while self._reached is not None and key_before(self._reached, last):
+            page = await self._next()
+            if not jumped and self._reached is not None and key_before(self._reached, keys[0]):
+                # A whole page before the first key asked for: go there. What sorts just before a key is not a key, so
+                # the start is the key without its last character.
+                jumped = True
+                if key_before(self._reached, keys[0][:-1]):
+                    self._jump(keys[0][:-1])
+                continue
+            self._known = {entry.key: entry for entry in page.objects}
+            found.update(self._known)
+        if not self._known:
+            self._known = kept
+        get = found.get
+        return [get(key) for key in keys]
+
+    async def _next(self) -> ListPage:
+        assert self._ahead is not None
+        page = await self._ahead
+        self._ahead = None
+        self._reached = page.next_start
+        if page.next_start is not None:
+            self._fetch(page.next_start)
+        return page
+
+    def _jump(self, start_after: str) -> None:
+        self.close()
+        self._fetch(start_after)
+
+    def close(self) -> None:
+        """Drop the page on its way."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            self._ahead = None
