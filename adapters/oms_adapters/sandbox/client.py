@@ -132,10 +132,10 @@ class Cloud:
     domains = Setting()
     region = Setting()
 
-    def __init__(self, name: str, port: int, account: Account, command: Callable[..., Any]) -> None:
+    def __init__(self, name: str, endpoint: Endpoint, account: Account, command: Callable[..., Any]) -> None:
         self.name = name
-        self.endpoint = Endpoint("http", "127.0.0.1", port)
-        self.url = f"http://127.0.0.1:{port}"
+        self.endpoint = endpoint
+        self.url = f"{endpoint.scheme}://{endpoint.netloc}"
         self.access_key = account.access_key
         self.secret_key = account.secret_key
         self._call = command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -69,6 +70,17 @@ class PutItem(NamedTuple):
     crc64: bool
 
 
+class Plan(NamedTuple):
+    """Which clouds to open, and how."""
+
+    accounts: dict[str, Account]
+    """By cloud name."""
+    ports: dict[str, int]
+    """0 or missing: a free one."""
+    certificate: tuple[str, str] | None = None
+    """Paths of a PEM certificate chain and its key: the clouds speak https."""
+
+
 class Host:
     """All clouds of a sandbox, by name."""
 
@@ -77,9 +89,10 @@ class Host:
         self.ports: dict[str, int] = {}
         self._servers: list[asyncio.Server] = []
 
-    async def start(self, accounts: Mapping[str, Account], ports: Mapping[str, int]) -> None:
-        """Open the clouds named in ``accounts``, on the given ports (0: any)."""
-        for name, account in accounts.items():
+    async def start(self, plan: Plan) -> None:
+        """Open the clouds of the plan."""
+        tls = _tls_context(plan.certificate)
+        for name, account in plan.accounts.items():
             dialect_class, region = DIALECTS[name]
             dialect = dialect_class()
             service = Service(State(dialect, Settings(region, min_part_size=dialect.min_part)))
@@ -87,7 +100,7 @@ class Host:
             self.services[name] = service
             server = await asyncio.start_server(
                 functools.partial(serve_connection, handler=service.handle),
-                "127.0.0.1", ports.get(name, 0), backlog=BACKLOG, limit=1 << 20,
+                "127.0.0.1", plan.ports.get(name, 0), backlog=BACKLOG, limit=1 << 20, ssl=tls,
             )  # fmt: skip
             self._servers.append(server)
             self.ports[name] = server.sockets[0].getsockname()[1]
@@ -103,6 +116,14 @@ class Host:
     def command(self, cloud: str, name: str, *arguments: Any) -> Any:
         """Run one inspection command: the function ``do_<name>`` of this module."""
         return _COMMANDS[name](self.services[cloud], *arguments)
+
+
+def _tls_context(certificate: tuple[str, str] | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
 
 
 def _bucket(service: Service, name: str) -> Bucket:

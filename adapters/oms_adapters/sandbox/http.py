@@ -69,9 +69,7 @@ class Exchange:
             if isinstance(await self._connection.next_event(), h11.EndOfMessage | h11.ConnectionClosed):
                 return
 
-    async def reply(
-        self, status: int, headers: Headers, body: Iterable[bytes | memoryview] = ()
-    ) -> None:
+    async def reply(self, status: int, headers: Headers, body: Iterable[bytes | memoryview] = ()) -> None:
         """Send a whole reply as the protocol wants it. Small ones go out in one write."""
         await self._connection.send_reply(status, headers, body)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -17,7 +18,8 @@ import uvloop
 
 from oms_adapters.sandbox.client import Cloud
 from oms_adapters.sandbox.dialect import Account
-from oms_adapters.sandbox.host import Host
+from oms_adapters.sandbox.host import Host, Plan
+from oms_engine.store import Endpoint
 
 START_SECONDS = 30.0
 
@@ -25,7 +27,7 @@ START_SECONDS = 30.0
 class Runner(Protocol):
     """Where the clouds run."""
 
-    def start(self, accounts: Mapping[str, Account], ports: Mapping[str, int]) -> dict[str, int]:
+    def start(self, plan: Plan) -> dict[str, int]:
         """Start them and return their ports."""
         ...
 
@@ -46,10 +48,10 @@ class ThreadRunner:
         self._host = Host()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
 
-    def start(self, accounts: Mapping[str, Account], ports: Mapping[str, int]) -> dict[str, int]:
+    def start(self, plan: Plan) -> dict[str, int]:
         """Start the thread and open the sockets."""
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._host.start(accounts, ports), self._loop).result(START_SECONDS)
+        asyncio.run_coroutine_threadsafe(self._host.start(plan), self._loop).result(START_SECONDS)
         return self._host.ports
 
     def command(self, cloud: str, name: str, *arguments: Any) -> Any:
@@ -76,7 +78,7 @@ class ProcessRunner:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
 
-    def start(self, accounts: Mapping[str, Account], ports: Mapping[str, int]) -> dict[str, int]:
+    def start(self, plan: Plan) -> dict[str, int]:
         """Start the process and open the sockets."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -84,7 +86,7 @@ class ProcessRunner:
             command = [sys.executable, "-m", "oms_adapters.sandbox", "--control", str(fd)]
             self._process = subprocess.Popen(command, pass_fds=[fd], stdin=subprocess.DEVNULL)  # noqa: S603 - ourselves
         self._connection = Connection(ours.detach())
-        found: dict[str, int] = self._ask((dict(accounts), dict(ports)))
+        found: dict[str, int] = self._ask(plan)
         return found
 
     def command(self, cloud: str, name: str, *arguments: Any) -> Any:
@@ -120,43 +122,59 @@ class ProcessRunner:
 
 def serve_control(fd: int) -> None:
     """Run clouds at the behest of a :class:`ProcessRunner` until it closes the channel."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which may want to look at us afterwards
     connection = Connection(fd)
     runner = ThreadRunner()
-    accounts, ports = connection.recv()
-    connection.send((False, runner.start(accounts, ports)))
+    connection.send(_attempt(runner.start, connection.recv()))
     while True:
         try:
             cloud, name, arguments = connection.recv()
         except (EOFError, OSError):
             break
-        try:
-            answer = (False, runner.command(cloud, name, *arguments))
-        except Exception as error:  # noqa: BLE001 - it is raised again at the other end
-            answer = (True, error)
-        connection.send(answer)
+        connection.send(_attempt(runner.command, cloud, name, *arguments))
     runner.stop()
+
+
+def _attempt(function: Callable[..., Any], *arguments: Any) -> tuple[bool, Any]:
+    try:
+        return False, function(*arguments)
+    except Exception as error:  # noqa: BLE001 - it is raised again at the other end
+        return True, error
 
 
 class Sandbox:
     """An S3 and an OBS on 127.0.0.1, as a context manager.
 
-    ``process=True`` runs them in a process of their own, so that client and server do not share a core's lock.
-    Ports are free ones unless given. Access keys are made anew for each sandbox.
+    ``process=True`` runs them in a process of their own, so that client and server do not share an interpreter lock.
+    ``certificate`` (paths of a PEM chain and its key) makes them speak https. Ports are free ones unless given. Access
+    keys are made anew for each sandbox.
     """
 
     s3: Cloud
     obs: Cloud
 
-    def __init__(self, *, process: bool = False, s3_port: int = 0, obs_port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        process: bool = False,
+        s3_port: int = 0,
+        obs_port: int = 0,
+        certificate: tuple[str, str] | None = None,
+    ) -> None:
         self._runner: Runner = ProcessRunner() if process else ThreadRunner()
         self._ports = {"s3": s3_port, "obs": obs_port}
+        self._certificate = certificate
 
     def start(self) -> Self:
         """Open both clouds; :meth:`stop` closes them."""
         accounts = {name: Account(f"{name.upper()}AK{secrets.token_hex(7).upper()}", secrets.token_hex(20))
                     for name in self._ports}  # fmt: skip
-        ports = self._runner.start(accounts, self._ports)
-        self.s3, self.obs = (Cloud(name, ports[name], accounts[name], self._runner.command) for name in ("s3", "obs"))
+        ports = self._runner.start(Plan(accounts, self._ports, self._certificate))
+        scheme = "http" if self._certificate is None else "https"
+        self.s3, self.obs = (
+            Cloud(name, Endpoint(scheme, "127.0.0.1", ports[name]), accounts[name], self._runner.command)
+            for name in ("s3", "obs")
+        )
         return self
 
     def stop(self) -> None:

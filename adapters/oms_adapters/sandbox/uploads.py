@@ -42,7 +42,7 @@ def upload_part(context: Context) -> Reply:
 def list_parts(context: Context) -> Reply:
     """List the stored parts by number."""
     upload, query = _upload(context), context.incoming.text_query
-    after, limit = int(query("part-number-marker", "0")), min(int(query("max-parts", str(PAGE))), PAGE)
+    after, limit = _number(query("part-number-marker", "0")), min(_number(query("max-parts", str(PAGE))), PAGE)
     numbers = sorted(number for number in upload.parts if number > after)
     page = numbers[:limit]
     parts = [
@@ -79,6 +79,12 @@ def abort_upload(context: Context) -> Reply:
 
 def _upload(context: Context) -> Upload:
     return context.bucket().upload(context.incoming.key, context.incoming.text_query("uploadId"))
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise Refusal("InvalidArgument", "Argument must be an integer between 0 and 2147483647")
+    return int(text)
 
 
 def _wanted(context: Context) -> list[tuple[int, str]]:
