@@ -60,14 +60,14 @@ async def _check(
     request: CheckRequest, settings: Settings, options: MigrateOptions, source: SettledSide, destination: SettledSide
 ) -> CheckSummary:
     from oms_adapters.registry import open_store  # noqa: PLC0415
-    from oms_engine.wire import open_wire  # noqa: PLC0415
+    from oms_engine.wire import Wire  # noqa: PLC0415
     from openoms.compose import store_config, wire_settings  # noqa: PLC0415
 
     run = build_run(settings, options)
     ours = open_store(store_config(source, requester_pays=options.get("requester_pays", False)))
     theirs = open_store(store_config(destination))
     summary = CheckSummary()
-    async with open_wire(wire_settings(run, [source, destination], settings.proxies())) as wire:
+    async with Wire(wire_settings(run, [source, destination], settings.proxies())) as wire:
         async for compared in compare(
             wire,
             Side(ours, source.url.prefix),

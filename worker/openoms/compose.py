@@ -13,7 +13,8 @@ from pathlib import Path
 from oms_adapters.config import StoreConfig, parse_endpoint
 from oms_adapters.registry import open_store
 from oms_engine.errors import ConfigError
-from oms_engine.migration import EngineSettings, Migration, StoreOpener
+from oms_engine.migration import Migration
+from oms_engine.session import EngineSettings, StoreOpener
 from oms_engine.task import Progress
 from oms_engine.wire import WireSettings
 from oms_worker.sqlite_ledger import SqliteLedger

@@ -1,0 +1,57 @@
+# Needs Python 3.11 or later, make, and a package index. `make demo` first, `make test` second.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.openoms-installed
+
+.PHONY: help setup demo test check format bench conformance-ceph lock clean
+
+help:
+	@echo "make demo              two loopback clouds, one migration, one check (under a minute)"
+	@echo "make test              the test suite"
+	@echo "make check             ruff, mypy, import-linter"
+	@echo "make format            let ruff format and mend what it can"
+	@echo "make bench             speed, as ratios to rclone in the same run"
+	@echo "make conformance-ceph  the store conformance suite against Ceph radosgw (Debian packages)"
+	@echo "make lock              resolve requirements.lock anew (needs uv)"
+	@echo "make clean             remove the environment and all caches"
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 setup" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/openoms demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not bench" -q
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench
+
+conformance-ceph: $(READY)
+	tests/conformance/ceph.sh $(BIN)/python
+
+lock:
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --extra all pyproject.toml requirements-dev.in -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build tests/bench/build
+	find engine adapters worker tests -name __pycache__ -type d -prune -exec rm -rf {} +
