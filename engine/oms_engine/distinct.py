@@ -7,10 +7,11 @@ an object. When the table grows it is built anew from the file, so there are nev
 
 from __future__ import annotations
 
+import os
 import tempfile
 from array import array
 from collections.abc import Iterator
-from typing import IO, Final
+from typing import IO, Final, Self
 
 from oms_engine.model import key_bytes
 
@@ -39,7 +40,7 @@ class DistinctKeys:
     def __len__(self) -> int:
         return self._count
 
-    def __enter__(self) -> DistinctKeys:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,9 +96,7 @@ class DistinctKeys:
             start = offset - self._flushed
             record = bytes(self._tail[start : start + _LENGTH + size])
         else:
-            self._file.seek(offset)
-            record = self._file.read(_LENGTH + size)
-            self._file.seek(0, 2)
+            record = os.pread(self._file.fileno(), _LENGTH + size, offset)
         return record[_LENGTH:] if int.from_bytes(record[:_LENGTH], "little") == size else None
 
     def _make(self, slots: int) -> None:

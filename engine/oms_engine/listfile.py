@@ -73,10 +73,10 @@ def check_list_head(head: ObjectHead) -> None:
         raise ConfigError(message, code="TRF.0019")
 
 
-E_co = TypeVar("E_co", ListEntry, UrlEntry)
+E = TypeVar("E", ListEntry, UrlEntry)
 
 
-class _LineParser(Generic[E_co]):
+class _LineParser(Generic[E]):
     """Cut bytes into lines, check and decode them."""
 
     def __init__(self, name: str = "list file") -> None:
@@ -91,7 +91,7 @@ class _LineParser(Generic[E_co]):
         """Lines ended so far."""
         return self._line
 
-    def feed(self, chunk: bytes) -> list[E_co]:
+    def feed(self, chunk: bytes) -> list[E]:
         """Take the next bytes; return the entries of the lines they end.
 
         Raises:
@@ -112,7 +112,7 @@ class _LineParser(Generic[E_co]):
             raise self._too_long(self._line + 1)
         return entries
 
-    def finish(self) -> list[E_co]:
+    def finish(self) -> list[E]:
         """Return the entry of a last line without line feed.
 
         Raises:
@@ -124,7 +124,7 @@ class _LineParser(Generic[E_co]):
             raise TaskError("TRF.0017", f"{self._name} is empty: write one entry per line")
         return entries
 
-    def _parse(self, block: bytes) -> list[E_co]:
+    def _parse(self, block: bytes) -> list[E]:
         """Return the entries of whole lines, which ``block`` holds without the last line feed."""
         if len(block) > MAX_LINE_BYTES:
             self._check_lengths(block)
@@ -152,7 +152,7 @@ class _LineParser(Generic[E_co]):
         message = f"line {number} of {self._name} has more than {MAX_LINE_BYTES} bytes: one entry per line, please"
         return TaskError("TRF.0018", message)
 
-    def _entries(self, lines: list[str], first: int) -> list[E_co]:
+    def _entries(self, lines: list[str], first: int) -> list[E]:
         raise NotImplementedError
 
 

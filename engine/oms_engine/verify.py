@@ -37,7 +37,7 @@ def verify(
     listed: ListedObject | None = None,
     head_states_crc64: bool = False,
 ) -> Verdict:
-    """Judge a copy. ``stored`` is the reply to the write, or the head of the copy after ``needs_head``: then it is final.
+    """Judge a copy. ``stored`` is the reply to the write or, after ``needs_head``, the head of the copy: then finally.
 
     Always, whatever ``check`` says: as many bytes were read as the source states, and no checksum that either side
     states differs from ours or from the other side's. With ``kms`` the copy must be stated to lie under KMS.
@@ -50,24 +50,28 @@ def verify(
 
     Rules: ``consistency_check``, https://support.huaweicloud.com/intl/en-us/api-oms/ListSyncTasks.html
     """
-    fault = _damage(source, digests, stored, source.size if source.size is not None or not listed else listed.size)
+    stated = listed.size if source.size is None and listed is not None else source.size
+    fault = _damage(source, digests, stored, stated) or _unencrypted(stored, kms)
     if fault is not None:
         return fault
-    if kms and not is_kms(stored.encryption):
-        if isinstance(stored, Written):
-            return Verdict(SIZE_LAST_MODIFIED, ok=False, detail="encryption not stated yet", needs_head=True)
-        return Verdict(SIZE_LAST_MODIFIED, ok=False, detail="KMS status error: the copy is not under KMS")
-    proof = _proof(source, digests, stored, crc64_first=check is ConsistencyCheck.CRC64)
-    undecided = (
-        check is ConsistencyCheck.CRC64 and proof != CRC64 and head_states_crc64 and source.crc64 is not None
-    ) and isinstance(stored, Written)
-    if undecided:
+    by_crc64 = check is ConsistencyCheck.CRC64
+    proof = _proof(source, stored, crc64_first=by_crc64)
+    if by_crc64 and proof != CRC64 and head_states_crc64 and source.crc64 is not None and isinstance(stored, Written):
         return Verdict(CRC64, ok=False, detail="CRC64 not stated yet", needs_head=True)
     if proof is not None:
         return Verdict(proof, ok=True, detail="equal")
-    if check is ConsistencyCheck.NO_CHECK and source.size is None and listed is None:
+    if check is ConsistencyCheck.NO_CHECK and stated is None:
         return Verdict(NO_CHECK, ok=True, detail="not checked")
     return _by_time(source, stored)
+
+
+def _unencrypted(stored: Written | ObjectHead, kms: bool) -> Verdict | None:
+    """Return the verdict on a copy that is to lie under KMS and is not stated to."""
+    if not kms or is_kms(stored.encryption):
+        return None
+    if isinstance(stored, Written):
+        return Verdict(SIZE_LAST_MODIFIED, ok=False, detail="encryption not stated yet", needs_head=True)
+    return Verdict(SIZE_LAST_MODIFIED, ok=False, detail="KMS status error: the copy is not under KMS")
 
 
 def _damage(source: ObjectHead, digests: Digests, stored: Written | ObjectHead, stated: int | None) -> Verdict | None:
@@ -78,11 +82,8 @@ def _damage(source: ObjectHead, digests: Digests, stored: Written | ObjectHead, 
     if isinstance(stored, ObjectHead) and stored.size is not None and stored.size != size:
         detail = f"the destination holds {stored.size} bytes of {size}"
         return Verdict(SIZE_LAST_MODIFIED, ok=False, detail=detail)
-    ours = digests.crc64
-    fault = _differ(CRC64, source.crc64, ours, stored.crc64)
-    if fault is None:
-        fault = _differ(MD5, source.md5, digests.md5, stored.md5)
-    return fault
+    by_crc64 = _differ(CRC64, source.crc64, digests.crc64, stored.crc64)
+    return by_crc64 or _differ(MD5, source.md5, digests.md5, stored.md5)
 
 
 def _differ(method: str, source: object, ours: object, stored: object) -> Verdict | None:
@@ -94,9 +95,8 @@ def _differ(method: str, source: object, ours: object, stored: object) -> Verdic
     return None
 
 
-def _proof(source: ObjectHead, digests: Digests, stored: Written | ObjectHead, *, crc64_first: bool) -> str | None:
+def _proof(source: ObjectHead, stored: Written | ObjectHead, *, crc64_first: bool) -> str | None:
     """Return the checksum that both sides state; :func:`_damage` has found it equal."""
-    del digests
     by_md5 = source.md5 is not None and stored.md5 is not None
     by_crc64 = source.crc64 is not None and stored.crc64 is not None
     if by_crc64 and (crc64_first or not by_md5):
