@@ -121,7 +121,10 @@ def explain(error: sqlite3.Error | OSError, path: str) -> ConfigError | Reposito
         return ConfigError(
             f"The state file {path} cannot be written ({error}): mend its permissions, or give another --state."
         )
-    return RepositoryError(f"The state file {path} failed ({error}): see that its disk works, then run the same again.")
+    # A file size limit (ulimit -f) reaches us as SQLITE_IOERR.
+    return RepositoryError(
+        f"The state file {path} failed ({error}): see that its disk works and has room, then run the same again."
+    )
 
 
 def _explain_os(error: OSError, path: str) -> ConfigError | RepositoryError:
@@ -137,6 +140,6 @@ def _explain_os(error: OSError, path: str) -> ConfigError | RepositoryError:
 
 def _full(path: str) -> RepositoryError:
     return RepositoryError(
-        f"The disk (or quota) that holds the state file {path} is full: free some space and run the same again;"
+        f"The disk (or quota) that holds the state file {path} is full: make room and run the same again;"
         " what was recorded so far is kept."
     )
