@@ -1,73 +1,42 @@
-"""One run of a task: leases segments to slots, commits their reports, brings parked objects on, uploads the lists.
+"""One run of a task: leases segments to slots, commits their reports, cuts long ranges, brings parked objects on.
 
-A slot is a place where objects are moved: this process (:class:`LocalSlot`) or another one. Only the coordinator
-touches the ledger.
+Only the coordinator touches the ledger.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
+from oms_engine.errors import RepositoryError, StoreError
 from oms_engine.keysource import KeySource
-from oms_engine.ledger import Checkpoint, Ledger, Parked, Segment, SegmentState, Settlement
-from oms_engine.listing import Bounds
-from oms_engine.parked import Later, revisit
+from oms_engine.ledger import Ledger, Segment, SegmentState
+from oms_engine.model import key_before
 from oms_engine.parkinglot import ParkingLot
 from oms_engine.recorder import Recorder
-from oms_engine.segment import Control, Crew, SegmentRun
-from oms_engine.session import Live, Session
+from oms_engine.session import Session
+from oms_engine.slots import Slot, WorkerLost
+from oms_engine.split import find_split
 
 SEGMENTS_AT_ONCE = 4
 """Leases of one slot; each is a listing of its own, they share the slot's movers."""
+SPLIT_AFTER = 2.0
+"""Seconds a listing runs before it is cut for an idle lease of its own slot; for another slot a tenth of it."""
+IDLE_SECONDS = 0.5
+
+KeysOf = Callable[[Segment], Awaitable[KeySource | None]]
 
 
-class Slot(Protocol):
-    """A place where objects are moved."""
+class _Lease:
+    """A segment under way."""
 
-    live: Live
-
-    def run(self, segment: Segment, keys: KeySource | None) -> AsyncIterator[Checkpoint]:
-        """Run a leased segment and yield its reports.
-
-        Raises:
-            TaskError: the task cannot go on.
-        """
-        ...
-
-    async def revisit(self, entry: Parked, *, resumed: bool) -> Settlement | Later:
-        """Bring a parked object on.
-
-        Raises:
-            TaskError: the task cannot go on.
-            Stopped: the run pauses; the object stays parked.
-        """
-        ...
-
-    def stop(self) -> None:
-        """Begin nothing new."""
-        ...
-
-
-class LocalSlot:
-    """This process."""
-
-    def __init__(self, crew: Crew) -> None:
-        self.crew = crew
-        self.live = crew.session.live
-
-    def run(self, segment: Segment, keys: KeySource | None) -> AsyncIterator[Checkpoint]:
-        """Run a leased segment on the crew."""
-        return SegmentRun(self.crew, segment, Control(Bounds(segment.hi)), keys).reports()
-
-    async def revisit(self, entry: Parked, *, resumed: bool) -> Settlement | Later:
-        """Bring a parked object on, in this process."""
-        return await revisit(self.crew.session, entry, resumed=resumed)
-
-    def stop(self) -> None:
-        """Begin nothing new."""
-        self.crew.stop()
+    def __init__(self, slot: Slot, segment: Segment) -> None:
+        self.slot = slot
+        self.segment = segment
+        self.since = time.monotonic()
+        """When it began, or was last looked at for a cut."""
 
 
 class Coordinator:
@@ -80,8 +49,11 @@ class Coordinator:
         self.lot = ParkingLot(session, ledger, slots, resumed=resumed)
         self.listing_done = False
         self._ledger = ledger
+        self._leases: dict[int, _Lease] = {}
+        self._changed = asyncio.Event()
+        self._cutting = asyncio.Lock()
 
-    async def work(self, keys_of: Any) -> None:
+    async def work(self, keys_of: KeysOf) -> None:
         """Go through all segments and all parked objects, until the end or a pause.
 
         Raises:
@@ -90,7 +62,9 @@ class Coordinator:
         uploader = asyncio.ensure_future(self.recorder.keep_flushing())
         parked = asyncio.ensure_future(self.lot.work())
         leases = [
-            asyncio.ensure_future(self._lease(slot, keys_of)) for slot in self.slots for _ in range(SEGMENTS_AT_ONCE)
+            asyncio.ensure_future(self._lease_all(slot, keys_of))
+            for slot in self.slots
+            for _ in range(SEGMENTS_AT_ONCE)
         ]
         try:
             await _all_or_first_error(leases, beside=[parked, uploader])
@@ -99,21 +73,83 @@ class Coordinator:
             await _all_or_first_error([parked], beside=[uploader])
         except BaseException:
             self.stop()
-            await asyncio.wait(leases)
-            self.lot.wake()
-            await asyncio.wait([parked])
+            await asyncio.wait([*leases, parked])
             raise
         finally:
             uploader.cancel()
             await asyncio.gather(uploader, parked, *leases, return_exceptions=True)
 
-    async def _lease(self, slot: Slot, keys_of: Any) -> None:
-        """Run segments on a slot one after another, as long as there are any."""
-        while not self.session.stopping and (segment := self._ledger.claim()) is not None:
+    async def _lease_all(self, slot: Slot, keys_of: KeysOf) -> None:
+        """Run segments on a slot one after another, until none is left anywhere."""
+        while not self.session.stopping:
+            segment = self._ledger.claim()
+            if segment is not None:
+                if not await self._run(slot, segment, keys_of):
+                    return
+            elif not self._leases:
+                return
+            elif not await self._cut_for(slot):
+                self._changed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await self._changed.wait()
+
+    async def _run(self, slot: Slot, segment: Segment, keys_of: KeysOf) -> bool:
+        """Run one segment to its end; False when the slot was lost."""
+        self._leases[segment.id] = _Lease(slot, segment)
+        try:
             async for checkpoint in slot.run(segment, await keys_of(segment)):
                 self._ledger.checkpoint(checkpoint)
                 if checkpoint.parked:
                     self.lot.wake()
+        except WorkerLost:
+            self._ledger.release(segment.id, segment.epoch)
+            return False
+        finally:
+            del self._leases[segment.id]
+            self._changed.set()
+        return True
+
+    async def _cut_for(self, idle: Slot) -> bool:
+        """Cut the rest of a running listing in two, where that gives an idle lease something to do."""
+        async with self._cutting:
+            now = time.monotonic()
+            for lease in sorted(self._leases.values(), key=lambda lease: lease.since):
+                own = lease.slot is idle
+                patience = SPLIT_AFTER if own else SPLIT_AFTER / 10
+                if now - lease.since < patience or (own and not idle.starving()):
+                    continue
+                lease.since = now
+                if await self._cut(lease):
+                    return True
+        return False
+
+    async def _cut(self, lease: _Lease) -> bool:
+        segment = lease.segment
+        head = lease.slot.heads().get(segment.id)
+        if head is None:
+            return False
+        source = self.session.source
+        if not source.capabilities.list_start_anywhere:
+            return False
+
+        async def probe(after: str) -> str | None:
+            page = await self.session.wire.call(source.list_page(segment.prefix, start_after=after, limit=1))
+            first = page.objects[0].key if page.objects else None
+            hi = segment.hi
+            return None if first is None or (hi is not None and key_before(hi, first)) else first
+
+        try:
+            at = await find_split(probe, head, segment.prefix)
+        except StoreError:
+            return False
+        return at is not None and await lease.slot.lower(segment.id, at, lambda: self._commit_cut(lease, at))
+
+    def _commit_cut(self, lease: _Lease, at: str) -> None:
+        segment = lease.segment
+        if self._ledger.split(segment.id, segment.epoch, at) is None:
+            raise RepositoryError(f"the range of segment {segment.id} cannot be cut at {at!r}; start the run again")
+        lease.segment = next(entry for entry in self._ledger.segments() if entry.id == segment.id)
 
     def stop(self) -> None:
         """Begin nothing new; what is under way is finished or stays parked."""
@@ -121,6 +157,7 @@ class Coordinator:
         for slot in self.slots:
             slot.stop()
         self.lot.wake()
+        self._changed.set()
 
     def unfinished(self) -> bool:
         """Whether a pause left anything undone."""

@@ -165,6 +165,10 @@ class Ledger(Protocol):
         """Make leased segments of a dead process claimable again."""
         ...
 
+    def release(self, segment: int, epoch: int) -> None:
+        """Make a leased segment claimable again, when it is still leased under this epoch: its runner was lost."""
+        ...
+
     def checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Commit a report. False, and nothing changed, when the epoch is not the segment's current one."""
         ...

@@ -155,6 +155,12 @@ class MemoryLedger:
             if segment.state is SegmentState.LEASED:
                 self._run.segments[segment.id] = replace(segment, state=SegmentState.TODO)
 
+    def release(self, segment: int, epoch: int) -> None:
+        """Make a leased segment claimable again, when it is still leased under this epoch."""
+        held = self._run.segments.get(segment)
+        if held is not None and held.state is SegmentState.LEASED and held.epoch == epoch:
+            self._run.segments[segment] = replace(held, state=SegmentState.TODO)
+
     def checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Commit a report (``ledger_rules.judge_report`` says what it may change)."""
         segment = self._run.segments.get(checkpoint.segment)

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from oms_engine.bandwidth import BandwidthPolicy, rate_at
-from oms_engine.coordinator import Coordinator, LocalSlot
+from oms_engine.coordinator import Coordinator
 from oms_engine.errors import StoreError, TaskError
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Ledger, RunInfo, Segment
@@ -22,6 +22,7 @@ from oms_engine.meter import Meter
 from oms_engine.scope import identity_of, open_keys, rules_of, run_name, segments_of
 from oms_engine.segment import Crew
 from oms_engine.session import EngineSettings, LedgerUploads, Session, StoreOpener, listing_error
+from oms_engine.slots import LocalSlot
 from oms_engine.store import BucketStore
 from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
 from oms_engine.wire import Wire

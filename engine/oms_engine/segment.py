@@ -14,7 +14,7 @@ from oms_engine.gates import Movers
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Checkpoint, RecordLine, Segment
 from oms_engine.listing import Bounds, list_pages
-from oms_engine.model import ListedObject, Outcome, OverwriteMode
+from oms_engine.model import ListedObject, Outcome, OverwriteMode, key_before
 from oms_engine.plan import Action, decide, decide_scope
 from oms_engine.records import skip_line
 from oms_engine.session import Session, Stopped, listing_error
@@ -121,11 +121,20 @@ class SegmentRun:
         self.keys = keys
         self.pending = 0
         """Objects handed to the movers that have no end yet."""
+        self.head = segment.marker or segment.lo
+        """The last key listed so far; nothing beyond it has been begun."""
         self._resumed = segment.epoch > 1
         self._window = Window(segment)
         self._wake = asyncio.Event()
         self.room = asyncio.Event()
         self._unreported = 0
+
+    def lower(self, at: str) -> bool:
+        """Give ``(at, hi]`` away, if none of it has been listed yet."""
+        if self.keys is not None or not key_before(self.head, at):
+            return False
+        self.control.bounds.hi = at
+        return True
 
     def batch_ended(self, batch: Batch) -> None:
         """Note that all objects of a batch have their end."""
@@ -212,6 +221,7 @@ class SegmentRun:
             )
         try:
             async for page in pages:
+                self.head = page[-1].key
                 there: list[ListedObject | None] = [None] * len(page)
                 if cursor is not None:
                     there = await cursor.match(self._mapped_keys(page))

@@ -137,6 +137,13 @@ class SqliteLedger:
         with self._db.transaction():
             self._db.execute("UPDATE segment SET state = 'todo' WHERE state = 'leased'")
 
+    def release(self, segment: int, epoch: int) -> None:
+        """Make a leased segment claimable again, when it is still leased under this epoch."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE segment SET state = 'todo' WHERE id = ? AND epoch = ? AND state = 'leased'", (segment, epoch)
+            )
+
     def checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Commit a report (``ledger_rules.judge_report`` says what it may change)."""
         with self._db.transaction():

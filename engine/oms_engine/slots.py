@@ -1,0 +1,104 @@
+"""Slots: places where objects are moved. This process is one; ``oms_worker.processes`` makes others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from oms_engine.errors import OmsError
+from oms_engine.keysource import KeySource
+from oms_engine.ledger import Checkpoint, Parked, Segment, Settlement
+from oms_engine.listing import Bounds
+from oms_engine.parked import Later, revisit
+from oms_engine.segment import Control, Crew, SegmentRun
+from oms_engine.session import Live
+
+
+class WorkerLost(OmsError):
+    """The process of a slot died; its segments go on elsewhere from their markers."""
+
+
+class Slot(Protocol):
+    """A place where objects are moved."""
+
+    live: Live
+
+    def heads(self) -> dict[int, str]:
+        """Return, per running segment that is listed, the last key listed so far as far as known."""
+        ...
+
+    def starving(self) -> bool:
+        """Whether its movers wait for work: more listings would help it."""
+        ...
+
+    def run(self, segment: Segment, keys: KeySource | None) -> AsyncIterator[Checkpoint]:
+        """Run a leased segment and yield its reports.
+
+        Raises:
+            TaskError: the task cannot go on.
+            WorkerLost: the slot is gone.
+        """
+        ...
+
+    async def lower(self, segment: int, at: str, commit: Callable[[], None]) -> bool:
+        """Take ``(at, hi]`` off a running segment; False when it was listed already.
+
+        Owes: ``commit`` is called before any later report of the segment is given out.
+        """
+        ...
+
+    async def revisit(self, entry: Parked, *, resumed: bool) -> Settlement | Later:
+        """Bring a parked object on.
+
+        Raises:
+            TaskError: the task cannot go on.
+            Stopped: the run pauses; the object stays parked.
+            WorkerLost: the slot is gone.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Begin nothing new."""
+        ...
+
+
+class LocalSlot:
+    """This process."""
+
+    def __init__(self, crew: Crew) -> None:
+        self.crew = crew
+        self.live = crew.session.live
+        self._runs: dict[int, SegmentRun] = {}
+
+    def heads(self) -> dict[int, str]:
+        """Return the last key listed of every running segment."""
+        return {number: run.head for number, run in self._runs.items() if run.keys is None}
+
+    def starving(self) -> bool:
+        """Whether the movers wait for work."""
+        return not self.crew.small.queue and not self.crew.bulk.queue
+
+    async def run(self, segment: Segment, keys: KeySource | None) -> AsyncIterator[Checkpoint]:
+        """Run a leased segment on the crew."""
+        run = self._runs[segment.id] = SegmentRun(self.crew, segment, Control(Bounds(segment.hi)), keys)
+        try:
+            async for checkpoint in run.reports():
+                yield checkpoint
+        finally:
+            del self._runs[segment.id]
+
+    async def lower(self, segment: int, at: str, commit: Callable[[], None]) -> bool:
+        """Take the rest off a running segment."""
+        run = self._runs.get(segment)
+        if run is None or not run.lower(at):
+            return False
+        commit()
+        return True
+
+    async def revisit(self, entry: Parked, *, resumed: bool) -> Settlement | Later:
+        """Bring a parked object on, in this process."""
+        return await revisit(self.crew.session, entry, resumed=resumed)
+
+    def stop(self) -> None:
+        """Begin nothing new."""
+        self.crew.stop()
