@@ -170,7 +170,11 @@ def test_ranges(s3, bucket, asked, answer, stated):
     """A range gives 206, its bytes and where they lie."""
     bucket.put("k", b"0123456789")
     reply = s3.get_object(Bucket=bucket.name, Key="k", Range=asked)
-    assert (reply["ResponseMetadata"]["HTTPStatusCode"], reply["Body"].read(), reply["ContentRange"]) == (206, answer, stated)
+    assert (reply["ResponseMetadata"]["HTTPStatusCode"], reply["Body"].read(), reply["ContentRange"]) == (
+        206,
+        answer,
+        stated,
+    )
 
 
 @pytest.mark.parametrize(("body", "asked"), [(b"0123", "bytes=4-"), (b"", "bytes=0-"), (b"0123", "bytes=-0")])
@@ -321,8 +325,14 @@ def test_requester_pays(sandbox, s3):
 def test_wrong_credentials_are_told_apart(sandbox, bucket):
     """An unknown key, a wrong secret and no signature at all have three codes."""
     ask = {"Bucket": bucket.name}
-    assert refused(client_of(sandbox.s3, aws_access_key_id="AKNOBODY").list_objects_v2, **ask) == (403, "InvalidAccessKeyId")
-    assert refused(client_of(sandbox.s3, aws_secret_access_key="x").list_objects_v2, **ask) == (403, "SignatureDoesNotMatch")
+    assert refused(client_of(sandbox.s3, aws_access_key_id="AKNOBODY").list_objects_v2, **ask) == (
+        403,
+        "InvalidAccessKeyId",
+    )
+    assert refused(client_of(sandbox.s3, aws_secret_access_key="x").list_objects_v2, **ask) == (
+        403,
+        "SignatureDoesNotMatch",
+    )
     import botocore
 
     anonymous = client_of(sandbox.s3, config=Config(signature_version=botocore.UNSIGNED))
@@ -335,7 +345,10 @@ def test_session_tokens(sandbox, bucket):
     temporary = {"aws_access_key_id": "AKTEMP", "aws_secret_access_key": "secret"}
     ask = {"Bucket": bucket.name}
     assert client_of(sandbox.s3, **temporary, aws_session_token="the-token").list_objects_v2(**ask)["KeyCount"] == 0
-    assert refused(client_of(sandbox.s3, **temporary, aws_session_token="x").list_objects_v2, **ask) == (400, "InvalidToken")
+    assert refused(client_of(sandbox.s3, **temporary, aws_session_token="x").list_objects_v2, **ask) == (
+        400,
+        "InvalidToken",
+    )
     assert refused(client_of(sandbox.s3, **temporary).list_objects_v2, **ask)[0] == 403
     assert refused(client_of(sandbox.s3, aws_session_token="x").list_objects_v2, **ask) == (400, "InvalidToken")
 
@@ -371,11 +384,15 @@ def test_https_sends_aws_chunked_and_it_is_unframed(tmp_path):
     with Sandbox(certificate=(str(chain), str(key))) as secure:
         there = secure.s3.create_bucket("secure")
         client = client_of(secure.s3, verify=str(tmp_path / "ca.pem"))
+        framings = []
+        client.meta.events.register("before-send.s3.PutObject", lambda request, **_: framings.append(
+            request.headers["X-Amz-Content-SHA256"]))  # fmt: skip
         client.put_object(Bucket="secure", Key="k", Body=io.BytesIO(data), ContentEncoding="gzip")
         client.put_object(Bucket="secure", Key="empty", Body=b"")
         assert there.get("k") == data
         assert there.object("k").headers["content-encoding"] == "gzip"
         assert there.get("empty") == b""
+        assert framings == [b"STREAMING-UNSIGNED-PAYLOAD-TRAILER"] * 2
 
 
 def test_200_mb_in_parts(s3, bucket):

@@ -205,12 +205,16 @@ class Bucket:
             raise Refusal("NoSuchUpload")
         return upload
 
-    def complete(self, upload: Upload, wanted: list[tuple[int, str]], *, smallest: int, now: float) -> Object:
+    def complete(
+        self, upload: Upload, wanted: list[tuple[int, str]], *, smallest: int, now: float, crc64: str | None = None
+    ) -> Object:
         """Join the wanted (number, ETag) parts of an upload into its object and end the upload.
+
+        ``crc64`` is the decimal CRC-64 the client announces for the whole object.
 
         Raises:
             Refusal: InvalidPartOrder, InvalidPart, EntityTooSmall (all but the last need ``smallest`` bytes),
-                MalformedXML when no part is wanted.
+                MalformedXML when no part is wanted, BadDigest for a wrong ``crc64``.
         """
         parts = _chosen(upload, wanted)
         if any(part.blob.size < smallest for part in parts[:-1]):
@@ -218,8 +222,10 @@ class Bucket:
         blob = Blob.joined(part.blob for part in parts)
         kms = upload.stored.encryption == "kms"
         etag = f"{secrets.token_hex(16)}-{len(parts)}" if kms else joined_etag(parts)
-        crc64 = blob.crc64() if upload.stored.keep_crc64 else None
-        item = Object(blob, etag, now, upload.stored, crc64)
+        computed = blob.crc64() if upload.stored.keep_crc64 or crc64 is not None else None
+        if crc64 is not None and str(computed) != crc64:
+            raise Refusal("BadDigest")
+        item = Object(blob, etag, now, upload.stored, computed)
         self.put(upload.key, item)
         del self.uploads[upload.upload_id]
         return item

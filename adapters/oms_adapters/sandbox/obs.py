@@ -39,7 +39,7 @@ class Obs(Dialect):
         https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0010.html
         """
         verify_v2(incoming, accounts, now, scheme="OBS")
-        return None
+        return incoming.headers.get("x-obs-content-sha256")
 
     def parse_user(self, headers: dict[str, str]) -> dict[str, str]:
         """Return user metadata, refusing what is not US-ASCII.

@@ -39,6 +39,16 @@ class _Crc:
         return self.value.to_bytes(self._width, "big")
 
 
+class _Crc64(_Crc):
+    """CRC-64/XZ, which OBS states as a decimal number."""
+
+    def __init__(self) -> None:
+        super().__init__(fastcrc.crc64.xz, 8)
+
+    def digest(self) -> bytes:
+        return str(self.value).encode("ascii")
+
+
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 _CHECKSUMS: dict[str, Callable[[], _Digest]] = {
     "x-amz-checksum-crc32": lambda: _Crc(zlib.crc32, 4),
@@ -100,6 +110,11 @@ def _announced(incoming: Incoming, payload_hash: str | None) -> list[_Check]:
     if incoming.operation != "CompleteMultipartUpload":
         checks += [
             (name, make(), _base64(headers[name]), "BadDigest") for name, make in _CHECKSUMS.items() if name in headers
+        ]
+        checks += [
+            (name, _Crc64(), headers[name].encode("latin-1"), "BadDigest")
+            for name in headers
+            if name.endswith("-checksum-crc64ecma")
         ]
     return checks
 

@@ -60,7 +60,13 @@ def complete_upload(context: Context) -> Reply:
     incoming, bucket = context.incoming, context.bucket()
     upload = _upload(context)
     check_write(incoming.headers, bucket.objects.get(incoming.key))
-    item = bucket.complete(upload, _wanted(context), smallest=context.state.settings.min_part_size, now=context.now)
+    item = bucket.complete(
+        upload,
+        _wanted(context),
+        smallest=context.state.settings.min_part_size,
+        now=context.now,
+        crc64=context.header("checksum-crc64ecma"),
+    )
     parts = [
         tag("Location", f"http://{incoming.headers.get('host', '')}/{bucket.name}/{text_of(upload.key)}"),
         tag("Bucket", bucket.name), tag("Key", text_of(upload.key)), tag("ETag", f'"{item.etag}"'),
