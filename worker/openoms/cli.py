@@ -142,6 +142,10 @@ def migrate(
         str,
         typer.Option(metavar="TIER", help="expedited, standard or bulk.", rich_help_panel="Rules"),
     ] = "standard",
+    restore_poll: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="Time between two looks at a restoring object.", rich_help_panel="Rules"),
+    ] = 60.0,
     kms: Annotated[
         bool, typer.Option("--kms", help="Encrypt with KMS at the destination, and verify it.", rich_help_panel="Rules")
     ] = False,
@@ -200,6 +204,7 @@ def migrate(
         "restore": restore,
         "restore_days": restore_days,
         "restore_tier": restore_tier,
+        "restore_poll": restore_poll,
         "kms": kms,
         "storage_class": storage_class,
         "requester_pays": requester_pays,

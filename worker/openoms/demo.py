@@ -110,11 +110,12 @@ def _migrate_and_check(sandbox: Sandbox, destination: BucketView) -> int:
     places = [f"s3://{SOURCE_BUCKET}", f"obs://{DESTINATION_BUCKET}"]
     ends = ["--source-endpoint", sandbox.s3.url, "--source-region", "us-east-1"]
     ends += ["--destination-endpoint", sandbox.obs.url, "--destination-region", "cn-north-4"]
-    rules = ["--metadata", "--restore", "--restore-tier", "expedited", "--storage-class", "source"]
+    rules = ["--metadata", "--restore", "--restore-poll", "1", "--storage-class", "source"]
     say("\n$ openoms migrate " + " ".join([*places, *rules]))
     code = invoke(["migrate", *places, *ends, *rules])
     say("\nThe lists, in the destination bucket:")
-    for key in destination.keys():
+    stored = destination.keys()
+    for key in stored:
         if key.startswith("oms/"):
             say(f"  {key}")
     say("\n$ openoms check " + " ".join([*places, "--attributes"]))

@@ -68,6 +68,7 @@ class MigrateOptions(TypedDict, total=False):
     restore: bool
     restore_days: int
     restore_tier: str | RestoreTier
+    restore_poll: float
     kms: bool
     storage_class: str | StoragePolicy | None
     requester_pays: bool
@@ -211,7 +212,10 @@ def build_restore(options: MigrateOptions, scheme: str) -> RestorePolicy | None:
             f"--restore-days {days} is out of range; this source keeps restored objects 1 to {most} days."
         )
     tier = parse_choice("restore tier", options.get("restore_tier", RestoreTier.STANDARD), RestoreTier)
-    return RestorePolicy(days=days, tier=tier)
+    poll = options.get("restore_poll", RestorePolicy().poll_seconds)
+    if not 0.1 <= poll <= 86_400:
+        raise ConfigError(f"--restore-poll {poll} is out of range; it goes from 0.1 to 86400 seconds.")
+    return RestorePolicy(days=days, tier=tier, poll_seconds=poll)
 
 
 def build_scope(source: BucketUrl, options: MigrateOptions) -> tuple[Scope, str | None]:

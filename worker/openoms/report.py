@@ -128,7 +128,7 @@ def task_response(result: Result, plan: Plan) -> dict[str, Any]:
     """Return the fields of OMS's *Query a migration task* response (5.2.2), and ours under ``openoms``."""
     counters, spec = result.counters, plan.spec
     sums = _Sums.of(counters)
-    code = exit_code(result)
+    code, milliseconds = exit_code(result), round(result.seconds * 1000)
     failed = result.state is TaskState.FAILED or code is ExitCode.OBJECTS_FAILED
     return {
         "id": result.task_id,
@@ -145,7 +145,7 @@ def task_response(result: Result, plan: Plan) -> dict[str, Any]:
             "save_prefix": spec.save_prefix,
         },
         "start_time": round(result.started_at * 1000),
-        "total_time": round(result.seconds * 1000),
+        "total_time": milliseconds,
         "total_num": counters.listed,
         "successful_num": counters.migrated,
         "skipped_num": counters.skipped,
@@ -153,7 +153,7 @@ def task_response(result: Result, plan: Plan) -> dict[str, Any]:
         "total_size": sums.total_size,
         "complete_size": sums.complete_size,
         "real_size": sums.real_size,
-        "migrate_speed": int(sums.complete_size / result.seconds) if result.seconds > 0 else 0,
+        "migrate_speed": sums.complete_size * 1000 // milliseconds if milliseconds else 0,
         "progress": _progress(counters, code),
         "left_time": 0,
         "is_query_over": code in {ExitCode.DONE, ExitCode.OBJECTS_FAILED},
@@ -258,16 +258,29 @@ def progress_line(progress: Progress, spec: MigrationSpec) -> str:
     return ("dry run: " if spec.dry_run else "") + ", ".join(parts)
 
 
+STALLED = 0.05
+"""Below this share of the average rate of the run so far, it is taken to stand still."""
+
+
 def seconds_left(progress: Progress) -> float | None:
-    """Estimate the time left from bytes, else from objects; None until the listing is done or while nothing moves."""
+    """Estimate the time left from bytes and objects; None until the listing is done, and while (nearly) nothing moves.
+
+    Objects that wait for a restore stall the rates without telling when they will move: better no estimate than a wild
+    one.
+    """
     counters = progress.counters
-    if not progress.listing_done:
+    ended = counters.migrated + counters.skipped + counters.failed
+    if not progress.listing_done or progress.seconds <= 0:
+        return None
+    if progress.objects_per_second < STALLED * ended / progress.seconds and (
+        progress.bytes_per_second < STALLED * progress.transferred_bytes / progress.seconds
+    ):
         return None
     bytes_left = counters.listed_bytes - counters.migrated_bytes - counters.skipped_bytes - counters.failed_bytes
     objects_left = counters.listed - counters.migrated - counters.skipped - counters.failed
     guesses = [
         left / rate
         for left, rate in ((bytes_left, progress.bytes_per_second), (objects_left, progress.objects_per_second))
-        if rate > 0
+        if rate >= 1e-3
     ]
     return max(guesses) if guesses else None

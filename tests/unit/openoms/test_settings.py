@@ -37,6 +37,7 @@ ORDER = list(SOURCES)
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
+    """A configuration file as a user would have it."""
     path = tmp_path / "config.toml"
     path.write_text(CONFIG)
     path.chmod(0o600)
@@ -44,6 +45,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def settle(config, environ, scheme="s3", name="source", **options):
+    """Settle one side."""
     settings = load_settings(config, {"HOME": "/nonexistent", **environ})
     return settings.side(name, parse_url(f"{scheme}://bucket"), SideOptions(**options))
 
