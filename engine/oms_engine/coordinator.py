@@ -98,7 +98,10 @@ class Coordinator:
         """Run one segment to its end; False when the slot was lost."""
         self._leases[segment.id] = _Lease(slot, segment)
         try:
-            async for checkpoint in slot.run(segment, await keys_of(segment)):
+            keys = await keys_of(segment)
+            if keys is not None:  # keys one by one come from the ledger's own process
+                slot = self.slots[0]
+            async for checkpoint in slot.run(segment, keys):
                 self._ledger.checkpoint(checkpoint)
                 if checkpoint.parked:
                     self.lot.wake()

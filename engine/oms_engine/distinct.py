@@ -101,8 +101,8 @@ class DistinctKeys:
 
     def _make(self, slots: int) -> None:
         self._mask = slots - 1
-        self._marks = array("H", bytes(2 * slots))
-        self._places = array("I", bytes(4 * slots))
+        self._marks = array("H", [0]) * slots
+        self._places = array("I", [0]) * slots
 
     def _grow(self) -> None:
         slots = (self._mask + 1) * 2

@@ -44,7 +44,9 @@ class Meter:
         self._object_rate += weight * ((ended - objects) / span - self._object_rate)
         self._last = (now, moved, ended)
 
-    def progress(self, state: TaskState, lives: Sequence[Live], stats: WireStats, listing_done: bool) -> Progress:
+    def progress(
+        self, state: TaskState, lives: Sequence[Live], stats: Sequence[WireStats], *, listing_done: bool
+    ) -> Progress:
         """Return how the run stands."""
         done = {outcome: sum(live.outcomes[outcome] for live in lives) for outcome in Outcome}
         sizes = {outcome: sum(live.bytes[outcome] for live in lives) for outcome in Outcome}
@@ -69,7 +71,7 @@ class Meter:
             bytes_per_second=self._bytes_rate,
             objects_per_second=self._object_rate,
             seconds=self.seconds,
-            connections=stats.connections,
-            retries=stats.retries,
-            throttled=stats.throttled,
+            connections=sum(stat.connections for stat in stats),
+            retries=sum(stat.retries for stat in stats),
+            throttled=sum(stat.throttled for stat in stats),
         )

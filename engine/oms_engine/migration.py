@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 from oms_engine.bandwidth import BandwidthPolicy, rate_at
@@ -22,7 +22,7 @@ from oms_engine.meter import Meter
 from oms_engine.scope import identity_of, open_keys, rules_of, run_name, segments_of
 from oms_engine.segment import Crew
 from oms_engine.session import EngineSettings, LedgerUploads, Session, StoreOpener, listing_error
-from oms_engine.slots import LocalSlot
+from oms_engine.slots import LocalSlot, Slot, SlotPlan, SlotSource
 from oms_engine.store import BucketStore
 from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
 from oms_engine.wire import Wire
@@ -41,6 +41,7 @@ class Migration:
         ledger: remembers; a run it left unfinished is resumed.
         list_store: opens the bucket of the object list file, for scopes of type ``list``.
         settings: how hard to work.
+        helpers: makes the slots beside this process when ``settings.processes`` is more than one.
         on_progress: called on the event loop every ``settings.progress_seconds``.
     """
 
@@ -53,12 +54,14 @@ class Migration:
         ledger: Ledger,
         list_store: StoreOpener | None = None,
         settings: EngineSettings | None = None,
+        helpers: SlotSource | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.spec = spec
         self.settings = settings or EngineSettings()
         self._open_source, self._open_destination, self._open_list = source, destination, list_store
         self._ledger = ledger
+        self._helpers = helpers
         self._on_progress = on_progress
         self._bandwidth = spec.bandwidth
         self._limiter = Limiter(shared=self.settings.processes > 1)
@@ -92,7 +95,8 @@ class Migration:
         if coordinator is None:
             return Progress(self._state, Counters())
         lives = [slot.live for slot in coordinator.slots]
-        return self._meter.progress(self._state, lives, coordinator.session.wire.stats, coordinator.listing_done)
+        stats = [slot.stats for slot in coordinator.slots]
+        return self._meter.progress(self._state, lives, stats, listing_done=coordinator.listing_done)
 
     async def run(self) -> Result:
         """Run the task to its end, to a pause, or to what stops it.
@@ -146,15 +150,28 @@ class Migration:
     @asynccontextmanager
     async def _coordinated(self, session: Session, run: RunInfo) -> AsyncIterator[Coordinator]:
         crew = Crew(session)
-        self._coordinator = Coordinator(session, self._ledger, [LocalSlot(crew)], resumed=run.resumed)
-        self._meter = Meter(self._ledger.totals())
-        ticker = asyncio.ensure_future(self._tick())
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(crew.close)
+            slots: list[Slot] = [LocalSlot(crew)]
+            if self._helpers is not None and self.settings.processes > 1:
+                slots += await stack.enter_async_context(self._helpers.open(self._slot_plan(session)))
+            self._coordinator = Coordinator(session, self._ledger, slots, resumed=run.resumed)
+            stack.push_async_callback(self._coordinator.lot.close)
+            self._meter = Meter(self._ledger.totals())
+            ticker = asyncio.ensure_future(self._tick())
+            stack.callback(ticker.cancel)
             yield self._coordinator
-        finally:
-            ticker.cancel()
-            await crew.close()
-            await self._coordinator.lot.close()
+
+    def _slot_plan(self, session: Session) -> SlotPlan:
+        return SlotPlan(
+            spec=session.spec,
+            source=self._open_source,
+            destination=self._open_destination,
+            settings=self.settings,
+            limiter=self._limiter,
+            run_started=session.run_started,
+            uploads=session.uploads,
+        )
 
     async def _run(self, coordinator: Coordinator, run: RunInfo) -> Result:
         self._state = TaskState.RUNNING

@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
 
 from oms_engine.errors import TaskError
-from oms_engine.ledger import Ledger, Parked, ParkKind, Settlement
+from oms_engine.ledger import Ledger, Parked, ParkKind
 from oms_engine.parked import Later
 from oms_engine.session import Session, Stopped
+from oms_engine.slots import Slot, WorkerLost
 
 RESTORES_AT_ONCE = 64
 HOLD_PARKED = 100_000
@@ -19,18 +19,10 @@ HOLD_PARKED = 100_000
 LONGEST_NAP = 1.0
 
 
-class Mover(Protocol):
-    """Where a parked object is brought on."""
-
-    async def revisit(self, entry: Parked, *, resumed: bool) -> Settlement | Later:
-        """Bring a parked object on: to its end, or to its next date."""
-        ...
-
-
 class ParkingLot:
     """The parked objects of one run, in the process that owns the ledger."""
 
-    def __init__(self, session: Session, ledger: Ledger, slots: Sequence[Mover], *, resumed: bool) -> None:
+    def __init__(self, session: Session, ledger: Ledger, slots: Sequence[Slot], *, resumed: bool) -> None:
         self._session = session
         self._ledger = ledger
         self._slots = slots
@@ -101,10 +93,8 @@ class ParkingLot:
         try:
             if entry.kind is ParkKind.ARCHIVED:
                 await self._restore_turn()
-            self._turn += 1
-            slot = self._slots[self._turn % len(self._slots)]
-            result = await slot.revisit(entry, resumed=self._resumed)
-        except Stopped:
+            result = await self._next_slot().revisit(entry, resumed=self._resumed)
+        except (Stopped, WorkerLost):
             return
         except TaskError as error:
             self._failure = error
@@ -118,6 +108,10 @@ class ParkingLot:
             session.live.outcomes[result.outcome] += 1
             session.live.bytes[result.outcome] += result.size
             session.live.parked -= 1
+
+    def _next_slot(self) -> Slot:
+        self._turn += 1
+        return self._slots[self._turn % len(self._slots)]
 
     async def _restore_turn(self) -> None:
         """Keep restore requests and looks under the policy's rate."""

@@ -243,7 +243,9 @@ def write_options(session: Session, head: ObjectHead, *, md5: bytes | None) -> W
     spec = session.spec
     return WriteOptions(
         attributes=plan_attributes(
-            head.attributes, migrate=spec.metadata, max_user_bytes=session.destination.capabilities.max_user_metadata_bytes
+            head.attributes,
+            migrate=spec.metadata,
+            max_user_bytes=session.destination.capabilities.max_user_metadata_bytes,
         ),
         storage_class=storage_class_for(spec.storage, head.storage_class, session.source.capabilities.class_of),
         kms=spec.kms,

@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from oms_engine.errors import OmsError
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Checkpoint, Parked, Segment, Settlement
+from oms_engine.limiter import Limiter
 from oms_engine.listing import Bounds
 from oms_engine.parked import Later, revisit
 from oms_engine.segment import Control, Crew, SegmentRun
-from oms_engine.session import Live
+from oms_engine.session import EngineSettings, Live, StoreOpener, UploadMemory
+from oms_engine.task import MigrationSpec
+from oms_engine.wire import WireStats
 
 
 class WorkerLost(OmsError):
     """The process of a slot died; its segments go on elsewhere from their markers."""
 
 
+@dataclass(frozen=True, slots=True)
+class SlotPlan:
+    """What a slot elsewhere needs to do the same as this process."""
+
+    spec: MigrationSpec
+    source: StoreOpener
+    destination: StoreOpener
+    settings: EngineSettings
+    limiter: Limiter
+    run_started: float
+    uploads: UploadMemory
+    """Of the coordinator's process: the slot reaches it through its connection."""
+
+
+class SlotSource(Protocol):
+    """Makes further slots."""
+
+    def open(self, plan: SlotPlan) -> AbstractAsyncContextManager[Sequence[Slot]]:
+        """Make slots that live as long as the context."""
+        ...
+
+
 class Slot(Protocol):
     """A place where objects are moved."""
 
     live: Live
+    stats: WireStats
 
     def heads(self) -> dict[int, str]:
         """Return, per running segment that is listed, the last key listed so far as far as known."""
@@ -68,6 +96,7 @@ class LocalSlot:
     def __init__(self, crew: Crew) -> None:
         self.crew = crew
         self.live = crew.session.live
+        self.stats = crew.session.wire.stats
         self._runs: dict[int, SegmentRun] = {}
 
     def heads(self) -> dict[int, str]:
@@ -87,9 +116,13 @@ class LocalSlot:
         finally:
             del self._runs[segment.id]
 
+    def running(self, segment: int) -> SegmentRun | None:
+        """Return the run of a segment, None when it does not run here."""
+        return self._runs.get(segment)
+
     async def lower(self, segment: int, at: str, commit: Callable[[], None]) -> bool:
         """Take the rest off a running segment."""
-        run = self._runs.get(segment)
+        run = self.running(segment)
         if run is None or not run.lower(at):
             return False
         commit()

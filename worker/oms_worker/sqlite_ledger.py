@@ -139,7 +139,7 @@ class SqliteLedger:
 
     def release(self, segment: int, epoch: int) -> None:
         """Make a leased segment claimable again, when it is still leased under this epoch."""
-        with self._transaction():
+        with self._db.transaction():
             self._db.execute(
                 "UPDATE segment SET state = 'todo' WHERE id = ? AND epoch = ? AND state = 'leased'", (segment, epoch)
             )
