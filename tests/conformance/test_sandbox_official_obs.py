@@ -33,11 +33,13 @@ CRC64_XZ = crcmod.mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, rev=True, xorOut=0xFF
 
 @pytest.fixture(scope="module")
 def sandbox():
+    """Run one sandbox for the module."""
     with Sandbox() as running:
         yield running
 
 
 def client_of(cloud, **options):
+    """Return an official client of a cloud, with its own credentials unless told otherwise."""
     # workflow mode is the SDK's only way to keep its own protocol on an IP address
     given = {"signature": "obs", "path_style": True, "client_mode": "workflow", "max_retry_count": 0, **options}
     access_key, secret_key = given.pop("access_key", cloud.access_key), given.pop("secret_key", cloud.secret_key)
@@ -46,6 +48,7 @@ def client_of(cloud, **options):
 
 @pytest.fixture(scope="module")
 def obs(sandbox):
+    """Return an ObsClient with the right credentials."""
     client = client_of(sandbox.obs, long_conn_mode=True)
     yield client
     client.close()
@@ -53,20 +56,24 @@ def obs(sandbox):
 
 @pytest.fixture
 def bucket(sandbox, request):
+    """Return an empty bucket of the test's own."""
     name = "b-" + hashlib.md5(request.node.name.encode()).hexdigest()[:12]
     return sandbox.obs.create_bucket(name)
 
 
 def done(answer, status=200):
+    """Return the body of an answer that must have succeeded."""
     assert (answer.status, answer.errorCode) == (status, None)
     return answer.body
 
 
 def refused(answer):
+    """Return status and code of an answer."""
     return answer.status, answer.errorCode
 
 
 def header(answer, name):
+    """Return a header as the SDK gives it: lower case, vendor prefix stripped."""
     return dict(answer.header).get(name)
 
 
@@ -229,7 +236,7 @@ def test_content_md5_is_verified(obs, bucket):
 
 
 def test_multi_delete(obs, bucket):
-    """deleteObjects removes what is there."""
+    """A multi-delete removes what is there."""
     bucket.put_many([("a", b""), ("b & <c>", b""), ("keep", b"")])
     request = DeleteObjectsRequest(quiet=False, objects=[Object("a"), Object("b & <c>")])
     assert {item.key for item in done(obs.deleteObjects(bucket.name, request)).deleted} == {"a", "b & <c>"}

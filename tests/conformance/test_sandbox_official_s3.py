@@ -25,11 +25,13 @@ ODD_KEYS = [
 
 @pytest.fixture(scope="module")
 def sandbox():
+    """Run one sandbox for the module."""
     with Sandbox() as running:
         yield running
 
 
 def client_of(cloud, **options):
+    """Return an official client of a cloud, with its own credentials unless told otherwise."""
     given = {"aws_access_key_id": cloud.access_key, "aws_secret_access_key": cloud.secret_key, **options}
     config = Config(retries={"max_attempts": 1, "mode": "standard"}, s3={"addressing_style": "path"})
     return boto3.client("s3", endpoint_url=cloud.url, region_name="us-east-1", **{"config": config, **given})
@@ -37,11 +39,13 @@ def client_of(cloud, **options):
 
 @pytest.fixture(scope="module")
 def s3(sandbox):
+    """Return a boto3 client with the right credentials."""
     return client_of(sandbox.s3)
 
 
 @pytest.fixture
 def bucket(sandbox, request):
+    """Return an empty bucket of the test's own."""
     name = "b-" + hashlib.md5(request.node.name.encode()).hexdigest()[:12]
     return sandbox.s3.create_bucket(name)
 
@@ -54,6 +58,7 @@ def refused(call, **arguments):
 
 
 def listed(s3, name, operation="list_objects_v2", **arguments):
+    """Return all keys of a listing, page by page."""
     pages = s3.get_paginator(operation).paginate(Bucket=name, **arguments)
     return [item["Key"] for page in pages for item in page.get("Contents", [])]
 

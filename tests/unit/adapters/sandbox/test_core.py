@@ -16,6 +16,7 @@ KEYS = st.lists(st.sampled_from([b"a", b"b", b"/", b"\xff", b"\x00", b"\xc3\xa9"
 
 
 def filled(keys):
+    """Return a bucket of empty objects."""
     bucket = Bucket("b", created=0)
     for key in keys:
         bucket.write(key, Blob(), Stored(), mtime=0)
