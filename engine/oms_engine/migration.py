@@ -19,7 +19,7 @@ from oms_engine.keysource import KeySource
 from oms_engine.ledger import Ledger, RunInfo, Segment
 from oms_engine.limiter import Limiter
 from oms_engine.meter import Meter
-from oms_engine.scope import identity_of, open_keys, rules_of, run_name, segments_of
+from oms_engine.scope import check_list, identity_of, open_keys, rules_of, run_name, segments_of
 from oms_engine.segment import Crew
 from oms_engine.session import EngineSettings, LedgerUploads, Session, StoreOpener, listing_error
 from oms_engine.slots import LocalSlot, Slot, SlotPlan, SlotSource
@@ -146,6 +146,7 @@ class Migration:
                 await wire.call(store.list_page(prefix if is_source else "", limit=1))
             except StoreError as error:
                 raise listing_error(error, source=is_source) from error
+        await check_list(self.spec, wire, source, self._open_list)
 
     @asynccontextmanager
     async def _coordinated(self, session: Session, run: RunInfo) -> AsyncIterator[Coordinator]:

@@ -183,6 +183,8 @@ class WriteOptions:
     kms: bool = False
     md5: bytes | None = None
     """MD5 of the body when known beforehand: sent as Content-MD5, so the store refuses damaged bytes."""
+    crc64: int | None = None
+    """CRC-64/XZ of the body when known beforehand: sent to stores that keep one (OBS keeps it only when it is sent)."""
 
 
 class Written(NamedTuple):

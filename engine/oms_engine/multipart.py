@@ -67,11 +67,7 @@ async def _open(session: Session, key: str, head: ObjectHead, plan: PartPlan) ->
                 await session.uploads.forget_upload(key)
         else:
             await abandon(session, upload)
-    options = write_options(session, head, md5=None)
-    upload_id = await session.wire.call(session.destination.start_upload(key, options=options))
-    upload = Upload(key, upload_id, head.etag, plan.size or 0, plan.part_size)
-    await session.uploads.save_upload(upload)
-    return upload, {}
+    return await _new_upload(session, key, head, plan), {}
 
 
 async def _stored(session: Session, upload: Upload, proved: list[WrittenPart]) -> dict[int, WrittenPart]:
@@ -160,3 +156,56 @@ def _joined(parts: list[WrittenPart]) -> Digests:
     for part in parts:
         digests.append(part.crc64 or 0, part.size)
     return digests
+
+
+async def move_unknown(session: Session, key: str, read: Call[ObjectHead], plan: PartPlan) -> Arrived:
+    """Move an object whose size nobody states: read on, part by part, or at once when it ends within the first.
+
+    One part is held in memory. An upload is not resumed, as nothing says whether the object is still the same.
+    """
+    upload: Upload | None = None
+    parts: list[WrittenPart] = []
+    held = bytearray()
+    try:
+        async with session.wire.stream(read) as (head, chunks):
+            async for chunk in chunks:
+                await session.limiter.pace(len(chunk))
+                session.count_bytes(len(chunk))
+                held += chunk
+                if len(held) >= plan.part_size:
+                    upload = upload or await _new_upload(session, key, head, plan)
+                    parts.append(await _send_held(session, upload, len(parts) + 1, bytes(held[: plan.part_size])))
+                    del held[: plan.part_size]
+        digests = Digests(md5=upload is None)
+        if upload is None:
+            digests.update(held)
+            options = write_options(session, head, md5=digests.md5)
+            call = session.destination.write(key, size=len(held), options=options, body=bytes(held))
+            return Arrived(head, await session.wire.call(call), digests)
+        if held:
+            parts.append(await _send_held(session, upload, len(parts) + 1, bytes(held)))
+        written = await session.wire.call(session.destination.complete_upload(key, upload.upload_id, parts))
+    except BaseException:
+        if upload is not None:
+            await abandon(session, upload)
+        raise
+    await session.uploads.forget_upload(key)
+    return Arrived(head, written, _joined(parts))
+
+
+async def _new_upload(session: Session, key: str, head: ObjectHead, plan: PartPlan) -> Upload:
+    options = write_options(session, head, md5=None)
+    upload_id = await session.wire.call(session.destination.start_upload(key, options=options))
+    upload = Upload(key, upload_id, head.etag, plan.size or 0, plan.part_size)
+    await session.uploads.save_upload(upload)
+    return upload
+
+
+async def _send_held(session: Session, upload: Upload, number: int, body: bytes) -> WrittenPart:
+    digests = Digests(md5=True)
+    digests.update(body)
+    call = session.destination.write_part(
+        upload.key, upload.upload_id, number, size=len(body), body=body, md5=digests.md5
+    )
+    part = await session.wire.call(call)
+    return WrittenPart(number, part.etag, len(body), digests.md5, digests.crc64)

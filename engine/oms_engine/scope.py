@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from oms_engine.errors import ConfigError
+from oms_engine.errors import ConfigError, NotFound, TaskError
 from oms_engine.keysource import FailedKeys, KeySource, NamedKeys
 from oms_engine.ledger import Ledger, RunInfo, Segment
 from oms_engine.listkeys import ListFileKeys
@@ -62,11 +62,33 @@ async def open_keys(
         return FailedKeys(ledger)
     if spec.scope.task_type is TaskType.OBJECT:
         return NamedKeys(named_keys(spec.scope))
-    if list_store is None or spec.scope.list_key is None:
-        raise ConfigError("the object list file is not given: name its bucket and key")
-    keys = ListFileKeys(wire, list_store(), spec.scope.list_key)
+    keys = _list_keys(spec, wire, list_store)
     await keys.check()
     return keys
+
+
+def _list_keys(spec: MigrationSpec, wire: Wire, list_store: StoreOpener | None) -> ListFileKeys:
+    if list_store is None or spec.scope.list_key is None:
+        raise ConfigError("the object list file is not given: name its bucket and key")
+    return ListFileKeys(wire, list_store(), spec.scope.list_key)
+
+
+async def check_list(spec: MigrationSpec, wire: Wire, source: BucketStore, list_store: StoreOpener | None) -> None:
+    """Hold a task's object list file against OMS's rules; its first object must exist, as OMS asks.
+
+    Raises:
+        TaskError: TRF codes of the file; OMS.0089 the first object is missing.
+    """
+    if spec.scope.task_type is not TaskType.LIST or spec.retry_failed:
+        return
+    keys = _list_keys(spec, wire, list_store)
+    await keys.check()
+    first = await keys.first()
+    try:
+        await wire.call(source.head(first))
+    except NotFound as error:
+        message = f"the first object of the list, {first!r}, is not in the source bucket: is it the right list?"
+        raise TaskError("OMS.0089", message) from error
 
 
 def identity_of(spec: MigrationSpec, source: BucketStore, destination: BucketStore) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from oms_engine.batch import Batch, Window
+from oms_engine.ends import ObjectJob, copied_before, failed, is_ours
 from oms_engine.errors import ObjectError, StoreError, TaskError
 from oms_engine.gates import Movers
 from oms_engine.keysource import KeySource
@@ -19,7 +20,7 @@ from oms_engine.plan import Action, decide, decide_scope
 from oms_engine.records import skip_line
 from oms_engine.session import Session, Stopped, listing_error
 from oms_engine.there import DestinationCursor
-from oms_engine.transfer import ObjectJob, copied_before, failed, is_ours, transfer
+from oms_engine.transfer import transfer
 
 REPORT_RECORDS = 20_000
 """A report is due when this many ended objects wait for one."""

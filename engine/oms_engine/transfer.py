@@ -6,10 +6,19 @@ archived ones being restored). Only what stops the whole task leaves as an excep
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from oms_engine.batch import End
 from oms_engine.digest import Digests
+from oms_engine.ends import (
+    Copied,
+    ObjectJob,
+    copied_before,
+    failed,
+    is_ours,
+    migrated,
+    parked,
+    skipped,
+    store_failed,
+)
 from oms_engine.errors import (
     Archived,
     ChecksumMismatch,
@@ -17,13 +26,12 @@ from oms_engine.errors import (
     DigestRefused,
     NotFound,
     ObjectError,
-    Retry,
     SourceChanged,
     StoreError,
 )
-from oms_engine.ledger import Failure, Parked, ParkKind
+from oms_engine.ledger import ParkKind
 from oms_engine.model import ListedObject, ObjectHead, Outcome, OverwriteMode, Written
-from oms_engine.multipart import move_in_parts
+from oms_engine.multipart import move_in_parts, move_unknown
 from oms_engine.plan import (
     Action,
     Decision,
@@ -35,41 +43,15 @@ from oms_engine.plan import (
     part_plan,
     there_object,
 )
-from oms_engine.records import failed_line, skip_line, success_line
-from oms_engine.session import Session, task_error, write_options
+from oms_engine.session import Session, write_options
 from oms_engine.store import Call
 from oms_engine.verify import Verdict, verify
 
 ATTEMPTS = 2
 """Journeys of one object: the second starts from a fresh look at the source."""
 
-CLOCK_SLACK = 1.0
-"""Seconds by which stores round their times down."""
-
-COPIED_BEFORE = "copied before the interruption"
-
-
-class ObjectJob(NamedTuple):
-    """One source key to bring to its end."""
-
-    key: str
-    listed: ListedObject | None = None
-    """None: a key from a list, looked up first."""
-    there: ListedObject | None = None
-    there_known: bool = False
-    """Whether ``there`` is what the destination's listing says (None then means: not there)."""
-    parked: ParkKind | None = None
-    """Why it waited; None on its first journey."""
-    resumed: bool = False
-    """The run was interrupted before: the object may have been copied by the process that died."""
-
-
-class Copied(NamedTuple):
-    """Bytes that arrived, not yet proved."""
-
-    head: ObjectHead
-    written: Written
-    digests: Digests
+UNKNOWN = -1
+"""``ListedObject.size`` of an object whose source does not state one."""
 
 
 async def transfer(session: Session, job: ObjectJob) -> End:
@@ -90,7 +72,7 @@ async def transfer(session: Session, job: ObjectJob) -> End:
             if last:
                 return failed(session, job, error)
         except StoreError as error:
-            return _store_failed(session, job, error)
+            return store_failed(session, job, error)
         except ObjectError as error:
             return failed(session, job, error)
         else:
@@ -122,7 +104,7 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: PLR0911  (
     if spec.restore and job.parked is not ParkKind.ARCHIVED and _archived(session, listed):
         return parked(session, listed, ParkKind.ARCHIVED)
     plan = _plan(session, listed)
-    if not plan.single and job.parked is None:
+    if not plan.single and job.parked is None and plan.size is not None:
         return parked(session, listed, ParkKind.LARGE)
     # 4. move it
     try:
@@ -133,12 +115,15 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: PLR0911  (
         raise
     # 5. prove it, or take it back
     verdict = await _prove(session, listed, key, copied)
+    if plan.size is None:
+        listed = listed._replace(size=copied.digests.size)
     return migrated(session, listed, copied, verdict)
 
 
 async def _look_up(session: Session, key: str) -> ListedObject:
     head = await session.wire.call(session.source.head(key))
-    return ListedObject(key, head.size or 0, head.last_modified, head.etag, head.storage_class)
+    size = UNKNOWN if head.size is None else head.size
+    return ListedObject(key, size, head.last_modified, head.etag, head.storage_class)
 
 
 def _archived(session: Session, listed: ListedObject) -> bool:
@@ -167,10 +152,13 @@ async def _decision(
 
 def _plan(session: Session, listed: ListedObject, content_type: str | None = None) -> PartPlan:
     source, destination = session.source.capabilities, session.destination.capabilities
-    return part_plan(listed.size, source, destination, content_type=content_type)
+    size = None if listed.size == UNKNOWN else listed.size
+    return part_plan(size, source, destination, content_type=content_type)
 
 
 async def _move(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:
+    if plan.size is None:
+        return Copied(*await move_unknown(session, key, session.source.read(listed.key), plan))
     if not plan.single:
         head = await session.wire.call(session.source.head(listed.key))
         if (listed.etag and head.etag != listed.etag) or head.size != listed.size:
@@ -241,83 +229,3 @@ async def _prove(session: Session, listed: ListedObject, key: str, copied: Copie
         return verdict
     await session.wire.call(session.destination.delete(key))
     raise ChecksumMismatch(f"{verdict.method}: {verdict.detail}; the copy of {listed.key!r} was deleted again")
-
-
-# The ends. Every journey leaves through one of these.
-
-
-def migrated(session: Session, listed: ListedObject, copied: Copied, verdict: Verdict) -> End:
-    """End an object that lies at the destination, proved."""
-    line = success_line(
-        session.clock_text(),
-        listed.key,
-        listed.size,
-        copied.head.etag,
-        copied.written.etag,
-        copied.digests.crc64,
-        verdict.method,
-        verdict.detail,
-    )
-    return End(Outcome.MIGRATED, "", listed.size, line)
-
-
-def skipped(session: Session, listed: ListedObject, reason: str) -> End:
-    """End an object that need not move."""
-    return End(Outcome.SKIPPED, reason, listed.size, skip_line(session.clock_text(), listed.key, listed.size, reason))
-
-
-def copied_before(session: Session, listed: ListedObject, etag: str) -> End:
-    """End an object that the interrupted process of this run had copied before its report was committed."""
-    line = success_line(
-        session.clock_text(), listed.key, listed.size, listed.etag, etag, None, "size_last_modified", COPIED_BEFORE
-    )
-    return End(Outcome.MIGRATED, COPIED_BEFORE, listed.size, line)
-
-
-def is_ours(session: Session, there: ListedObject | ThereObject) -> bool:
-    """Whether an equal object at the destination was written since this interrupted run began, hence by it."""
-    return there.last_modified + CLOCK_SLACK >= session.run_started
-
-
-def parked(session: Session, listed: ListedObject, kind: ParkKind) -> End:
-    """Take an object out of its batch until its time comes."""
-    entry = Parked(
-        listed.key, kind, listed.size, listed.etag, listed.last_modified, listed.storage_class, session.now()
-    )
-    return End(None, kind.value, listed.size, parked=entry)
-
-
-def failed(session: Session, job: ObjectJob, error: ObjectError | StoreError, *, code: str | None = None) -> End:
-    """End an object that could not be moved, with the reason in the failed list."""
-    size = job.listed.size if job.listed else 0
-    code = code or getattr(error, "code", "") or "MIGRATE_OBJ_FAILURE"
-    message = str(error)
-    line = failed_line(code, session.clock_text(), job.key, message)
-    return End(Outcome.FAILED, code, size, line, Failure(job.key, size, code, message, session.now()))
-
-
-_FAILURE_CODES = {
-    "head": "GET_{side}_OBJ_META_FAILURE",
-    "read": "GET_{side}_OBJ_FAILURE",
-    "write": "UPLOAD_{side}_OBJ_FAILURE",
-    "start_upload": "INIT_{side}_OBJ_MULTIPART_FAILURE",
-    "write_part": "UPLOAD_{side}_OBJ_PART_FAILURE",
-    "complete_upload": "COMPLETE_{side}_OBJ_MULTIPART_FAILURE",
-    "restore": "RESTORE_{side}_ARCHIVE_OBJ_FAILURE",
-}
-
-
-def _store_failed(session: Session, job: ObjectJob, error: StoreError) -> End:
-    """End an object because a store refused a call; or the task, when every other object would fail the same way."""
-    at_source = error.store == session.source.label
-    fatal = task_error(error, source=at_source)
-    if fatal is not None:
-        raise fatal from error
-    if error.retry is not Retry.NEVER:
-        session.count_transient(error)
-    if isinstance(error, Archived):
-        return failed(session, job, error, code="MIGRATE_SRC_ARCHIVE_OBJ_FAILURE")
-    side = "SRC" if at_source else "DST"
-    return failed(
-        session, job, error, code=_FAILURE_CODES.get(error.operation, "MIGRATE_{side}_OBJ_FAILURE").format(side=side)
-    )

@@ -1,0 +1,122 @@
+"""The ends of an object's journey: each renders the record line and the reason of one way out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from oms_engine.batch import End
+from oms_engine.digest import Digests
+from oms_engine.errors import Archived, ObjectError, Retry, StoreError
+from oms_engine.ledger import Failure, Parked, ParkKind
+from oms_engine.model import ListedObject, ObjectHead, Outcome, Written
+from oms_engine.plan import ThereObject
+from oms_engine.records import failed_line, skip_line, success_line
+from oms_engine.session import Session, task_error
+from oms_engine.verify import Verdict
+
+CLOCK_SLACK = 1.0
+"""Seconds by which stores round their times down."""
+
+COPIED_BEFORE = "copied before the interruption"
+
+
+class ObjectJob(NamedTuple):
+    """One source key to bring to its end."""
+
+    key: str
+    listed: ListedObject | None = None
+    """None: a key from a list, looked up first."""
+    there: ListedObject | None = None
+    there_known: bool = False
+    """Whether ``there`` is what the destination's listing says (None then means: not there)."""
+    parked: ParkKind | None = None
+    """Why it waited; None on its first journey."""
+    resumed: bool = False
+    """The run was interrupted before: the object may have been copied by the process that died."""
+
+
+class Copied(NamedTuple):
+    """Bytes that arrived, not yet proved."""
+
+    head: ObjectHead
+    written: Written
+    digests: Digests
+
+
+def migrated(session: Session, listed: ListedObject, copied: Copied, verdict: Verdict) -> End:
+    """End an object that lies at the destination, proved."""
+    line = success_line(
+        session.clock_text(),
+        listed.key,
+        listed.size,
+        copied.head.etag,
+        copied.written.etag,
+        copied.digests.crc64,
+        verdict.method,
+        verdict.detail,
+    )
+    return End(Outcome.MIGRATED, "", listed.size, line)
+
+
+def skipped(session: Session, listed: ListedObject, reason: str) -> End:
+    """End an object that need not move."""
+    return End(
+        Outcome.SKIPPED, reason, max(0, listed.size), skip_line(session.clock_text(), listed.key, listed.size, reason)
+    )
+
+
+def copied_before(session: Session, listed: ListedObject, etag: str) -> End:
+    """End an object that the interrupted process of this run had copied before its report was committed."""
+    line = success_line(
+        session.clock_text(), listed.key, listed.size, listed.etag, etag, None, "size_last_modified", COPIED_BEFORE
+    )
+    return End(Outcome.MIGRATED, COPIED_BEFORE, listed.size, line)
+
+
+def is_ours(session: Session, there: ListedObject | ThereObject) -> bool:
+    """Whether an equal object at the destination was written since this interrupted run began, hence by it."""
+    return there.last_modified + CLOCK_SLACK >= session.run_started
+
+
+def parked(session: Session, listed: ListedObject, kind: ParkKind) -> End:
+    """Take an object out of its batch until its time comes."""
+    entry = Parked(
+        listed.key, kind, listed.size, listed.etag, listed.last_modified, listed.storage_class, session.now()
+    )
+    return End(None, kind.value, listed.size, parked=entry)
+
+
+def failed(session: Session, job: ObjectJob, error: ObjectError | StoreError, *, code: str | None = None) -> End:
+    """End an object that could not be moved, with the reason in the failed list."""
+    size = job.listed.size if job.listed else 0
+    code = code or getattr(error, "code", "") or "MIGRATE_OBJ_FAILURE"
+    message = str(error)
+    line = failed_line(code, session.clock_text(), job.key, message)
+    return End(Outcome.FAILED, code, size, line, Failure(job.key, size, code, message, session.now()))
+
+
+_FAILURE_CODES = {
+    "head": "GET_{side}_OBJ_META_FAILURE",
+    "read": "GET_{side}_OBJ_FAILURE",
+    "write": "UPLOAD_{side}_OBJ_FAILURE",
+    "start_upload": "INIT_{side}_OBJ_MULTIPART_FAILURE",
+    "write_part": "UPLOAD_{side}_OBJ_PART_FAILURE",
+    "complete_upload": "COMPLETE_{side}_OBJ_MULTIPART_FAILURE",
+    "restore": "RESTORE_{side}_ARCHIVE_OBJ_FAILURE",
+}
+
+
+def store_failed(session: Session, job: ObjectJob, error: StoreError) -> End:
+    """End an object because a store refused a call; or the task, when every other object would fail the same way."""
+    at_source = error.store == session.source.label
+    fatal = task_error(error, source=at_source)
+    if fatal is not None:
+        raise fatal from error
+    if error.retry is not Retry.NEVER:
+        session.count_transient(error)
+    if isinstance(error, Archived):
+        return failed(session, job, error, code="MIGRATE_SRC_ARCHIVE_OBJ_FAILURE")
+    side = "SRC" if at_source else "DST"
+    return failed(
+        session, job, error, code=_FAILURE_CODES.get(error.operation, "MIGRATE_{side}_OBJ_FAILURE").format(side=side)
+    )
