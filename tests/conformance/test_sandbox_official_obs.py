@@ -6,6 +6,7 @@ import random
 import time
 from email.utils import formatdate
 
+import boto3
 import crcmod
 import pytest
 from obs import ObsClient
@@ -337,3 +338,25 @@ def test_a_request_without_signature_is_refused(sandbox, bucket):
     reply = connection.getresponse()
     assert (reply.status, b"<Code>AccessDenied</Code>" in reply.read()) == (403, True)
     connection.close()
+
+
+def test_s3_clients_see_the_same_objects_with_their_own_words(sandbox, bucket):
+    """The old S3 signature at the OBS endpoint works, class words translated; a wrong secret is refused."""
+    old = client_of(sandbox.obs, signature="v2", is_signature_negotiation=False)
+    headers = PutObjectHeader(storageClass="WARM")  # the SDK sends STANDARD_IA in this protocol
+    done(old.putContent(bucket.name, "k ü", "abc", metadata={"m": "v"}, headers=headers))
+    assert bucket.object("k ü").storage_class == "WARM"
+    assert done(old.listObjects(bucket.name)).contents[0].storageClass == "STANDARD_IA"
+    head = old.getObjectMetadata(bucket.name, "k ü")
+    assert (head.body.storageClass, header(head, "m")) == ("STANDARD_IA", "v")
+    liar = client_of(sandbox.obs, signature="v2", is_signature_negotiation=False, secret_key="x")
+    assert refused(liar.listObjects(bucket.name)) == (403, "SignatureDoesNotMatch")
+
+
+def test_boto3_speaks_to_the_obs_endpoint(sandbox, bucket):
+    """Signature Version 4 works there too."""
+    given = {"aws_access_key_id": sandbox.obs.access_key, "aws_secret_access_key": sandbox.obs.secret_key}
+    s3 = boto3.client("s3", endpoint_url=sandbox.obs.url, region_name="cn-north-4", **given)
+    s3.put_object(Bucket=bucket.name, Key="a b", Body=b"abc", StorageClass="GLACIER")
+    assert [item["StorageClass"] for item in s3.list_objects_v2(Bucket=bucket.name)["Contents"]] == ["GLACIER"]
+    assert bucket.object("a b").storage_class == "COLD"

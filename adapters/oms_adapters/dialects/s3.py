@@ -16,6 +16,7 @@ from oms_adapters.dialects.listing import parse_listing
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.xml import escape, find_text, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key, unquote_form
+from oms_engine.digest import combine_crc64
 from oms_engine.errors import NotFound, StoreError, UnexpectedReply, UploadGone
 from oms_engine.model import (
     ListPage,
@@ -123,6 +124,8 @@ class S3Dialect:
         headers = {**self._writing, **render_options(options, self._profile)}
         if options.md5 is not None:
             headers["content-md5"] = render_md5(options.md5)
+        if options.crc64 is not None and self._profile.crc64_header:
+            headers[self._profile.crc64_header] = str(options.crc64)
 
         def read(reply: Reply) -> Written:
             self._check(reply, "write", key)
@@ -176,6 +179,8 @@ class S3Dialect:
         body = f"<CompleteMultipartUpload>{inner}</CompleteMultipartUpload>".encode()
         query = (("uploadId", upload_id),)
         headers = {**self._writing, "content-type": "application/xml"}
+        if self._profile.crc64_header and (crc64 := _joined_crc64(parts)) is not None:
+            headers[self._profile.crc64_header] = str(crc64)
         reader = partial(self._read_completed, key)
         return self._call("complete_upload", "POST", key, reader, query=query, headers=headers, body=body)
 
@@ -293,3 +298,13 @@ class S3Dialect:
         request_id = reply.headers.get(f"{self._prefix}request-id", "")
         details = {"store": self.label, "operation": operation, "key": key, "status": reply.status}
         return UnexpectedReply(text, request_id=request_id, **details)  # type: ignore[arg-type]
+
+
+def _joined_crc64(parts: list[WrittenPart]) -> int | None:
+    """Return the CRC-64/XZ of the joined parts, None unless each part's is known."""
+    joined = 0
+    for part in parts:
+        if part.crc64 is None:
+            return None
+        joined = combine_crc64(joined, part.crc64, part.size)
+    return joined if parts else None

@@ -1,0 +1,54 @@
+"""Archived objects: they say so, are refused, and are restored."""
+
+from __future__ import annotations
+
+from oms_adapters.conformance.case import case
+from oms_adapters.conformance.harness import Harness
+from oms_engine.errors import Archived
+from oms_engine.model import ArchiveState, Restore, RestoreTier, StorageClass
+from oms_engine.store import Capabilities
+
+
+def _restores(capabilities: Capabilities) -> bool:
+    return capabilities.restore
+
+
+@case(_restores)
+def check_archived_is_refused(harness: Harness) -> None:
+    """An archived object is stated as archived, and a read of it is refused as such."""
+    for word in (StorageClass.ARCHIVE, StorageClass.DEEP_ARCHIVE):
+        key = f"{harness.prefix}archive/{word}"
+        harness.put(key, b"cold", storage_class=word)
+        assert harness.head(key).archive is ArchiveState.ARCHIVED
+        assert harness.perform(harness.store.list_page(key)).objects[0].storage_class
+        try:
+            harness.fetch(harness.store.read(key))
+        except Archived:
+            continue
+        raise AssertionError(f"the bytes of an object in {word} were given out")
+
+
+@case(_restores)
+def check_restore(harness: Harness) -> None:
+    """A restore is accepted, a repeated one is no error, and once it ended the object is readable."""
+    key = f"{harness.prefix}archive/restore"
+    harness.put(key, b"cold", storage_class=StorageClass.ARCHIVE)
+    call = harness.store.restore(key, days=2, tier=RestoreTier.EXPEDITED)
+    assert harness.perform(call) is Restore.REQUESTED
+    assert harness.perform(call) in {Restore.IN_PROGRESS, Restore.READABLE}
+    if harness.finish_restores is None:
+        assert harness.head(key).archive is not ArchiveState.ARCHIVED
+        return
+    harness.finish_restores()
+    assert harness.head(key).archive is ArchiveState.READABLE
+    assert harness.body(key) == b"cold"
+    assert harness.perform(call) is Restore.READABLE
+
+
+@case(_restores)
+def check_restore_of_readable(harness: Harness) -> None:
+    """Restoring an object that is not archived is no error: it is readable."""
+    key = f"{harness.prefix}archive/plain"
+    harness.put(key, b"warm")
+    call = harness.store.restore(key, days=1, tier=RestoreTier.STANDARD)
+    assert harness.perform(call) is Restore.READABLE

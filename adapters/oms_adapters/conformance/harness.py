@@ -1,0 +1,110 @@
+"""What a conformance case is given: the bucket under test, and a way to perform its calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from oms_adapters.config import StoreConfig
+from oms_adapters.registry import open_store
+from oms_engine.errors import StoreError
+from oms_engine.model import Attributes, Credentials, ObjectHead, Secret, WriteOptions, Written
+from oms_engine.store import BucketStore, Call
+from oms_engine.wire import Wire, WireSettings
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Harness:
+    """One bucket under test. Cases write only under ``prefix`` and delete what they wrote."""
+
+    config: StoreConfig
+    store: BucketStore
+    perform: Callable[[Call[Any]], Any]
+    """Perform a call, return its value."""
+    fetch: Callable[[Call[Any]], tuple[Any, bytes]]
+    """Perform a read, return its value and its bytes."""
+    prefix: str = ""
+    finish_restores: Callable[[], None] | None = None
+    """Make restores under way end now; None where only time does that."""
+    written: set[str] = field(default_factory=set)
+
+    def put(self, key: str, body: bytes = b"", **options: Any) -> Written:
+        """Store an object; options as of ``WriteOptions``."""
+        self.written.add(key)
+        written = self.perform(self.store.write(key, size=len(body), options=WriteOptions(**options), body=body))
+        assert isinstance(written, Written)
+        return written
+
+    def head(self, key: str) -> ObjectHead:
+        """Return the head of an object."""
+        head = self.perform(self.store.head(key))
+        assert isinstance(head, ObjectHead)
+        return head
+
+    def body(self, key: str) -> bytes:
+        """Return the bytes of an object."""
+        return self.fetch(self.store.read(key))[1]
+
+    def keys(self, prefix: str, *, start_after: str = "", limit: int = 1000) -> list[str]:
+        """Return all keys under a prefix, page by page, and check that the pages end."""
+        found: list[str] = []
+        following: str | None = start_after
+        while following is not None:
+            page = self.perform(self.store.list_page(prefix, start_after=following, limit=limit))
+            assert len(page.objects) <= limit, "the page is longer than asked for"
+            found += [item.key for item in page.objects]
+            following = page.next_start
+        return found
+
+    def upload(self, key: str, **attributes: Any) -> str:
+        """Open an upload, return its id."""
+        self.written.add(key)
+        return str(self.perform(self.store.start_upload(key, options=WriteOptions(Attributes(**attributes)))))
+
+    def variant(self, **changes: Any) -> BucketStore:
+        """Return a store of the same cloud that is reached in another way."""
+        return open_store(replace(self.config, **changes))
+
+    def with_credentials(self, access_key: str | None = None, secret: str | None = None) -> BucketStore:
+        """Return the same bucket under other credentials."""
+        good = self.config.credentials
+        assert good is not None, "the bucket under test is anonymous"
+        keys = Credentials(access_key or good.access_key, Secret(secret) if secret else good.secret_key, good.token)
+        return self.variant(credentials=keys)
+
+    def clean(self) -> None:
+        """Delete what the case wrote."""
+        for key in self.written:
+            with suppress(StoreError):
+                self.perform(self.store.delete(key))
+        self.written.clear()
+
+
+@contextmanager
+def open_harness(
+    config: StoreConfig, *, prefix: str = "", finish_restores: Callable[[], None] | None = None
+) -> Iterator[Harness]:
+    """Open a bucket over the real wire, without retries that would hide a fault for long."""
+    with asyncio.Runner() as runner:
+        wire = Wire(WireSettings(attempts=2, backoff=0.05))
+        runner.run(_enter(wire))
+
+        def fetch(call: Call[T]) -> tuple[T, bytes]:
+            return runner.run(wire.fetch(call, limit=64 * 1024 * 1024))
+
+        def perform(call: Call[T]) -> T:
+            return runner.run(wire.call(call))
+
+        try:
+            yield Harness(config, open_store(config), perform, fetch, prefix, finish_restores)
+        finally:
+            runner.run(wire.__aexit__(None, None, None))
+
+
+async def _enter(wire: Wire) -> None:
+    await wire.__aenter__()

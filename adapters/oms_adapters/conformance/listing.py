@@ -1,0 +1,73 @@
+"""Listings: order, paging, prefixes, and what they state of each object."""
+
+from __future__ import annotations
+
+from oms_adapters.conformance.case import case
+from oms_adapters.conformance.harness import Harness
+from oms_engine.model import key_bytes
+from oms_engine.store import Capabilities
+
+NAMES = ["!", "A", "B", "_", "a", "a!", "a/", "a/b", "a/b/c", "a0", "b", "é", "ü/x", "中", "\uff5e", "😀", "~"]
+"""Their order by bytes differs from the order by letters, by UTF-16 units and by path segments."""
+
+
+def _fill(harness: Harness, folder: str) -> tuple[str, list[str]]:
+    root = f"{harness.prefix}{folder}/"
+    for name in NAMES:
+        harness.put(root + name, name.encode())
+    return root, sorted((root + name for name in NAMES), key=key_bytes)
+
+
+def _starts_anywhere(capabilities: Capabilities) -> bool:
+    return capabilities.list_start_anywhere
+
+
+@case()
+def check_list_order(harness: Harness) -> None:
+    """Keys ascend by their UTF-8 bytes, without delimiter or folding."""
+    root, expected = _fill(harness, "order")
+    assert harness.keys(root) == expected
+
+
+@case()
+def check_list_pages(harness: Harness) -> None:
+    """Pages of any length hold every key once, in order, and the last one says that nothing follows."""
+    root, expected = _fill(harness, "pages")
+    for limit in (1, 3, len(NAMES) - 1, len(NAMES), len(NAMES) + 1):
+        assert harness.keys(root, limit=limit) == expected, f"pages of {limit} differ"
+
+
+@case(_starts_anywhere)
+def check_list_start_anywhere(harness: Harness) -> None:
+    """A listing starts after any key, one that exists or not, so that it can be split and resumed."""
+    root, expected = _fill(harness, "anywhere")
+    odd = ["a+", "a b", "a%2F", "\x01", "a/\n", "zz", "&", "%"]
+    for start in [*expected, *(root + name for name in odd)]:
+        after = [key for key in expected if key_bytes(key) > key_bytes(start)]
+        assert harness.keys(root, start_after=start, limit=5) == after, f"after {start!r}"
+
+
+@case()
+def check_list_prefix(harness: Harness) -> None:
+    """A prefix is compared byte by byte and may hold any character."""
+    root = f"{harness.prefix}prefix/"
+    names = ["a b+c%/x", "a b+c%x", "a b", "a+b", "aa"]
+    for name in names:
+        harness.put(root + name)
+    assert harness.keys(f"{root}a b+c%") == [f"{root}a b+c%/x", f"{root}a b+c%x"]
+    assert harness.keys(f"{root}a+") == [f"{root}a+b"]
+    assert harness.keys(f"{root}nothing") == []
+
+
+@case()
+def check_list_states(harness: Harness) -> None:
+    """A listing states the size, ETag and time that HEAD states, and the storage class."""
+    key = f"{harness.prefix}states/object"
+    written = harness.put(key, b"12345")
+    (listed,) = harness.perform(harness.store.list_page(key)).objects
+    head = harness.head(key)
+    assert (listed.size, listed.etag) == (5, written.etag), f"listed as {listed}"
+    assert listed.etag == head.etag
+    assert int(listed.last_modified) == int(head.last_modified), "the listing states another time than HEAD"
+    classes = harness.store.capabilities
+    assert classes.class_of(listed.storage_class) == classes.class_of(head.storage_class)
