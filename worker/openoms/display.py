@@ -116,6 +116,7 @@ def render_panel(progress: Progress, spec: MigrationSpec, title: str) -> Rendera
     """Return the panel of one look."""
     from rich import box  # noqa: PLC0415
     from rich.console import Group  # noqa: PLC0415
+    from rich.padding import Padding  # noqa: PLC0415
     from rich.panel import Panel  # noqa: PLC0415
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -137,7 +138,7 @@ def render_panel(progress: Progress, spec: MigrationSpec, title: str) -> Rendera
     bar = ProgressBar(total=max(counters.listed, 1), completed=done, pulse=not progress.listing_done and not done)
     heading = f"{title} (dry run)" if spec.dry_run else title
     return Panel(
-        Group(table, bar, Text(pace_line(progress)), Text(wire_line(progress), style="dim")),
+        Group(table, Padding(bar, (0, 2)), Text(pace_line(progress)), Text(wire_line(progress), style="dim")),
         title=Text(heading),
         box=box.ROUNDED,
         width=84,

@@ -1,0 +1,51 @@
+"""Runs a plan for the command line: the display while it runs, the balance or the task response at the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from oms_engine.task import Progress, Result
+from openoms.display import open_display
+from openoms.plan import Plan
+from openoms.report import ExitCode, balance_lines, exit_code, task_response
+from openoms.runner import run_here
+from openoms.settings import Settings
+from openoms.terminal import complain, say
+
+
+def run_plan(plan: Plan, settings: Settings, *, as_json: bool, quiet: bool) -> int:
+    """Run a plan with its display and return the exit code.
+
+    Raises:
+        ConfigError, TaskError, RepositoryError, KeyboardInterrupt: as :func:`openoms.runner.run_here`.
+    """
+    title = f"{plan.source.url} -> {plan.destination.url}"
+    with open_display(sys.stderr, plan.spec, title, quiet=quiet or as_json) as display:
+
+        def show(progress: Progress) -> None:
+            display.show(progress)
+
+        def interrupted(count: int) -> None:
+            if count == 1:
+                display.say("pausing: finishing what is in flight (once more stops at once)")
+
+        result = run_here(plan, settings, on_progress=show, on_interrupt=interrupted)
+    if as_json:
+        say(json.dumps(task_response(result, plan)))
+    elif not quiet:
+        say("\n".join(balance_lines(result, plan)))
+    code = exit_code(result)
+    if as_json or quiet:
+        _say_why(result, code)
+    return int(code)
+
+
+def _say_why(result: Result, code: ExitCode) -> None:
+    """Say on standard error why the exit code is not 0, where no balance has said it."""
+    if code is ExitCode.INTERRUPTED:
+        complain("paused; run the same command again to go on.")
+    elif code is ExitCode.OBJECTS_FAILED:
+        complain(f"{result.counters.failed} objects failed; --retry-failed tries them again.", result.error_code)
+    elif code is ExitCode.TASK_FAILED:
+        complain(result.error_message or "the task failed", result.error_code)
