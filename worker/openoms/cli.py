@@ -30,6 +30,7 @@ class Command:
     summary: str
     declare: Callable[[options.Parser], None]
     run: Callable[[Namespace], int]
+    arguments: str = ""
     details: str = ""
 
 
@@ -132,17 +133,17 @@ def _declare_nothing(_parser: options.Parser) -> None:
 COMMANDS = {
     "migrate": Command(
         "Copy the contents of SRC into DST. Run it again to go on after an interruption, to catch up, or to be sure.",
-        _declare_migrate, _migrate, options.CREDENTIALS_HELP,
+        _declare_migrate, _migrate, "SRC DST [options]", options.CREDENTIALS_HELP,
     ),
     "check": Command(
         "Compare SRC and DST without copying; exit code 1 on any difference. Marks: = equal, + missing at the "
         "destination, - missing at the source, * different, ! could not be compared.",
-        _declare_check, _check, options.CREDENTIALS_HELP,
+        _declare_check, _check, "SRC DST [options]", options.CREDENTIALS_HELP,
     ),
     "run": Command(
         "Run the body of OMS's Create-a-migration-task call (v2) as a one-off job. Endpoints of a private cloud's "
         "regions come from the table endpoints.HuaweiCloud of the configuration file.",
-        _declare_run, _run,
+        _declare_run, _run, "TASK [options]",
     ),
     "demo": Command(
         "Start two loopback clouds, migrate a few thousand objects between them, and check the result.",
@@ -185,7 +186,7 @@ def _dispatch(arguments: list[str]) -> int:
     command = COMMANDS.get(name)
     if command is None:
         raise unknown("command", name, COMMANDS)
-    parser = options.command_parser(f"openoms {name}", command.summary, command.details)
+    parser = options.command_parser(f"openoms {name}", command.arguments, command.summary, command.details)
     command.declare(parser)
     parser.refuse_unknown(arguments[1:])
     return command.run(parser.parse_args(arguments[1:]))
@@ -193,9 +194,8 @@ def _dispatch(arguments: list[str]) -> int:
 
 def overview() -> str:
     """Return the help of the command as a whole."""
-    rows = [
-        f"  {name:<9}{command.summary.split('. ')[0].split(';')[0].rstrip('.')}" for name, command in COMMANDS.items()
-    ]
+    firsts = {name: command.summary.split(". ")[0].split(";")[0].rstrip(".") for name, command in COMMANDS.items()}
+    rows = [f"  {name:<9}{first}" for name, first in firsts.items()]
     return "\n".join(
         [
             "usage: openoms COMMAND [options]",

@@ -26,7 +26,7 @@ DESTINATION_BUCKET = "holiday-archive"
 ORDINARY = 2900
 ARCHIVED = 12
 ALREADY_THERE = 150
-LARGE_BYTES = 192 * 1024 * 1024
+LARGE_BYTES = 96 * 1024 * 1024
 RESTORE_SECONDS = 3.0
 SEED = 20260101
 """Same names and sizes each time, so that two demos can be compared. The access keys are new each time."""

@@ -19,8 +19,8 @@ from openoms.words import unknown
 PLACE_HELP = "s3://bucket/path or obs://bucket/path; without a path the whole bucket"
 CREDENTIALS_HELP = (
     "Credentials come from OPENOMS_SOURCE_AK, _SK, _TOKEN and OPENOMS_DESTINATION_AK, …; else from AWS_ACCESS_KEY_ID, "
-    "… or OBS_ACCESS_KEY_ID, …; else from a profile of the configuration file. They are never options: every user of the "
-    "machine could read them."
+    "… or OBS_ACCESS_KEY_ID, …; else from a profile of the configuration file. They are never options: every user of "
+    "the machine could read them."
 )
 
 
@@ -49,8 +49,7 @@ class Parser(argparse.ArgumentParser):
 def command_parser(prog: str, arguments: str, summary: str, details: str = "") -> Parser:
     """Return the parser of one command."""
     return Parser(
-        prog=prog, usage=f"{prog} {arguments}".rstrip(), description=summary, epilog=details or None, allow_abbrev=False,
-        formatter_class=argparse.HelpFormatter,
+        prog=prog, usage=f"{prog} {arguments}".rstrip(), description=summary, epilog=details or None, allow_abbrev=False
     )  # fmt: skip
 
 
