@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from oms_adapters.sandbox.context import Context
-from oms_adapters.sandbox.core import Bucket
+from oms_adapters.sandbox.core import Bucket, Upload
 from oms_adapters.sandbox.dialect import parse_token
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.reply import Reply, xml_reply
@@ -116,11 +116,7 @@ def list_uploads(context: Context) -> Reply:
     if len(page) < len(chosen):
         parts.append(tag("NextKeyMarker", text_of(page[-1].key)))
     parts.append(tag("IsTruncated", "true" if len(page) < len(chosen) else "false"))
-    parts += [
-        f"<Upload>{tag('Key', text_of(upload.key))}{tag('UploadId', upload.upload_id)}"
-        f"{tag('StorageClass', upload.stored.storage_class)}{tag('Initiated', iso_time(upload.started))}</Upload>"
-        for upload in page
-    ]
+    parts += [_upload_document(context, upload) for upload in page]
     return xml_reply(document("ListMultipartUploadsResult", context.dialect.xmlns, parts))
 
 
@@ -129,6 +125,14 @@ def with_charge(context: Context, bucket: Bucket, reply: Reply) -> Reply:
     if bucket.requester_pays:
         reply.headers.append((context.dialect.prefix + "request-charged", "requester"))
     return reply
+
+
+def _upload_document(context: Context, upload: Upload) -> str:
+    word = context.dialect.render_class(upload.stored.storage_class)
+    return (
+        f"<Upload>{tag('Key', text_of(upload.key))}{tag('UploadId', upload.upload_id)}"
+        f"{tag('StorageClass', word)}{tag('Initiated', iso_time(upload.started))}</Upload>"
+    )
 
 
 def _limit(text: str) -> int:

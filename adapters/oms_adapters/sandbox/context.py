@@ -51,15 +51,11 @@ class Context:
     """One request on its way through an operation."""
 
     state: State
+    dialect: Dialect
     incoming: Incoming
     now: float
     body: Blob = field(default_factory=Blob)
     payload_hash: str | None = None
-
-    @property
-    def dialect(self) -> Dialect:
-        """The cloud's dialect."""
-        return self.state.dialect
 
     def bucket(self) -> Bucket:
         """Return the request's bucket, once its requester-pays rule is met.

@@ -52,6 +52,11 @@ class Dialect(ABC):
     list_milliseconds: ClassVar[bool]
     bucket_region_header: ClassVar[str]
 
+    def for_request(self, incoming: Incoming) -> Dialect:
+        """Return the dialect a request is written in, where a cloud speaks several."""
+        del incoming
+        return self
+
     @abstractmethod
     def authenticate(self, incoming: Incoming, accounts: Accounts, now: float) -> str | None:
         """Verify the signature with the vendor's own code and return the payload hash it covers, if any.
@@ -79,9 +84,7 @@ class Dialect(ABC):
             Refusal: InvalidStorageClass, MetadataTooLarge.
         """
         headers = incoming.headers
-        storage_class = headers.get(self.prefix + "storage-class", "STANDARD")
-        if storage_class not in self.classes:
-            raise Refusal("InvalidStorageClass")
+        storage_class = self.parse_class(headers.get(self.prefix + "storage-class", "STANDARD"))
         encryption, kms_key = self.parse_encryption(headers)
         return Stored(
             headers=_system_headers(headers),
@@ -91,6 +94,20 @@ class Dialect(ABC):
             kms_key=kms_key,
             keep_crc64=f"{self.prefix}checksum-crc64ecma" in headers,
         )
+
+    def parse_class(self, word: str) -> str:
+        """Return the class the core keeps for a word of the wire.
+
+        Raises:
+            Refusal: InvalidStorageClass.
+        """
+        if word not in self.classes:
+            raise Refusal("InvalidStorageClass")
+        return word
+
+    def render_class(self, storage_class: str) -> str:
+        """Return the word of the wire for a class the core keeps."""
+        return storage_class
 
     def parse_user(self, headers: dict[str, str]) -> dict[str, str]:
         """Return user metadata.
@@ -115,7 +132,7 @@ class Dialect(ABC):
         if "content-type" not in stored.headers:
             headers.append(("content-type", "binary/octet-stream"))
         if stored.storage_class != "STANDARD":
-            headers.append((self.prefix + "storage-class", stored.storage_class))
+            headers.append((self.prefix + "storage-class", self.render_class(stored.storage_class)))
         if with_crc64 and item.crc64 is not None:
             headers.append((self.prefix + "checksum-crc64ecma", str(item.crc64)))
         return headers
@@ -187,9 +204,10 @@ class _ListDocument:
 
     def _contents(self, name: str, item: Object) -> str:
         when = iso_time(item.mtime, milliseconds=self._dialect.list_milliseconds)
+        word = self._dialect.render_class(item.stored.storage_class)
         return (
             f"<Contents><Key>{name}</Key><LastModified>{when}</LastModified><ETag>&quot;{item.etag}&quot;</ETag>"
-            f"<Size>{item.blob.size}</Size><StorageClass>{item.stored.storage_class}</StorageClass></Contents>"
+            f"<Size>{item.blob.size}</Size><StorageClass>{word}</StorageClass></Contents>"
         )
 
 

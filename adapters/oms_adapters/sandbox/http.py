@@ -34,6 +34,7 @@ class Exchange:
         self._connection = connection
         self.method = request.method.decode("ascii")
         self.target = request.target.decode("ascii")
+        self.must_close = False
         self.headers = [(name.decode("ascii"), _text(value)) for name, value in request.headers]
 
     async def body(self) -> AsyncIterator[bytes]:
@@ -71,6 +72,7 @@ class Exchange:
 
     async def reply(self, status: int, headers: Headers, body: Iterable[bytes | memoryview] = ()) -> None:
         """Send a whole reply as the protocol wants it. Small ones go out in one write."""
+        self.must_close = self.waiting  # whether its body follows, nobody can tell
         await self._connection.send_reply(status, headers, body)
 
     async def raw(self, data: bytes | memoryview) -> None:
@@ -156,8 +158,9 @@ async def _serve_one(connection: Connection, handler: Handler) -> bool:
     exchange = Exchange(connection, event)
     await handler(exchange)
     machine = connection.machine
-    if not exchange.body_read and not exchange.waiting:
-        await exchange.discard()
+    if exchange.must_close:
+        return False
+    await exchange.discard()
     return machine.our_state is h11.DONE and machine.their_state is h11.DONE
 
 

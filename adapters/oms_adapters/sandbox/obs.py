@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 
 from obs.auth import Authentication
 from obs.convertor import Adapter
@@ -12,7 +13,7 @@ from oms_adapters.sandbox.core import Stored
 from oms_adapters.sandbox.dialect import Accounts, Dialect, parse_days_and_tier
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.request import Incoming
-from oms_adapters.sandbox.s3 import check_skew, check_token, known_account
+from oms_adapters.sandbox.s3 import S3, check_skew, check_token, known_account
 
 
 class Obs(Dialect):
@@ -33,6 +34,13 @@ class Obs(Dialect):
     list_milliseconds = True
     bucket_region_header = "x-obs-bucket-location"
 
+    def for_request(self, incoming: Incoming) -> Dialect:
+        """Return the S3 face for requests signed as S3's, old or new: OBS takes them at the same endpoint.
+
+        https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0005.html
+        """
+        return _S3_FACE if incoming.headers.get("authorization", "").startswith("AWS") else self
+
     def authenticate(self, incoming: Incoming, accounts: Accounts, now: float) -> str | None:
         """Verify ``Authorization: OBS AK:signature``.
 
@@ -46,10 +54,7 @@ class Obs(Dialect):
 
         https://support.huaweicloud.com/ugobs-obs/obs_41_0025.html
         """
-        user = super().parse_user(headers)
-        if not all(value.isascii() for value in user.values()):
-            raise Refusal("InvalidArgument", "User metadata must be US-ASCII")
-        return user
+        return _ascii(super().parse_user(headers))
 
     def parse_encryption(self, headers: dict[str, str]) -> tuple[str | None, str | None]:
         """Read x-obs-server-side-encryption.
@@ -82,8 +87,54 @@ class Obs(Dialect):
         return days, tier
 
 
+class ObsS3(S3):
+    """OBS to S3's own clients: ``x-amz-`` headers and S3's words for the same classes.
+
+    https://support.huaweicloud.com/intl/en-us/ugobs-obs/obs_03_0107.html
+    """
+
+    name = "obs"
+    server = "OBS"
+    classes = frozenset({"STANDARD", "STANDARD_IA", "GLACIER", "DEEP_ARCHIVE"})
+    archived = Obs.archived
+    max_user_metadata = Obs.max_user_metadata
+    list_milliseconds = True
+
+    _CORE = MappingProxyType({"STANDARD_IA": "WARM", "GLACIER": "COLD"})
+    _WIRE = MappingProxyType({"WARM": "STANDARD_IA", "COLD": "GLACIER"})
+
+    def authenticate(self, incoming: Incoming, accounts: Accounts, now: float) -> str | None:
+        """Verify a signature of S3, version 4 or 2."""
+        if incoming.headers["authorization"].startswith("AWS4-"):
+            return super().authenticate(incoming, accounts, now)
+        verify_v2(incoming, accounts, now, scheme="AWS")
+        return None
+
+    def parse_class(self, word: str) -> str:
+        """Return OBS's word."""
+        word = super().parse_class(word)
+        return self._CORE.get(word, word)
+
+    def render_class(self, storage_class: str) -> str:
+        """Return S3's word."""
+        return self._WIRE.get(storage_class, storage_class)
+
+    def parse_user(self, headers: dict[str, str]) -> dict[str, str]:
+        """Return user metadata, refusing what is not US-ASCII."""
+        return _ascii(super().parse_user(headers))
+
+
+_S3_FACE = ObsS3()
+
+
+def _ascii(user: dict[str, str]) -> dict[str, str]:
+    if not all(value.isascii() for value in user.values()):
+        raise Refusal("InvalidArgument", "User metadata must be US-ASCII")
+    return user
+
+
 def verify_v2(incoming: Incoming, accounts: Accounts, now: float, *, scheme: str) -> None:
-    """Verify an HMAC-SHA1 signature of scheme ``OBS``.
+    """Verify an HMAC-SHA1 signature of scheme ``OBS``, or of ``AWS``: S3's old one, version 2.
 
     Raises:
         Refusal: as :meth:`Dialect.authenticate`.
@@ -94,7 +145,7 @@ def verify_v2(incoming: Incoming, accounts: Accounts, now: float, *, scheme: str
     if word != scheme or not colon:
         raise Refusal("AccessDenied")
     account = known_account(accounts, access_key)
-    adapter = Adapter("obs")
+    adapter = Adapter("obs" if scheme == "OBS" else "v2")
     check_token(account, headers.get(adapter.security_token_header()))
     check_skew(_parse_date(headers.get(adapter.date_header()) or headers.get("date", "")), now)
     # A path-style request for a bucket is signed with and without the slash after its name, by SDK version.

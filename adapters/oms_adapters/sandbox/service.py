@@ -133,9 +133,10 @@ class Service:
     async def _operate(self, exchange: Exchange, incoming: Incoming, action: Action | None) -> Reply:
         self._check_rate()
         _refuse_on_demand(incoming, action)
-        context = Context(self.state, incoming, self.now())
+        dialect = self.state.dialect.for_request(incoming)
+        context = Context(self.state, dialect, incoming, self.now())
         if incoming.operation != "GetApiVersion":
-            context.payload_hash = self.state.dialect.authenticate(incoming, self.state.accounts, context.now)
+            context.payload_hash = dialect.authenticate(incoming, self.state.accounts, context.now)
         context.body = await receive(exchange, incoming, context.payload_hash)
         if isinstance(action, ErrorIn200):
             return xml_reply(f"{HEAD}<Error><Code>{action.code}</Code><Message/></Error>".encode())
@@ -157,13 +158,14 @@ class Service:
 
     def _refuse(self, incoming: Incoming, refusal: Refusal) -> Reply:
         bare = incoming.method == "HEAD" or refusal.status == 304
-        document = self.state.dialect.render_error(refusal, incoming.path, secrets.token_hex(8).upper())
+        dialect = self.state.dialect.for_request(incoming)
+        document = dialect.render_error(refusal, incoming.path, secrets.token_hex(8).upper())
         reply = Reply(refusal.status, bodiless=True) if bare else xml_reply(document, refusal.status)
         reply.headers += refusal.headers
         return reply
 
     async def _send(self, exchange: Exchange, incoming: Incoming, reply: Reply, action: Action | None) -> None:
-        dialect = self.state.dialect
+        dialect = self.state.dialect.for_request(incoming)
         request_id = secrets.token_hex(8).upper()
         reply.headers += [
             (dialect.prefix + "request-id", request_id),

@@ -47,7 +47,7 @@ def list_parts(context: Context) -> Reply:
     page = numbers[:limit]
     parts = [
         tag("Bucket", context.incoming.bucket), tag("Key", text_of(upload.key)), tag("UploadId", upload.upload_id),
-        tag("StorageClass", upload.stored.storage_class), tag("PartNumberMarker", after),
+        tag("StorageClass", context.dialect.render_class(upload.stored.storage_class)), tag("PartNumberMarker", after),
         tag("NextPartNumberMarker", page[-1] if page else 0), tag("MaxParts", limit),
         tag("IsTruncated", "true" if len(page) < len(numbers) else "false"),
     ]  # fmt: skip

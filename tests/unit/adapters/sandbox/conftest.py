@@ -3,6 +3,7 @@
 import socket
 from email.utils import formatdate
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import pytest
 from botocore.auth import S3SigV4Auth
@@ -28,7 +29,7 @@ class Answer(NamedTuple):
     def head(self):
         """Return the headers of the first reply."""
         lines = self.data.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
-        return dict(line.lower().split(": ", 1) for line in lines)
+        return {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
 
     @property
     def body(self):
@@ -65,7 +66,10 @@ def sign_obs(cloud, method, path, headers):
                  (item.partition("=") for item in query.split("&") if item)}  # fmt: skip
     bucket, _, key = path[1:].partition("/")
     signer = Authentication(cloud.access_key, cloud.secret_key, True, Adapter("obs"), "", False)
-    return {**headers, "Authorization": signer.doAuth(method, bucket, key, arguments, headers)["Authorization"]}
+    return {
+        **headers,
+        "Authorization": signer.doAuth(method, bucket, unquote(key), arguments, headers)["Authorization"],
+    }
 
 
 def send(cloud, data, *, timeout=10):
