@@ -40,7 +40,7 @@ def check_multipart(harness: Harness) -> None:
     head, body = harness.fetch(harness.store.read(key))
     assert body == b"".join(bodies)
     assert (head.attributes.content_type, head.attributes.user) == ("video/x-test", {"a": "1"})
-    assert head.md5 is None, "the ETag of an object in parts was taken for an MD5"
+    assert head.md5 in {None, hashlib.md5(body).digest()}, "the ETag of an object in parts was taken for an MD5"
 
 
 @case(lambda capabilities: capabilities.multipart and capabilities.states_crc64)
