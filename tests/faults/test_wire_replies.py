@@ -8,6 +8,7 @@ import pytest_asyncio
 from faults.wire_scripted import (
     CREATED,
     LANES,
+    LOOPS,
     OK,
     always,
     download,
@@ -23,6 +24,12 @@ from oms_engine.wire import ReplyTooLarge, Wire
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture(params=LOOPS)
+def event_loop_policy(request):
+    """Every test runs on asyncio's own loop and on uvloop."""
+    return LOOPS[request.param]
 
 
 @pytest_asyncio.fixture(autouse=True)

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import uvloop
+
 from oms_engine.errors import (
     AccessDenied,
     NotFound,
@@ -198,6 +200,7 @@ def settings(**changes) -> WireSettings:
     return WireSettings(**(quick | changes))
 
 
+LOOPS = {"asyncio": asyncio.DefaultEventLoopPolicy(), "uvloop": uvloop.EventLoopPolicy()}
 LANES = ["fetch", "stream", "relay"]
 
 
