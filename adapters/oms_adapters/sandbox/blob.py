@@ -15,9 +15,10 @@ CHUNK = 1 << 20
 class Blob:
     """An immutable sequence of byte pieces."""
 
-    __slots__ = ("_ends", "pieces", "size")
+    __slots__ = ("_ends", "_md5", "pieces", "size")
 
-    def __init__(self, pieces: Iterable[bytes] = ()) -> None:
+    def __init__(self, pieces: Iterable[bytes] = (), *, md5: bytes | None = None) -> None:
+        self._md5 = md5
         self.pieces = tuple(piece for piece in pieces if piece)
         self._ends = tuple(accumulate(map(len, self.pieces)))
         self.size = self._ends[-1] if self._ends else 0
@@ -47,10 +48,12 @@ class Blob:
 
     def md5(self) -> bytes:
         """Return the MD5 of the content."""
-        digest = hashlib.md5(usedforsecurity=False)
-        for piece in self.pieces:
-            digest.update(piece)
-        return digest.digest()
+        if self._md5 is None:
+            digest = hashlib.md5(usedforsecurity=False)
+            for piece in self.pieces:
+                digest.update(piece)
+            self._md5 = digest.digest()
+        return self._md5
 
     def crc64(self) -> int:
         """Return the CRC-64/XZ (ECMA-182 polynomial, reflected) of the content."""

@@ -17,6 +17,7 @@ from oms_adapters.sandbox.http import serve_connection
 from oms_adapters.sandbox.obs import Obs
 from oms_adapters.sandbox.s3 import S3
 from oms_adapters.sandbox.service import LogEntry, Service
+from oms_adapters.sandbox.stream import Stream
 from oms_adapters.sandbox.xmltext import text_of
 
 DIALECTS: dict[str, tuple[Callable[[], Dialect], str]] = {
@@ -98,10 +99,10 @@ class Host:
             service = Service(State(dialect, Settings(region, min_part_size=dialect.min_part)))
             service.add_account(account)
             self.services[name] = service
-            server = await asyncio.start_server(
-                functools.partial(serve_connection, handler=service.handle),
-                "127.0.0.1", plan.ports.get(name, 0), backlog=BACKLOG, limit=1 << 20, ssl=tls,
-            )  # fmt: skip
+            serve = functools.partial(serve_connection, handler=service.handle)
+            server = await asyncio.get_running_loop().create_server(
+                functools.partial(Stream, serve), "127.0.0.1", plan.ports.get(name, 0), backlog=BACKLOG, ssl=tls
+            )
             self._servers.append(server)
             self.ports[name] = server.sockets[0].getsockname()[1]
 

@@ -12,15 +12,12 @@ from http import HTTPStatus
 
 import h11
 
-READ = 256 * 1024
+from oms_adapters.sandbox.stream import ClientGone, Stream
+
 HEAD_LIMIT = 64 * 1024
 SMALL = 64 * 1024
 
 Headers = Sequence[tuple[str, str]]
-
-
-class ClientGone(Exception):
-    """The client closed or broke the connection within a request."""
 
 
 class Closed(Exception):
@@ -77,11 +74,11 @@ class Exchange:
 
     async def raw(self, data: bytes | memoryview) -> None:
         """Send bytes as they are, whatever the protocol says; the connection must be closed afterwards."""
-        await self._connection.write(data)
+        await self._connection.stream.write(data)
 
     def abort(self) -> Closed:
         """Drop the connection and return the exception to raise."""
-        self._connection.writer.close()
+        self._connection.stream.close()
         return Closed()
 
 
@@ -91,10 +88,9 @@ Handler = Callable[[Exchange], Awaitable[None]]
 class Connection:
     """One client connection: requests in turn until either side has enough."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.machine = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
-        self.reader = reader
-        self.writer = writer
+        self.stream = stream
 
     async def next_event(self) -> h11.Event | type[h11.PAUSED]:
         """Return the next event of the request that is being received."""
@@ -103,16 +99,10 @@ class Connection:
             if event is not h11.NEED_DATA:
                 return event  # type: ignore[return-value]
             if self.machine.they_are_waiting_for_100_continue:
-                await self.write(self.machine.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-            self.machine.receive_data(await self.reader.read(READ))
-
-    async def write(self, data: bytes | memoryview) -> None:
-        """Send bytes, waiting while the client does not take them."""
-        try:
-            self.writer.write(data)
-            await self.writer.drain()
-        except (ConnectionError, RuntimeError) as error:
-            raise ClientGone from error
+                await self.stream.write(
+                    self.machine.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
+                )
+            self.machine.receive_data(await self.stream.read())
 
     async def send_reply(self, status: int, headers: Headers, body: Iterable[bytes | memoryview]) -> None:
         """Send head and body, gathered while they are small."""
@@ -128,27 +118,27 @@ class Connection:
             waiting.extend(self.machine.send_with_data_passthrough(h11.Data(data=piece)) or [])  # type: ignore[arg-type]
             gathered += len(piece)
             if gathered > SMALL:
-                await self.write(b"".join(waiting))
+                await self.stream.write(b"".join(waiting))
                 waiting, gathered = [], 0
         waiting.append(self.machine.send(h11.EndOfMessage()) or b"")
-        await self.write(b"".join(waiting))
+        await self.stream.write(b"".join(waiting))
 
 
-async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:
+async def serve_connection(stream: Stream, handler: Handler) -> None:
     """Serve one connection until it closes."""
-    connection = Connection(reader, writer)
+    connection = Connection(stream)
     try:
         while await _serve_one(connection, handler):
             connection.machine.start_next_cycle()
-    except (ClientGone, Closed, ConnectionError, asyncio.CancelledError):
+    except (ClientGone, Closed, asyncio.CancelledError):
         pass
     except h11.RemoteProtocolError as error:
         with contextlib.suppress(ClientGone):
-            await connection.write(
+            await connection.stream.write(
                 b"HTTP/1.1 %d Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % error.error_status_hint
             )
     finally:
-        writer.close()
+        stream.close()
 
 
 async def _serve_one(connection: Connection, handler: Handler) -> bool:

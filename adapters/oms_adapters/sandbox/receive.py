@@ -84,7 +84,8 @@ async def receive(exchange: Exchange, incoming: Incoming, payload_hash: str | No
         expected = wanted if wanted is not None else _base64(trailers.get(name, ""))
         if digest.digest() != expected:
             raise Refusal(code)
-    return Blob(pieces)
+    md5 = next((digest.digest() for name, digest, _, _ in checks if name == "content-md5"), None)
+    return Blob(pieces, md5=md5)
 
 
 _Check = tuple[str, _Digest, bytes | None, str]
