@@ -207,7 +207,10 @@ class S3Dialect:
 
         def read(reply: Reply) -> PartsPage:
             self._check(reply, "list_parts", key)
-            return self._parse_parts(reply)
+            try:
+                return self._parse_parts(reply)
+            except ValueError:
+                raise self._unexpected("list_parts", key, reply, "a part's number or size is none") from None
 
         query: Query = (("max-parts", "1000"), ("part-number-marker", str(after)), ("uploadId", upload_id))
         return self._call("list_parts", "GET", key, read, query=query, headers=self._reading)
