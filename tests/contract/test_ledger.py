@@ -282,6 +282,25 @@ def test_a_marker_moves_without_news(ledger: Ledger) -> None:
     assert ledger.claim() is None
 
 
+def test_an_older_report_of_the_same_lease_changes_nothing(ledger: Ledger) -> None:
+    """Counters and marker do not go back, and a segment that is done does not open again."""
+    segment = begin(ledger)
+    one = report(segment.id, 1, "a", migrated=("a",))
+    two = report(segment.id, 1, "b", migrated=("b",), before=one.counters)
+    final = report(segment.id, 1, "c", before=two.counters, done=True)
+    for told in (one, two):
+        assert ledger.checkpoint(told)
+    before = ledger.segments()
+    assert ledger.checkpoint(one)
+    assert ledger.segments() == before
+    assert ledger.checkpoint(final)
+    before = ledger.segments()
+    for told in (one, two):
+        assert ledger.checkpoint(told)
+    assert ledger.segments() == before
+    assert take_lists(ledger)[Outcome.MIGRATED] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "counters",
     [Counters(listed=2, migrated=1), Counters(migrated=1, skipped=-1), Counters(listed=1, waiting=1)],

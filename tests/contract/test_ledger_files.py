@@ -325,12 +325,14 @@ def fill(state: Path, limit: int, lines: int, what: str, prefix: tuple[str, ...]
 @pytest.mark.parametrize(("lines", "what"), [(500, "migrated"), (3, "failed"), (40, "waiting")])
 def test_a_file_that_may_not_grow_is_one_sentence(state: Path, lines: int, what: str) -> None:
     """At the limit nothing of the report stays; with room again the same process goes on, and the lists are exact."""
-    sentence, committed = fill(state, 300_000, lines, what)
+    sentence, committed = fill(state, 310_123, lines, what)
     one_sentence(RepositoryError(sentence), str(state), "room", "run the same again")
     ledger = SqliteLedger(state)
     open_run(ledger)
     assert ledger.totals().listed == committed > lines
-    assert sum(map(len, take_lists(ledger).values())) == committed - ledger.totals().waiting
+    kept = [key for keys in take_lists(ledger).values() for key in keys]
+    kept += [item.key for item in ledger.due(1.0, committed + 1)]
+    assert kept == [f"{n:09}" + "x" * 90 for n in range(committed)]
     ledger.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -201,19 +202,19 @@ def test_orphans_do_not_hold_the_lock(tmp_path: Path) -> None:
         ledger = SqliteLedger(state)
         orphan = os.fork()
         if not orphan:
+            open(f"{bucket}/{os.getpid()}", "w")
             os.close(1)
             time.sleep(60)
             os._exit(0)
-        open(bucket + "/orphan", "w").write(str(orphan))
         ledger.close()
         ledger = SqliteLedger(state)
         orphan2 = os.fork()
         if not orphan2:
+            open(f"{bucket}/{os.getpid()}", "w")
+            print("ready", flush=True)
             os.close(1)
             time.sleep(60)
             os._exit(0)
-        open(bucket + "/orphan", "a").write(" " + str(orphan2))
-        print("ready", flush=True)
         time.sleep(60)
         """
     worker = start_worker(state, bucket, fork)
@@ -221,5 +222,5 @@ def test_orphans_do_not_hold_the_lock(tmp_path: Path) -> None:
     try:
         SqliteLedger(state).close()
     finally:
-        for orphan in (bucket / "orphan").read_text().split():
-            subprocess.run(["kill", orphan], check=True)
+        for orphan in bucket.iterdir():
+            os.kill(int(orphan.name), signal.SIGKILL)

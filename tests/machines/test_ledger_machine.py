@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
 from contract.ledgers import MemoryBox, SqliteBox, open_run, report, settlement, take_lists
 from oms_engine.ledger import Checkpoint, Ledger, Segment, SegmentState
@@ -49,6 +49,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledgers: list[Ledger] = [box.open() for box in self.boxes]
         self.model = Model()
         self.runs = 0
+        self.steps = 0  # crashes and new runs are rare, so that lives grow long enough to be interesting
 
     def both(self, method: str, *args, **kwargs):
         """Call both ledgers; they must answer alike."""
@@ -171,6 +172,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert one == two
         self.model.uploaded.update((outcome, key) for outcome, keys in one.items() for key in keys)
 
+    @precondition(lambda self: self.steps % 4 == 0)
     @rule(limit=st.integers(1, 60))
     def crash_between_upload_and_note(self, limit: int) -> None:
         """Close lists and die before they are noted as uploaded: they are offered again, unchanged."""
@@ -184,6 +186,7 @@ class LedgerMachine(RuleBasedStateMachine):
         ready = ledger.records_ready(everything=False, limit_bytes=limit)
         return [(outcome, name, Path(path).read_bytes()) for outcome, name, path in ready]
 
+    @precondition(lambda self: self.steps % 4 == 1)
     @rule()
     def crash(self) -> None:
         """Kill the process and start it again with the same rules."""
@@ -192,6 +195,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledgers = [box.open() for box in self.boxes]
         self.begin(self.rules, resumed=True, retry=self.retry)
 
+    @precondition(lambda self: self.steps % 12 == 11)
     @rule(rules=st.sampled_from(["r1", "r2"]), succeeded=st.booleans())
     def next_run(self, rules: str, succeeded: bool) -> None:
         """Finish the run and begin the next."""
@@ -201,6 +205,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def balanced(self) -> None:
         """The counters are exactly the ends of the model's keys, and they balance."""
+        self.steps += 1
         totals = self.both("totals")
         ends = Counter(self.model.ends.values())
         assert totals.balanced
@@ -235,7 +240,7 @@ class LedgerMachine(RuleBasedStateMachine):
         shutil.rmtree(self.directory)
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+LedgerMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
 TestLedgerMachine = LedgerMachine.TestCase
 TestLedgerMachine.__doc__ = "Random lives keep the balance."
 

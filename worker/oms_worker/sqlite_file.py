@@ -55,7 +55,7 @@ class FileLock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
-            self.close()
+            self.drop()
             raise _locked(error, of, holder) from error
         _held.add(self)
         self._sign()
@@ -70,10 +70,16 @@ class FileLock:
 
     def close(self) -> None:
         """Give the lock back. The file stays: to unlink it would let two processes lock two files of one name."""
-        _held.discard(self)
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            # Unlocked by word, not by closing alone: a child forked an instant ago may hold a copy of the descriptor.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self.drop()
+
+    def drop(self) -> None:
+        """Close the descriptor only: the lock lasts while another process holds a copy of it."""
+        _held.discard(self)
+        os.close(self._descriptor)
+        self._descriptor = -1
 
 
 _held: weakref.WeakSet[FileLock] = weakref.WeakSet()
@@ -82,7 +88,7 @@ _held: weakref.WeakSet[FileLock] = weakref.WeakSet()
 def _drop_in_child() -> None:
     """Close inherited locks, else an orphaned worker would hold the migration of its dead parent (flock(2))."""
     for lock in list(_held):
-        lock.close()
+        lock.drop()
 
 
 os.register_at_fork(after_in_child=_drop_in_child)
