@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import threading
 
@@ -20,18 +21,17 @@ def main() -> None:
     if options.control is not None:
         serve_control(options.control)
         return
-    with Sandbox(s3_port=options.s3_port, obs_port=options.obs_port) as sandbox:
+    with contextlib.suppress(KeyboardInterrupt), Sandbox(s3_port=options.s3_port, obs_port=options.obs_port) as sandbox:
         for cloud in (sandbox.s3, sandbox.obs):
             for bucket in options.bucket:
                 cloud.create_bucket(bucket)
             # The keys live as long as this process and open nothing but itself.
-            sys.stdout.write(f"{cloud.name:4} {cloud.url}  region {cloud.region}"
-                             f"  access key {cloud.access_key}  secret key {cloud.secret_key}\n")  # fmt: skip
+            sys.stdout.write(
+                f"{cloud.name:4} {cloud.url}  region {cloud.region}"
+                f"  access key {cloud.access_key}  secret key {cloud.secret_key}\n"
+            )
         sys.stdout.flush()
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            sys.stdout.write("\n")
+        threading.Event().wait()
 
 
 if __name__ == "__main__":
