@@ -56,6 +56,8 @@ class DistinctKeys:
         Raises:
             OSError: the temporary file cannot be written.
         """
+        if self._count * 4 > self._mask * 3:
+            self._grow()  # here, where no name holds on to the old table
         raw = key_bytes(key)
         hashed = hash(raw)
         mark = (hashed >> 48) & 0xFFFF
@@ -69,8 +71,6 @@ class DistinctKeys:
         marks[slot] = mark
         places[slot] = self._append(raw)
         self._count += 1
-        if self._count * 4 > mask * 3:
-            self._grow()
         return True
 
     def _append(self, raw: bytes) -> int:

@@ -188,6 +188,12 @@ def test_one_byte_beyond_the_greatest_object_is_refused():
     assert caught.value.code == "CHECK_DST_OBJ_SIZE_FAILURE"
 
 
+def test_a_greatest_part_between_whole_mebibytes_is_used_to_the_byte():
+    """Part sizes are whole MiB, but never beyond the destination's greatest part, even where that is no whole MiB."""
+    odd = Capabilities(max_part_size=64 * MIB + 1, max_parts=10, max_single_write=GIB)
+    assert part_plan(10 * (64 * MIB + 1), odd, odd)[1:3] == (64 * MIB + 1, 10)
+
+
 def test_form_data_is_written_at_once_up_to_the_limit():
     """OBS opens no multipart upload for multipart/form-data, so up to 5 GiB it is one write."""
     form = "multipart/form-data; boundary=x"
