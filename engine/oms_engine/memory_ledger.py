@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections import Counter
@@ -34,7 +33,6 @@ from oms_engine.task import Counters
 @dataclass(slots=True)
 class _List:
     outcome: Outcome
-    lines: list[str] = field(default_factory=list)
     size: int = 0
     closed: bool = False
 
@@ -63,9 +61,15 @@ class _Run:
 
 
 class MemoryLedger:
-    """A :class:`~oms_engine.ledger.Ledger` in memory. Its lists become files in a temporary directory when closed."""
+    """A :class:`~oms_engine.ledger.Ledger` in memory; its lists lie in a temporary directory that goes with it.
 
-    def __init__(self, *, failure_cap: int = FAILURE_CAP, clock: Callable[[], float] = time.time) -> None:
+    ``lists=False`` writes none, for dry runs: memory and disk stay flat however many objects there are.
+    """
+
+    def __init__(
+        self, *, failure_cap: int = FAILURE_CAP, lists: bool = True, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._with_lists = lists
         self._failure_cap = failure_cap
         self._clock = clock
         self._identity: str | None = None
@@ -75,7 +79,7 @@ class MemoryLedger:
         self._failures: dict[int, dict[bytes, Failure]] = {}
         self._uploads: dict[str, Upload] = {}
         self._parts: dict[str, dict[int, WrittenPart]] = {}
-        self._directory: str | None = None
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._run = _Run(number=0, rules="", name="", retry_of=None, started_at=0, active_at=0, finished=True)
 
     # ---- runs ---------------------------------------------------------------------------------------------------
@@ -156,9 +160,9 @@ class MemoryLedger:
                 self._run.segments[segment.id] = replace(segment, state=SegmentState.TODO)
 
     def release(self, segment: int, epoch: int) -> None:
-        """Make a leased segment claimable again, when it is still leased under this epoch."""
+        """Make one leased segment claimable again, when it is still leased under this epoch."""
         held = self._run.segments.get(segment)
-        if held is not None and held.state is SegmentState.LEASED and held.epoch == epoch:
+        if held is not None and (held.state, held.epoch) == (SegmentState.LEASED, epoch):
             self._run.segments[segment] = replace(held, state=SegmentState.TODO)
 
     def checkpoint(self, checkpoint: Checkpoint) -> bool:
@@ -290,36 +294,37 @@ class MemoryLedger:
     # ---- record lists -------------------------------------------------------------------------------------------
 
     def _add_records(self, records: Iterable[RecordLine]) -> None:
-        for outcome, line in records:
-            if line:
-                target = self._open_list(outcome)
-                target.lines.append(line)
-                target.size += len(line.encode("utf-8", "surrogateescape"))
+        texts: dict[Outcome, list[str]] = {}
+        for outcome, line in records if self._with_lists else ():
+            texts.setdefault(outcome, []).append(line)
+        for outcome, lines in texts.items():
+            if data := "".join(lines).encode("utf-8", "surrogateescape"):
+                self._append(outcome, data)
 
-    def _open_list(self, outcome: Outcome) -> _List:
-        for item in self._run.lists.values():
+    def _append(self, outcome: Outcome, data: bytes) -> None:
+        name, target = self._open_list(outcome)
+        with open(self._path(name), "ab") as file:  # noqa: PTH123 - paths are text here as in the protocol
+            file.write(data)
+        target.size += len(data)
+
+    def _open_list(self, outcome: Outcome) -> tuple[str, _List]:
+        for name, item in self._run.lists.items():
             if item.outcome is outcome and not item.closed:
-                return item
+                return name, item
         self._last_stamp = rules_of.next_stamp(self._last_stamp, self._clock())
-        return self._run.lists.setdefault(rules_of.render_stamp(self._last_stamp), _List(outcome))
+        name = rules_of.render_stamp(self._last_stamp)
+        return name, self._run.lists.setdefault(name, _List(outcome))
 
     def records_ready(self, *, everything: bool, limit_bytes: int) -> list[tuple[Outcome, str, str]]:
         """Close and return record files as (outcome, list name, local path), oldest first."""
-        for name, item in self._run.lists.items():
-            if not item.closed and (everything or item.size >= limit_bytes):
-                self._write(name, item)
+        for item in self._run.lists.values():
+            item.closed |= everything or item.size >= limit_bytes
         return [(item.outcome, name, self._path(name)) for name, item in self._run.lists.items() if item.closed]
-
-    def _write(self, name: str, item: _List) -> None:
-        with open(self._path(name), "wb") as file:  # noqa: PTH123 - paths are text here as in the protocol
-            file.write("".join(item.lines).encode("utf-8", "surrogateescape"))
-        item.lines.clear()
-        item.closed = True
 
     def _path(self, name: str) -> str:
         if self._directory is None:
-            self._directory = tempfile.mkdtemp(prefix="openoms-lists-")
-        return f"{self._directory}/{name}.txt"
+            self._directory = tempfile.TemporaryDirectory(prefix="openoms-lists-")
+        return f"{self._directory.name}/{name}.txt"
 
     def record_uploaded(self, outcome: Outcome, list_name: str) -> None:
         """Drop a record file that is safely in the destination bucket."""
@@ -329,7 +334,7 @@ class MemoryLedger:
             os.unlink(self._path(list_name))  # noqa: PTH108 - as above
 
     def close(self) -> None:
-        """End the process's part: lists that were not uploaded go with it only when the run is finished."""
+        """End the process's part: what is remembered stays, and the lists too unless the run is finished."""
         if self._run.finished and self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory.cleanup()
             self._directory = None

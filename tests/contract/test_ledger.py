@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from contract.ledgers import BOXES, LedgerBox, failure, open_run, parked, report, settlement, take_lists
 from oms_engine.errors import ConfigError, RepositoryError
 from oms_engine.ledger import Ledger, ParkKind, Segment, SegmentState, Upload
+from oms_engine.memory_ledger import MemoryLedger
 from oms_engine.model import Outcome, WrittenPart, key_bytes
 from oms_engine.task import Counters
+from oms_worker.sqlite_ledger import SqliteLedger
 
 CAP = 5
 KEYS = ["a", "a//b", "ü", "dir/", "\udcff", "\n", "\x00x", "😀", "\ufffd"]
@@ -45,6 +48,15 @@ def finish_with_failures(ledger: Ledger, *keys: str, done: bool = True) -> None:
     segment = begin(ledger)
     assert ledger.checkpoint(report(segment.id, segment.epoch, "z", failed=keys, done=done))
     ledger.finish_run(succeeded=False)
+
+
+@pytest.mark.parametrize("kind", [SqliteLedger, MemoryLedger])
+def test_every_ledger_has_the_protocol(kind: type) -> None:
+    """Each method takes exactly what the protocol says, by the same names and defaults."""
+    methods = {name: call for name, call in vars(Ledger).items() if inspect.isfunction(call) and name[0] != "_"}
+    assert len(methods) > 20
+    for name, call in methods.items():
+        assert inspect.signature(getattr(kind, name)) == inspect.signature(call), name
 
 
 # ---- runs
@@ -241,6 +253,27 @@ def test_segments_are_leased_one_by_one(ledger: Ledger) -> None:
     again = ledger.claim()
     assert again
     assert (again.id, again.epoch) == (added[0].id, 2)
+
+
+def test_one_lease_is_released(ledger: Ledger) -> None:
+    """Only the lease that is named goes; under an earlier epoch, or of a segment at its end, nothing happens."""
+    ledger.add_segments([Segment(0), Segment(0)])
+    one, two = ledger.claim(), ledger.claim()
+    assert one
+    assert two
+    ledger.release(one.id, 0)
+    ledger.release(one.id + 9, 1)
+    assert ledger.claim() is None
+    ledger.release(one.id, 1)
+    assert not ledger.checkpoint(report(one.id, 1, "k", migrated=("a",)))
+    again = ledger.claim()
+    assert again
+    assert (again.id, again.epoch) == (one.id, 2)
+    ledger.release(one.id, 1)
+    assert ledger.claim() is None
+    assert ledger.checkpoint(report(two.id, 1, "k", done=True))
+    ledger.release(two.id, 1)
+    assert ledger.claim() is None
 
 
 def test_a_late_report_changes_nothing(ledger: Ledger) -> None:
@@ -461,6 +494,28 @@ def test_an_open_list_cannot_be_dropped(ledger: Ledger) -> None:
     ledger.record_uploaded(outcome, "20000101000000000")
     ledger.record_uploaded(Outcome.SKIPPED, name)
     assert take_lists(ledger)[Outcome.MIGRATED] == ["a"]
+
+
+def test_a_dry_run_keeps_no_lists() -> None:
+    """Without lists everything is counted and nothing is written."""
+    ledger = MemoryLedger(lists=False)
+    open_run(ledger)
+    segment = begin(ledger)
+    assert ledger.checkpoint(report(segment.id, 1, "b", migrated=("a",), failed=("b",)))
+    assert ledger.records_ready(everything=True, limit_bytes=0) == []
+    assert (ledger.totals().listed, len(ledger.failures())) == (2, 1)
+
+
+def test_lists_in_memory_go_with_the_run() -> None:
+    """A finished run leaves nothing in the temporary directory."""
+    ledger = MemoryLedger()
+    open_run(ledger)
+    segment = begin(ledger)
+    assert ledger.checkpoint(report(segment.id, 1, "b", migrated=("a",), done=True))
+    ((_, _, path),) = ledger.records_ready(everything=True, limit_bytes=0)
+    ledger.finish_run(succeeded=True)
+    ledger.close()
+    assert not Path(path).parent.exists()
 
 
 @given(st.lists(st.binary(min_size=1, max_size=8).map(lambda raw: raw.decode("utf-8", "surrogateescape")), unique=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -146,6 +146,15 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (tail.lo, tail.hi, after[lease.id].hi) == (at, whole.hi, at)
             assert max(whole.lo, whole.marker) < at
             assert whole.epoch == lease.epoch
+
+    @rule(lease=leases)
+    def lose_a_runner(self, lease: Segment) -> None:
+        """Release one lease, if it is still the current one."""
+        before = {s.id: s for s in self.both("segments")}.get(lease.id)
+        held = before is not None and (before.epoch, before.state) == (lease.epoch, SegmentState.LEASED)
+        self.both("release", lease.id, lease.epoch)
+        after = {s.id: s for s in self.both("segments")}.get(lease.id)
+        assert after == (replace(before, state=SegmentState.TODO) if held and before else before)
 
     @rule(data=st.data(), outcome=st.sampled_from(Outcome))
     def settle(self, data: st.DataObject, outcome: Outcome) -> None:

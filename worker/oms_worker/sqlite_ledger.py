@@ -138,11 +138,10 @@ class SqliteLedger:
             self._db.execute("UPDATE segment SET state = 'todo' WHERE state = 'leased'")
 
     def release(self, segment: int, epoch: int) -> None:
-        """Make a leased segment claimable again, when it is still leased under this epoch."""
+        """Make one leased segment claimable again, when it is still leased under this epoch."""
         with self._db.transaction():
-            self._db.execute(
-                "UPDATE segment SET state = 'todo' WHERE id = ? AND epoch = ? AND state = 'leased'", (segment, epoch)
-            )
+            sql = "UPDATE segment SET state = 'todo' WHERE id = ? AND epoch = ? AND state = 'leased'"
+            self._db.execute(sql, (segment, epoch))
 
     def checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Commit a report (``ledger_rules.judge_report`` says what it may change)."""
