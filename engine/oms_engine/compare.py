@@ -266,10 +266,12 @@ class _Judge:
     ) -> list[str]:
         if source.size != destination.size:
             return [_size_phrase(source.size, destination.size)]
+        if (
+            ours.crc64 is not None and theirs.crc64 is not None
+        ):  # a stated checksum outweighs an ETag that looks like one
+            return [] if ours.crc64 == theirs.crc64 else [f"crc64 {ours.crc64} here, {theirs.crc64} there"]
         if ours.md5 is not None and theirs.md5 is not None and ours.md5 != theirs.md5:
             return [f"md5 {ours.md5.hex()} here, {theirs.md5.hex()} there"]
-        if ours.crc64 is not None and theirs.crc64 is not None and ours.crc64 != theirs.crc64:
-            return [f"crc64 {ours.crc64} here, {theirs.crc64} there"]
         return []
 
     def _method(self, source: ListedObject, destination: ListedObject, ours: ObjectHead, theirs: ObjectHead) -> Method:

@@ -136,6 +136,29 @@ def test_multipart_copies_are_compared_by_equal_etags_or_honestly_by_size(bench)
     assert summary["compared_by"] == {"md5": len(ODD_KEYS) + 1, "etag": 1, "size_only": 1}
 
 
+def test_an_etag_that_is_no_md5_after_all_is_no_difference(bench):
+    """A KMS-encrypted copy has another ETag though its bytes are the same: HEAD tells, and only the size is vouched for."""
+    bench.destination.put("%41", b"%41", headers=HEADERS, user={"a": "b"}, kms=True)
+    code, [line] = check(bench, "--json")
+    assert code == 0
+    assert json.loads(line)["compared_by"]["size_only"] == 1
+
+
+@pytest.mark.parametrize("options", [[], ["--attributes"]])
+def test_two_stores_that_keep_crc64s_are_compared_by_them(bench, options):
+    """OBS against OBS with opaque ETags: equal and different bytes of one size are told apart."""
+    left, right = bench.sandbox.obs.create_bucket("left"), bench.sandbox.obs.create_bucket("right")
+    for bucket, body in ((left, b"12"), (right, b"21")):
+        bucket.put("same", b"12", etag="opaque", crc64=True)
+        bucket.put("swapped", body, etag="opaque", crc64=True)
+    ends = ["--source-endpoint", bench.sandbox.obs.url, "--source-region", "r", *bench.ends[4:]]
+    account = {"OPENOMS_SOURCE_AK": bench.sandbox.obs.access_key, "OPENOMS_SOURCE_SK": bench.sandbox.obs.secret_key}
+    done = bench.run("check", "obs://left", "obs://right", *ends, *options, environ=account)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("* swapped  (crc64 ")
+    assert "1 by crc64" in done.stdout
+
+
 def test_json_is_one_line_with_the_counts(bench):
     """And nothing else on standard output."""
     bench.destination.delete("folder/")

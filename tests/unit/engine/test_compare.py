@@ -1,0 +1,67 @@
+"""The merge of two listings, and what counts as a difference."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oms_engine.compare import attribute_differences, looks_like_md5, merge_pages
+from oms_engine.model import Attributes, ListedObject, key_bytes
+from oms_engine.store import Capabilities
+
+KEYS = st.lists(st.text(max_size=6) | st.just("\udcff\udc80"), unique=True, max_size=30)
+
+
+async def pages(keys, sizes):
+    """Yield keys as listing pages of the given sizes, in turn."""
+    entries = [ListedObject(key, 0, 0.0, "", "") for key in sorted(keys, key=key_bytes)]
+    at, turn = 0, 0
+    while at < len(entries):
+        size = sizes[turn % len(sizes)]
+        yield entries[at : at + size]
+        at, turn = at + size, turn + 1
+
+
+PAGE_SIZES = st.lists(st.integers(1, 7), min_size=1, max_size=4)
+
+
+@given(KEYS, KEYS, PAGE_SIZES, PAGE_SIZES)
+async def test_the_merge_pairs_every_key_once_in_order_whatever_the_pages(ours, theirs, our_pages, their_pages):
+    """The oracle is the union of two sets; page borders, also of unequal sides, never show."""
+    pairs = [pair async for batch in merge_pages(pages(ours, our_pages), pages(theirs, their_pages)) for pair in batch]
+    keys = [(pair[0] or pair[1]).key for pair in pairs]
+    assert keys == sorted({*ours, *theirs}, key=key_bytes)
+    assert {key for key, (left, _) in zip(keys, pairs, strict=True) if left} == set(ours)
+    assert {key for key, (_, right) in zip(keys, pairs, strict=True) if right} == set(theirs)
+    assert all(left is None or right is None or left.key == right.key for left, right in pairs)
+
+
+TEXTS = st.none() | st.text(max_size=5)
+ATTRIBUTES = st.builds(
+    Attributes,
+    **{item.name: TEXTS for item in fields(Attributes) if item.name != "user"},
+    user=st.dictionaries(st.sampled_from(["a", "b", "c"]), st.text(max_size=3)),
+)
+
+
+@given(ATTRIBUTES, ATTRIBUTES)
+def test_attributes_differ_exactly_when_a_phrase_says_so(ours, theirs):
+    """No field is forgotten, and each phrase is about one field that differs."""
+    phrases = attribute_differences(ours, theirs)
+    assert (phrases == []) == (ours == theirs)
+    headers = [item.name for item in fields(Attributes) if item.name != "user"]
+    names = {name.replace("_", "-") for name in headers if getattr(ours, name) != getattr(theirs, name)}
+    names |= {f"metadata {name}" for name in "abc" if ours.user.get(name) != theirs.user.get(name)}
+    assert len(phrases) == len(names)
+    assert all(any(phrase.startswith(f"{name} ") for name in names) for phrase in phrases)
+
+
+@given(st.text("0123456789abcdefABCDEFg-", min_size=30, max_size=34))
+def test_an_etag_is_taken_for_an_md5_only_in_its_form_and_where_the_store_says_so(etag):
+    """32 hexadecimal digits, no part count."""
+    plain = Capabilities()
+    form = len(etag) == 32 and not set(etag) - set("0123456789abcdefABCDEF")
+    assert looks_like_md5(etag, plain) == form
+    assert not looks_like_md5(etag, replace(plain, etag_is_md5=False))
