@@ -138,19 +138,35 @@ class Ledger(Protocol):
     """Memory of one task. All methods are synchronous and quick; only the coordinator calls them."""
 
     def open_run(self, *, identity: str, rules: str, name: str, retry_failed: bool) -> RunInfo:
-        """Begin a run or resume the unfinished one.
+        """Begin a run or resume the unfinished one; before any other method.
 
         ``identity`` says which task this is (a ledger of another one raises ``ConfigError``); ``rules`` is whatever
-        changes the outcome of objects: an unfinished run under other rules is begun anew.
+        changes the outcome of objects: an unfinished run under other rules is begun anew. ``name`` is the task name as
+        the user gave it: when empty, a resumed run keeps the one it has, a new run has none (``RunInfo.started_at``
+        does not change on resuming, so a name made of it stays the same). Both strings may be quoted in errors.
+
+        A resumed run has its leases released, its counters, parked objects and lists. A new run has none of the last
+        one's; only uploads in flight stay, and what ``retry_source`` needs.
+
+        Raises:
+            ConfigError: another task's ledger; nothing to retry (OMS.1027); not all failures were kept (OMS.0308).
+            RepositoryError: the ledger is damaged or cannot be written.
         """
         ...
 
     def add_segments(self, segments: list[Segment]) -> list[Segment]:
-        """Add segments (their ``id`` is ignored) and return them with theirs."""
+        """Add segments and return them with their ids, which no other run of this ledger has.
+
+        Only range, prefix, offset and marker are taken: they wait, with epoch 0 and counters from zero.
+        """
         ...
 
     def split(self, segment: int, epoch: int, at: str) -> Segment | None:
-        """Cut ``(at, hi]`` off a leased segment into a new one, when ``at`` is beyond its marker; else None."""
+        """Cut ``(at, hi]`` off a leased segment into a new one, when ``at`` is beyond its marker; else None.
+
+        Only for key ranges, whose markers compare as UTF-8 bytes. The caller sees to it that its runner reports nothing
+        beyond ``at`` any more.
+        """
         ...
 
     def segments(self) -> list[Segment]:
@@ -158,7 +174,7 @@ class Ledger(Protocol):
         ...
 
     def claim(self) -> Segment | None:
-        """Lease a waiting segment, with its epoch raised by one."""
+        """Lease the waiting segment of the lowest id, with its epoch raised by one; None when none waits."""
         ...
 
     def release_all(self) -> None:
@@ -170,7 +186,15 @@ class Ledger(Protocol):
         ...
 
     def checkpoint(self, checkpoint: Checkpoint) -> bool:
-        """Commit a report. False, and nothing changed, when the epoch is not the segment's current one."""
+        """Commit a report. False, and nothing changed, when the lease it comes from is over.
+
+        A report that was committed before, told by its counters, is answered True and changes nothing. Objects whose
+        line is empty stand in no list.
+
+        Raises:
+            RepositoryError: the counters do not balance, an object is parked twice, or the disk is full. Nothing of the
+                report was kept, and the ledger can still be used.
+        """
         ...
 
     def due(self, now: float, limit: int, kind: ParkKind | None = None) -> list[Parked]:
@@ -198,7 +222,7 @@ class Ledger(Protocol):
         ...
 
     def reasons(self) -> dict[str, int]:
-        """Return the run's reasons: all segments plus settled objects."""
+        """Return the run's reasons with their numbers: all segments plus settled objects."""
         ...
 
     def failures(self, *, after: str = "", limit: int = 1000) -> list[Failure]:
@@ -206,7 +230,11 @@ class Ledger(Protocol):
         ...
 
     def retry_source(self, *, after: str = "", limit: int = 1000) -> list[Failure]:
-        """Return, by key, the failed objects of the previous run, which a ``retry_failed`` run goes through."""
+        """Return, by key, the failed objects of the previous run, which a ``retry_failed`` run goes through.
+
+        They stay until that run has gone through all of them; one that ends early hands them on to the next retry.
+        Nothing in any other run.
+        """
         ...
 
     def failures_overflowed(self) -> bool:
@@ -218,7 +246,10 @@ class Ledger(Protocol):
         ...
 
     def save_upload(self, upload: Upload) -> None:
-        """Remember an upload before its first part is sent."""
+        """Remember an upload before its first part is sent; an earlier one of its key goes, with its parts.
+
+        Uploads outlive runs.
+        """
         ...
 
     def save_part(self, key: str, part: WrittenPart) -> None:
@@ -238,11 +269,15 @@ class Ledger(Protocol):
         ...
 
     def records_ready(self, *, everything: bool, limit_bytes: int) -> list[tuple[Outcome, str, str]]:
-        """Close and return record files as (outcome, list name, local path): those of ``limit_bytes``, or all."""
+        """Close and return record files as (outcome, list name, local path): those of ``limit_bytes``, or all.
+
+        The name is ``<UTC yyyyMMddHHmmssSSS>``, unique and remembered: a list that was uploaded but not noted is
+        offered again under the same name and with the same bytes. Closed files are offered until noted, oldest first.
+        """
         ...
 
     def record_uploaded(self, outcome: Outcome, list_name: str) -> None:
-        """Drop a record file that is safely in the destination bucket."""
+        """Drop a record file that is safely in the destination bucket; an unknown or open one is no error."""
         ...
 
     def finish_run(self, *, succeeded: bool) -> None:
