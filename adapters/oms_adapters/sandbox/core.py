@@ -166,7 +166,7 @@ class Bucket:
     def page(self, prefix: bytes, after: bytes, limit: int, delimiter: bytes = b"") -> Listing:
         """List at most ``limit`` keys or common prefixes that start with ``prefix`` and sort after ``after``.
 
-        A common prefix that is itself ``after`` (the marker of the page before) is not given again.
+        A common prefix that is ``after`` itself, or holds it, is not given again.
         """
         keys = self.sorted_keys()
         at = max(bisect_right(keys, after), bisect_left(keys, prefix))
@@ -177,7 +177,7 @@ class Bucket:
             if cut >= 0:
                 folder = key[: cut + len(delimiter)]
                 at = _past(keys, folder)
-                if after == folder:
+                if folder <= after:
                     continue
                 entry: tuple[bytes, Object | None] = (folder, None)
             else:

@@ -45,11 +45,13 @@ class Action:
 class Cut(Action):
     """Close the connection after ``head`` bytes of the reply's head, or after the head and ``body`` bytes of the body.
 
-    Both None: close without a byte of reply, before the request's body is read.
+    Both None: close without a byte of reply, before the request's body is read. With ``reset`` the client sees a
+    connection reset instead of an end of data; bytes still under way may then be lost.
     """
 
     head: int | None = None
     body: int | None = None
+    reset: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,12 @@ class Exchange:
         """Send bytes as they are, whatever the protocol says; the connection must be closed afterwards."""
         await self._connection.stream.write(data)
 
-    def abort(self) -> Closed:
+    def abort(self, *, reset: bool = False) -> Closed:
         """Drop the connection and return the exception to raise."""
-        self._connection.stream.close()
+        if reset:
+            self._connection.stream.reset()
+        else:
+            self._connection.stream.close()
         return Closed()
 
 

@@ -39,7 +39,7 @@ async def _broken(exchange: Exchange, reply: Reply, action: Cut | Truncate | Wro
     head = _head(reply.status, _with_length(reply, max(reply.size + by, 0)))
     if isinstance(action, Cut) and action.head is not None:
         await exchange.raw(head[: action.head])
-        raise exchange.abort()
+        raise exchange.abort(reset=action.reset)
     left = reply.size
     if isinstance(action, Cut):
         left = min(action.body or 0, reply.size)
@@ -48,7 +48,7 @@ async def _broken(exchange: Exchange, reply: Reply, action: Cut | Truncate | Wro
     await exchange.raw(head)
     for piece in replace(reply, size=left).body():
         await exchange.raw(piece)
-    raise exchange.abort()
+    raise exchange.abort(reset=isinstance(action, Cut) and action.reset)
 
 
 async def _slow(exchange: Exchange, reply: Reply, seconds: float) -> None:

@@ -64,6 +64,8 @@ class ThreadRunner:
 
     def stop(self) -> None:
         """Close the sockets and end the thread."""
+        if self._loop.is_closed():
+            return
         asyncio.run_coroutine_threadsafe(self._host.stop(), self._loop).result(START_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(START_SECONDS)
@@ -169,7 +171,11 @@ class Sandbox:
         """Open both clouds; :meth:`stop` closes them."""
         accounts = {name: Account(f"{name.upper()}AK{secrets.token_hex(7).upper()}", secrets.token_hex(20))
                     for name in self._ports}  # fmt: skip
-        ports = self._runner.start(Plan(accounts, self._ports, self._certificate))
+        try:
+            ports = self._runner.start(Plan(accounts, self._ports, self._certificate))
+        except BaseException:
+            self.stop()
+            raise
         scheme = "http" if self._certificate is None else "https"
         self.s3, self.obs = (
             Cloud(name, Endpoint(scheme, "127.0.0.1", ports[name]), accounts[name], self._runner.command)

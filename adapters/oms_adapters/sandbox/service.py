@@ -115,7 +115,7 @@ class Service:
             await asyncio.sleep(action.seconds)
         if isinstance(action, Cut) and action.head is None and action.body is None:
             self._note(incoming, 0, action)
-            raise exchange.abort()
+            raise exchange.abort(reset=action.reset)
         if isinstance(action, Garbage):
             self._note(incoming, 0, action)
             await exchange.discard()

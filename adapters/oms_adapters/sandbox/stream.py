@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
@@ -86,6 +88,12 @@ class Stream(asyncio.Protocol):
             raise ClientGone
         self._transport.write(data)
         await self._writable.wait()
+
+    def reset(self) -> None:
+        """Drop the connection so that the client sees a reset (TCP RST)."""
+        linger_never = struct.pack("ii", 1, 0)
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_never)
+        self._transport.abort()
 
     def close(self) -> None:
         """Close the connection once everything written is sent."""

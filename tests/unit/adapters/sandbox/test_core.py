@@ -24,12 +24,12 @@ def filled(keys):
 
 
 def model_names(keys, prefix, after, delimiter):
-    """All names a listing gives, as S3's documentation words it: group first, then drop what is not after the marker."""
+    """All names a listing gives: group first, then drop what is not after the marker."""
     names = []
-    for key in sorted(key for key in keys if key.startswith(prefix) and key > after):
+    for key in sorted(key for key in keys if key.startswith(prefix)):
         cut = key.find(delimiter, len(prefix)) if delimiter else -1
         name = (key[: cut + len(delimiter)], True) if cut >= 0 else (key, False)
-        if name not in names and name != (after, True):
+        if name not in names and name[0] > after:
             names.append(name)
     return names
 

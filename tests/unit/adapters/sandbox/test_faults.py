@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import socket
 import time
 
 import pytest
@@ -65,6 +66,16 @@ def test_cut_within_the_body(stored, ask, size):
     stored.faults.add(Fault(GET, Cut(body=size)))
     answer = ask(stored, "GET", "/bkt/k")
     assert (answer.head["content-length"], answer.body) == ("5120", BODY[:size])
+
+
+@pytest.mark.parametrize("cut", [Cut(reset=True), Cut(head=9, reset=True), Cut(body=9, reset=True)])
+def test_cut_with_a_reset(stored, ask, cut):
+    """Cut(reset=True) ends in a connection reset, not in an end of data."""
+    stored.faults.add(Fault(GET, cut))
+    with socket.create_connection(("127.0.0.1", stored.endpoint.port), timeout=5) as connection:
+        connection.sendall(ask.signed(stored, "GET", "/bkt/k"))
+        with pytest.raises(ConnectionResetError):
+            b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def test_truncate(stored, ask):
