@@ -157,7 +157,8 @@ def rate_at(policy: BandwidthPolicy, instant: float) -> int | None:
     """Return the rate in byte/s that holds at ``instant`` (seconds since the epoch); None is unlimited."""
     if not policy.windows:
         return None
-    local = datetime.fromtimestamp(instant, _zone(policy.zone))
+    # Floored, because fromtimestamp rounds: the last moment of a minute would belong to the next.
+    local = datetime.fromtimestamp(math.floor(instant), _zone(policy.zone))
     return _rate_of_minute(policy.windows, local.hour * 60 + local.minute)
 
 

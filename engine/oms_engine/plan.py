@@ -240,9 +240,9 @@ def part_plan(
 ) -> PartPlan:
     """Plan how an object of ``size`` bytes (None: unknown) is written to ``destination``.
 
-    Written at once: below ``prefer.single_below``, where the destination takes no parts, and ``multipart/form-data`` up
-    to the greatest single write. Otherwise parts of 16 to 64 MiB, larger only when the greatest number of parts asks
-    for it. Reading in spans asks nothing of ``source`` that every store cannot do; it is given for stores to come.
+    Written at once, up to the greatest single write: below ``prefer.single_below``, where the destination takes no
+    parts (or none so large), and ``multipart/form-data``. Otherwise in parts of 16 to 64 MiB, larger only when the
+    greatest number of parts asks for it. ``source`` sets no bound today: every store reads any span.
 
     Raises:
         ObjectError: the destination cannot hold an object of this size.
@@ -251,15 +251,13 @@ def part_plan(
     prefer = prefer or PartPreferences()
     if size is None:
         return _plan_unknown(destination, prefer)
-    if size > destination.max_object_size:
-        raise _too_large(size, destination.max_object_size)
+    in_parts = destination.max_parts * destination.max_part_size if destination.multipart else 0
+    limit = min(destination.max_object_size, max(destination.max_single_write, in_parts))
+    if size > limit:
+        message = f"the object has {size} bytes, the destination takes at most {limit}: store it in smaller objects"
+        raise ObjectError(message, code=_TOO_LARGE)
     is_form = (content_type or "").strip().lower().startswith(_FORM_DATA)
-    fits_single = size <= destination.max_single_write
-    if size < prefer.single_below and fits_single:
-        return PartPlan(size, 0, 1)
-    if not destination.multipart and not fits_single:
-        raise _too_large(size, destination.max_single_write)
-    if not destination.multipart or (is_form and fits_single):
+    if size <= destination.max_single_write and (size < prefer.single_below or is_form or size > in_parts):
         return PartPlan(size, 0, 1)
     return _plan_parts(size, destination, prefer)
 
@@ -269,8 +267,6 @@ def _plan_parts(size: int, destination: Capabilities, prefer: PartPreferences) -
     part = max(part, destination.min_part_size, _whole_mib(size, destination.max_parts))
     part = min(part, destination.max_part_size)
     parts = -(-size // part)
-    if parts > destination.max_parts:
-        raise _too_large(size, destination.max_parts * destination.max_part_size)
     return PartPlan(size, part, parts, _parallel(part, parts, prefer))
 
 
@@ -289,11 +285,6 @@ def _parallel(part: int, parts: int, prefer: PartPreferences) -> int:
 def _whole_mib(size: int, parts: int) -> int:
     """Return the smallest whole number of MiB of which ``parts`` hold ``size``."""
     return -(-size // (parts * MIB)) * MIB
-
-
-def _too_large(size: int, limit: int) -> ObjectError:
-    message = f"the object has {size} bytes, the destination takes at most {limit}: store it in smaller objects"
-    return ObjectError(message, code=_TOO_LARGE)
 
 
 def destination_key(key: str, strip_prefix: str = "", save_prefix: str = "", *, max_bytes: int = 1024) -> str:

@@ -84,6 +84,15 @@ def test_the_crc64_rule_needs_heads_only_for_equal_sizes(source, there, kms):
     assert decide(source, there, OverwriteMode.CRC64, want_kms=kms).action is expected
 
 
+@pytest.mark.parametrize("rule", COMPARING)
+def test_kms_wanted_is_compared_with_the_copy_not_with_the_source(rule):
+    """With KMS wanted only the copy's encryption matters: a plain source does not make an encrypted copy differ."""
+    source, options = ListedObject("k", 5, 7.0, "e", ""), {"source_encrypted": False, "want_kms": True}
+    assert decide(source, ThereObject(5, 7.0, None, encrypted=True), rule, **options).action is Action.SKIP
+    assert decide(source, ThereObject(5, 7.0, None, encrypted=False), rule, **options).action is Action.COPY
+    assert decide(source, ThereObject(5, 7.0), rule, **options).action is Action.SKIP
+
+
 def test_equal_times_are_skipped_with_the_reason_of_the_list():
     """Same size and same time counts as present; the reason is the one shown."""
     a = ListedObject("k", 5, 7.0, "e", "")
@@ -179,6 +188,12 @@ def test_parts_are_16_to_64_mib_while_10000_do(size):
 def test_part_sizes_by_example(size, part_size, parts):
     """From the empty object to OBS's greatest, the plan is the expected one."""
     assert part_plan(size, OBS, OBS)[1:3] == (part_size, parts)
+
+
+def test_what_parts_cannot_hold_but_one_write_can_is_written_at_once():
+    """A destination of few small parts still takes a larger object in one write."""
+    few = Capabilities(max_parts=1, max_part_size=64 * MIB, max_single_write=5 * GIB)
+    assert part_plan(64 * MIB + 1, few, few).single
 
 
 def test_one_byte_beyond_the_greatest_object_is_refused():
