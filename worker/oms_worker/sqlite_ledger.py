@@ -184,7 +184,7 @@ class SqliteLedger:
 
     def due(self, now: float, limit: int, kind: ParkKind | None = None) -> list[Parked]:
         """Return parked objects whose time has come, earliest first, then by key."""
-        sql = f"SELECT {PARKED} FROM parked WHERE due <= ?1 AND kind IN (?2, ?3) ORDER BY due, key LIMIT ?4"  # noqa: S608
+        sql = f"SELECT {PARKED} FROM parked WHERE due <= ? AND kind IN (?, ?) ORDER BY due, key LIMIT ?"  # noqa: S608
         kinds = (kind, kind) if kind else tuple(ParkKind)
         return [parse_parked(row) for row in self._db.rows(sql, (now, *kinds, limit))]
 
