@@ -11,7 +11,7 @@
 
 One in-memory core (``core``), one thin face per cloud (``s3``, ``obs``). Needs the extra ``openoms[sandbox]``.
 A further cloud is a subclass of ``dialect.Dialect`` and a line in ``host.DIALECTS``; the operations are shared.
-Not here: versions, ACLs, copies, presigned URLs, payloads signed chunk by chunk (all refused, never taken unverified).
+Not here, and refused: versions, sub-resources such as ``?acl``, copies, presigned URLs, payloads signed chunk by chunk.
 """
 
 from oms_adapters.sandbox.client import BucketView, Cloud, Faults, md5_hex, put_item

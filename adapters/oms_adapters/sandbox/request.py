@@ -29,7 +29,7 @@ _KEY_METHODS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "D
 _FOREIGN = {
     "acl", "cors", "encryption", "lifecycle", "logging", "metadata", "policy", "replication", "requestPayment",
     "storageClass", "storagePolicy", "tagging", "versioning", "versions", "website", "append", "rename", "select",
-    "quota", "notification", "inventory", "retention", "legal-hold", "object-lock", "torrent", "attributes",
+    "quota", "notification", "inventory", "retention", "legal-hold", "object-lock", "torrent", "attributes", "versionId",
 }  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def _operation(incoming: Incoming) -> str:
     method, query = incoming.method, incoming.query
     if not incoming.bucket:
         operation = {"GET": "ListBuckets", "HEAD": "GetApiVersion"}.get(method)
-    elif _FOREIGN & query.keys():
+    elif _FOREIGN & query.keys() or ("partNumber" in query and "uploadId" not in query):
         raise Refusal("NotImplemented")
     else:
         named, plain = (_KEY_QUERIES, _KEY_METHODS) if incoming.key else (_BUCKET_QUERIES, _BUCKET_METHODS)

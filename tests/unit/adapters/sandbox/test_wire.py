@@ -132,7 +132,7 @@ def test_what_is_not_http_is_refused(cloud, ask, junk):
     assert answer.status in {400, 505}
 
 
-@pytest.mark.parametrize("query", ["acl", "tagging", "versioning", "lifecycle"])
+@pytest.mark.parametrize("query", ["acl", "tagging", "versioning", "lifecycle", "versionId=x", "partNumber=1"])
 def test_unknown_sub_resources_are_not_taken_for_the_object(cloud, ask, query):
     """A sub-resource the sandbox lacks is 501, and a PUT of it stores nothing."""
     assert code_of(ask(cloud, "PUT", f"/bkt/k?{query}", body=b"x")) == (501, "NotImplemented")
