@@ -32,7 +32,8 @@ class PaceSettings:
 class Pace:
     """Adaptive concurrency of one endpoint.
 
-    A window is ``2 * limit`` replies and at least 50 ms. At its end:
+    A window is ``2 * limit`` replies and at least 50 ms; after a change of the limit, ``limit`` replies pass uncounted
+    first: they were asked for under the old one. At its end:
 
     ============  ==========================================  =======================================================
     phase         what the window showed                      then
@@ -48,7 +49,7 @@ class Pace:
     any           SlowDown, 503, 429                          halve (once per window), hold until Retry-After, recover
     ============  ==========================================  =======================================================
 
-    So it reaches 512 in five windows where the round trip is long, and stays near its start where the machine itself
+    So it reaches 512 in six windows where the round trip is long, and stays near its start where the machine itself
     is the limit. Not thread-safe: fed and read on the event loop.
     """
 
@@ -60,6 +61,7 @@ class Pace:
         "_last_cut",
         "_phase",
         "_set",
+        "_skipping",
         "_target",
         "_tried",
         "_window",
@@ -85,6 +87,7 @@ class Pace:
         self._window = clock()
         self._last_cut = float("-inf")
         self._tried = clock()
+        self._skipping = False
 
     @property
     def phase(self) -> str:
@@ -112,13 +115,18 @@ class Pace:
         self._best_limit = self.limit
         self._open_window(now)
 
-    def _open_window(self, now: float) -> None:
+    def _open_window(self, now: float, *, skip: bool = False) -> None:
         self._count = 0
-        self._target = 2 * self.limit
+        self._skipping = skip
+        self._target = self.limit if skip else 2 * self.limit
         self._window = now
 
     def _end_window(self) -> None:
         now = self._clock()
+        if self._skipping:
+            self._open_window(now)
+            return
+        limit = self.limit
         seconds = now - self._window
         if seconds < self._set.window_seconds:
             self._target = self._count + max(8, self._count // 4)
@@ -134,7 +142,7 @@ class Pace:
             self._probing(rate, now)
         else:
             self._recovering(rate, now)
-        self._open_window(now)
+        self._open_window(now, skip=self.limit != limit)
 
     def _slow_start(self, rate: float, now: float) -> None:
         if rate < self._best_rate * self._set.better:

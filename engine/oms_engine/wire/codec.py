@@ -153,15 +153,15 @@ def body_framing(method: str, status: int, headers: dict[str, str]) -> int:
     if method == "HEAD" or status in _NO_BODY or status < 200:
         return 0
     coding = headers.get("transfer-encoding")
+    length = headers.get("content-length")
+    if length is not None and not (length.isascii() and length.isdigit()):
+        length = _one_length(length)
     if coding is not None:
         if coding.lower() != "chunked":
             raise UnexpectedReply("the reply uses a transfer coding other than chunked")
         return CHUNKED
-    length = headers.get("content-length")
     if length is None:
         return UNTIL_CLOSE
-    if not (length.isascii() and length.isdigit()):
-        length = _one_length(length)
     if len(length) > 19:
         raise UnexpectedReply("the reply's Content-Length is absurd")
     return int(length)
