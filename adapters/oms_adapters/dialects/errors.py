@@ -32,6 +32,16 @@ from oms_engine.store import Reply
 
 CLOCK = "the clock of this machine differs from the store's by more than 15 minutes; set it (NTP) and start again"
 
+SPECIAL = {
+    "RequestTimeTooSkewed": CLOCK,
+    "AuthorizationHeaderMalformed": "the request was signed for another region than the bucket's; give its region",
+    "InvalidAccessKeyId": "the store does not know the access key; check it, and that it belongs to this cloud",
+    "SignatureDoesNotMatch": "the secret key does not belong to the access key",
+    "ExpiredToken": "the security token has expired; get new temporary credentials",
+    "InArrearOrInsufficientBalance": "the account is in arrears; top it up",
+}
+"""Codes whose remedy differs from that of their class."""
+
 SENTENCES: dict[type[StoreError], str] = {
     NotFound: "the object does not exist",
     BucketNotFound: "the bucket does not exist; check its name, and the region or endpoint",
@@ -149,6 +159,10 @@ BUCKET_CALLS = frozenset({"list_page", "list_uploads"})
 """Calls that name no object: an empty 404 means the bucket."""
 
 
+UPLOAD_CALLS = frozenset({"write_part", "complete_upload", "list_parts", "abort_upload"})
+"""Calls to an upload: Ceph 16 answers ListParts of an aborted one with NoSuchKey, others with an empty 404."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What was asked, for the error that names it."""
@@ -179,7 +193,7 @@ def _class_of(code: str, status: int, operation: str, own: Mapping[str, type[Sto
         found = _STATUSES.get(status) or (Unavailable if status >= 500 else UnexpectedReply)
         if found is NotFound and operation in BUCKET_CALLS:
             found = BucketNotFound
-    return found
+    return UploadGone if found is NotFound and operation in UPLOAD_CALLS else found
 
 
 def _seconds(text: str | None) -> float | None:
@@ -209,8 +223,8 @@ def error_of(
     code, message, request_id, endpoint = _code_of(reply, prefix)
     status = status or reply.status
     kind = _class_of(code, status, asked.operation, own)
-    text = CLOCK if code == "RequestTimeTooSkewed" else SENTENCES[kind]
-    if message and code != "RequestTimeTooSkewed":
+    text = SPECIAL.get(code) or SENTENCES[kind]
+    if message:
         text = f"{text} ({message.strip()})"
     details = {
         "store": asked.store,

@@ -246,9 +246,20 @@ def test_errors_by_code_then_status(status, code, kind):
         assert (error.status, error.vendor_code, error.request_id, error.retry_after) == (status, code, "R1", 3.0)
 
 
-def test_a_wrong_clock_is_named():
-    """RequestTimeTooSkewed tells the user to set the clock."""
+def test_a_wrong_clock_or_region_is_named():
+    """A clock that is off and a wrong region are told as such, not as wrong keys."""
     assert CLOCK in str(failing(S3, 403, error_body("RequestTimeTooSkewed")))
+    assert "region" in str(failing(S3, 400, error_body("AuthorizationHeaderMalformed")))
+
+
+@pytest.mark.parametrize("body", [b"", error_body("NoSuchKey")])
+def test_a_missing_upload_is_not_a_missing_object(body):
+    """Whatever 404 a call to an upload gets, the upload is gone; a missing bucket stays one."""
+    for call in (S3.list_parts("k", "u"), S3.write_part("k", "u", 1, size=0), S3.complete_upload("k", "u", [])):
+        with pytest.raises(errors.UploadGone):
+            call.read(Reply(404, {}, body))
+        with pytest.raises(errors.BucketNotFound):
+            call.read(Reply(404, {}, error_body("NoSuchBucket")))
 
 
 @given(body=st.binary(max_size=80), status=st.integers(300, 599))
