@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import NamedTuple
 
-from oms_engine.errors import StoreError
+from oms_engine.errors import MetadataRejected, StoreError
 from oms_engine.listing import list_pages
+from oms_engine.metadata import plan_value
 from oms_engine.model import Attributes, ListedObject, ObjectHead, key_before
 from oms_engine.store import Capabilities, Store
 from oms_engine.wire import Wire
@@ -298,14 +299,25 @@ def attribute_differences(source: Attributes, destination: Attributes) -> list[s
     for item in fields(Attributes):
         if item.name == "user":
             continue
+        name = item.name.replace("_", "-")
         here, there = getattr(source, item.name), getattr(destination, item.name)
-        if here != there:
-            phrases.append(_phrase(item.name.replace("_", "-"), here, there))
+        if not _arrived(name, here, there):
+            phrases.append(_phrase(name, here, there))
     for name in sorted(source.user.keys() | destination.user.keys()):
         here, there = source.user.get(name), destination.user.get(name)
-        if here != there:
+        if not _arrived(name, here, there):
             phrases.append(_phrase(f"metadata {name}", here, there))
     return phrases
+
+
+def _arrived(name: str, here: str | None, there: str | None) -> bool:
+    """Whether a value stands there as it is here, or as a migration stores it (Chinese percent-encoded)."""
+    if here == there:
+        return True
+    try:
+        return there is not None and plan_value(name, here) == there
+    except MetadataRejected:
+        return False
 
 
 def _phrase(name: str, here: str | None, there: str | None) -> str:

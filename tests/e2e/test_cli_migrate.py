@@ -174,6 +174,25 @@ def test_ctrl_c_pauses_and_the_same_command_goes_on(bench):
     assert len(bench.copied()) == 400 + len(ODD_KEYS)
 
 
+def test_several_processes_share_one_migration_and_its_pause(bench):
+    """Children move objects too; Ctrl-C rests them all, and nobody is left behind."""
+    fill_slowly(bench, 300)
+    running = bench.start("migrate", *bench.places, *bench.ends, "--processes", "2", "--connections", "8")
+    wait_for_writes(bench, 5)
+    running.send_signal(signal.SIGINT)
+    output, errors = running.communicate(timeout=30)
+    assert running.returncode == 130, errors
+    bench.judge(output + errors)
+    rested = len(bench.copied())
+    time.sleep(0.5)
+    assert len(bench.copied()) == rested
+    bench.sandbox.s3.latency = 0.0
+    body = bench.response("--processes", "2")
+    assert body["total_num"] == 300 + len(ODD_KEYS)
+    assert body["successful_num"] + body["skipped_num"] == body["total_num"]
+    assert len(bench.copied()) == 300 + len(ODD_KEYS)
+
+
 def test_a_second_ctrl_c_stops_at_once(bench):
     """It does not wait for what is in flight; still 130, still resumable."""
     fill_slowly(bench, 200)

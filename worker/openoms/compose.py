@@ -17,6 +17,7 @@ from oms_engine.migration import Migration
 from oms_engine.session import EngineSettings, StoreOpener
 from oms_engine.task import Progress
 from oms_engine.wire import WireSettings
+from oms_worker.processes import ProcessSlots
 from oms_worker.sqlite_ledger import SqliteLedger
 from openoms.plan import Plan, RunOptions
 from openoms.settings import Proxies, Settings, Side
@@ -48,6 +49,7 @@ def open_migration(
                 ledger=ledger,
                 list_store=listing,
                 settings=engine_settings(plan, settings),
+                helpers=ProcessSlots(),
                 on_progress=on_progress,
             ),
             state,
