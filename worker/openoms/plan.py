@@ -123,7 +123,7 @@ def build_plan(source: str, destination: str, settings: Settings, options: Migra
     source_side = settings.side("source", source_url, side_options("source", options))
     destination_side = settings.side("destination", destination_url, side_options("destination", options))
     refuse_same_place(source_side, destination_side)
-    scope, list_bucket = build_scope(source_url, options)
+    scope, list_bucket = build_scope(source_url, destination_url, options)
     return Plan(
         spec=build_spec(source_url, destination_url, scope, settings, options),
         source=source_side,
@@ -218,7 +218,7 @@ def build_restore(options: MigrateOptions, scheme: str) -> RestorePolicy | None:
     return RestorePolicy(days=days, tier=tier, poll_seconds=poll)
 
 
-def build_scope(source: BucketUrl, options: MigrateOptions) -> tuple[Scope, str | None]:
+def build_scope(source: BucketUrl, destination: BucketUrl, options: MigrateOptions) -> tuple[Scope, str | None]:
     """Return what the task covers, and the bucket of its list file where there is one.
 
     Raises:
@@ -229,7 +229,7 @@ def build_scope(source: BucketUrl, options: MigrateOptions) -> tuple[Scope, str 
     if sum(map(bool, (objects, prefixes, list_file))) > 1:
         raise ConfigError("--object, --prefix and --list-file exclude each other; use one of them.")
     if list_file:
-        return _list_scope(list_file)
+        return _list_scope(list_file, destination)
     if objects:
         return Scope(TaskType.OBJECT, _inside(source, objects, "--object")), None
     if prefixes:
@@ -237,13 +237,18 @@ def build_scope(source: BucketUrl, options: MigrateOptions) -> tuple[Scope, str 
     return Scope(TaskType.PREFIX, (source.prefix,)), None
 
 
-def _list_scope(text: str) -> tuple[Scope, str]:
+def _list_scope(text: str, destination: BucketUrl) -> tuple[Scope, str]:
     if "://" not in text:
         raise ConfigError(
             f"the list file {text!r} is no bucket URL: upload it as text/plain next to the destination, "
             "then name it as obs://bucket/key.txt."
         )
     url, key = parse_object_url(text)
+    if url.scheme != destination.scheme:
+        raise ConfigError(
+            f"the list file {text!r} must lie beside the destination, whose credentials read it: "
+            f"{destination.scheme}://bucket/key.txt."
+        )
     if not key.endswith(".txt"):
         raise ConfigError(f"the list file {key!r} must be a .txt file.", code="TRF.0014")
     return Scope(TaskType.LIST, ("",), list_key=key), url.bucket

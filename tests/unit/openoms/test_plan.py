@@ -109,6 +109,7 @@ def test_every_rule_reaches_the_specification():
         ({"objects": ["x" * 1025]}, "1024"),
         ({"save_prefix": "x" * 1025}, "1024"),
         ({"list_file": "local.txt"}, "obs://bucket/key.txt"),
+        ({"list_file": "s3://bucket/list.txt"}, "obs://bucket/key.txt"),
         ({"list_file": "obs://bucket/"}, "not an object"),
         ({"list_file": "obs://bucket/list.csv"}, ".txt"),
         ({"bandwidth": ["08:00-18:00"]}, "08:00-18:00=50M"),
