@@ -144,9 +144,9 @@ class Coordinator:
 
         try:
             at = await find_split(probe, head, segment.prefix)
-        except StoreError:
+            return at is not None and await lease.slot.lower(segment.id, at, lambda: self._commit_cut(lease, at))
+        except (StoreError, WorkerLost):
             return False
-        return at is not None and await lease.slot.lower(segment.id, at, lambda: self._commit_cut(lease, at))
 
     def _commit_cut(self, lease: _Lease, at: str) -> None:
         segment = lease.segment

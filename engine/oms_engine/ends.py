@@ -106,10 +106,21 @@ _FAILURE_CODES = {
 }
 
 
-def store_failed(session: Session, job: ObjectJob, error: StoreError) -> End:
-    """End an object because a store refused a call; or the task, when every other object would fail the same way."""
-    at_source = error.store == session.source.label
+_WRITES = frozenset({"write", "delete", "start_upload", "write_part", "complete_upload", "abort_upload", "list_parts"})
+
+
+async def store_failed(session: Session, job: ObjectJob, error: StoreError) -> End:
+    """End an object because a store refused a call; or the task, when every other object would fail the same way.
+
+    Raises:
+        TaskError: the store does not answer at all, refuses the credentials, or its bucket is gone.
+    """
+    at_source = error.store == session.source.label and error.operation not in _WRITES
     fatal = task_error(error, source=at_source)
+    # The reply to a HEAD has no body to tell a missing object from a missing bucket, or a wrong key from a forbidden
+    # object; and one object's trouble is told from the store's by asking the store for something else.
+    if fatal is None and (error.retry is not Retry.NEVER or error.operation == "head"):
+        fatal = await session.trouble(source=at_source)
     if fatal is not None:
         raise fatal from error
     if error.retry is not Retry.NEVER:

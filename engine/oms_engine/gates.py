@@ -30,8 +30,8 @@ class Gate:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.release(amount)
+            granted = turn.done() and not turn.cancelled()
+            self.release(amount if granted else 0)  # who waits behind may fit now
             raise
 
     def release(self, amount: int = 1) -> None:
@@ -39,7 +39,7 @@ class Gate:
         self.used -= amount
         while self._waiting:
             wanted, turn = self._waiting[0]
-            if self.used and self.used + wanted > self._limit():
+            if not turn.done() and self.used and self.used + wanted > self._limit():
                 return
             self._waiting.popleft()
             if not turn.done():
@@ -67,23 +67,28 @@ class Movers(Generic[J]):
     def submit(self, job: J) -> None:
         """Queue a job."""
         self.queue.append(job)
+        limit = self._limit()
+        if self.active < limit:
+            self._rouse(limit)
+
+    def _rouse(self, limit: int) -> None:
+        """Let one more mover look at the queue: one that idles, else a new one."""
         while self._idle:
             sleeper = self._idle.pop()
             if not sleeper.done():
                 sleeper.set_result(None)
                 return
-        if len(self._tasks) < self._limit():
-            self._hire()
-
-    def _hire(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._mover())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if len(self._tasks) < limit:
+            task = asyncio.get_running_loop().create_task(self._mover())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _mover(self) -> None:
         queue = self.queue
         while True:
-            while queue:
+            # A mover that finds the limit lowered idles; one that holds a job is left, since a limit is never 0.
+            limit = self._limit()
+            while queue and self.active < limit:
                 job = queue.popleft()
                 self.active += 1
                 try:
@@ -91,11 +96,8 @@ class Movers(Generic[J]):
                 finally:
                     self.active -= 1
                 limit = self._limit()
-                if len(self._tasks) > limit:
-                    self._report()
-                    return
-                if queue and len(self._tasks) < limit:
-                    self._hire()
+                if queue and self.active + 1 < limit:
+                    self._rouse(limit)
                 if self._low and len(queue) < limit:
                     self._wake(self._low)
             self._report()
@@ -134,6 +136,7 @@ class Movers(Generic[J]):
         """Take back the jobs nobody has begun."""
         jobs = list(self.queue)
         self.queue.clear()
+        self._report()
         return jobs
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from oms_engine.keysource import KeySource
 from oms_engine.ledger import Ledger, RunInfo, Segment
 from oms_engine.limiter import Limiter
 from oms_engine.meter import Meter
+from oms_engine.multipart import abandon_all
 from oms_engine.scope import check_list, identity_of, open_keys, rules_of, run_name, segments_of
 from oms_engine.segment import Crew
 from oms_engine.session import EngineSettings, LedgerUploads, Session, StoreOpener, listing_error
@@ -186,6 +187,8 @@ class Migration:
         except TaskError as failure:
             error = failure
         await coordinator.recorder.flush(everything=True)
+        if error is None and not self._ledger.parked_count() and not coordinator.unfinished():
+            await abandon_all(coordinator.session, self._ledger.uploads())
         return self._result(coordinator, run, error)
 
     async def _keys_of(self, segment: Segment) -> KeySource | None:
@@ -212,7 +215,7 @@ class Migration:
             counters=counters,
             seconds=self._meter.seconds,
             reasons=self._ledger.reasons(),
-            records=coordinator.recorder.folders,
+            records=coordinator.recorder.folders(counters),
             record_errors=coordinator.recorder.errors,
             complete=complete,
             error_code=code,

@@ -8,10 +8,12 @@ object, or of another cut, is aborted first.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from hashlib import md5
 from typing import NamedTuple
 
 from oms_engine.digest import Digests
-from oms_engine.errors import ChecksumMismatch, ConditionFailed, NotFound, UploadGone
+from oms_engine.errors import ChecksumMismatch, NotFound, ObjectError, Retry, StoreError, UploadGone
 from oms_engine.ledger import Upload
 from oms_engine.model import ListedObject, ObjectHead, Written, WrittenPart
 from oms_engine.plan import PartPlan
@@ -35,6 +37,7 @@ async def move_in_parts(session: Session, listed: ListedObject, key: str, head: 
 
     Raises:
         ConditionFailed: the source was replaced meanwhile; the upload was aborted.
+        UploadGone: somebody else ended the upload; it is forgotten.
         Stopped: the run pauses; proved parts are remembered.
     """
     upload, parts = await _open(session, key, head, plan)
@@ -42,8 +45,14 @@ async def move_in_parts(session: Session, listed: ListedObject, key: str, head: 
         await _send_missing(session, listed, head, plan, upload, parts)
         ordered = [parts[number] for number in sorted(parts)]
         written = await _complete(session, key, head, upload, ordered)
-    except (ConditionFailed, ChecksumMismatch):
-        await abandon(session, upload)
+    except UploadGone:
+        await session.uploads.forget_upload(key)
+        raise
+    except (StoreError, ObjectError) as error:
+        # What may pass another time keeps its parts; the run's end clears away what nobody came back for.
+        if not isinstance(error, StoreError) or error.retry is Retry.NEVER:
+            with suppress(StoreError):
+                await abandon(session, upload)
         raise
     await session.uploads.forget_upload(key)
     return Arrived(head, written, _joined(ordered))
@@ -53,6 +62,13 @@ async def abandon(session: Session, upload: Upload) -> None:
     """Abort an upload at the destination and forget it."""
     await session.wire.call(session.destination.abort_upload(upload.key, upload.upload_id))
     await session.uploads.forget_upload(upload.key)
+
+
+async def abandon_all(session: Session, uploads: list[Upload]) -> None:
+    """Abort the uploads that a run leaves though every object has its end; what cannot be aborted is kept in mind."""
+    for upload in uploads:
+        with suppress(StoreError):
+            await abandon(session, upload)
 
 
 async def _open(session: Session, key: str, head: ObjectHead, plan: PartPlan) -> tuple[Upload, dict[int, WrittenPart]]:
@@ -101,7 +117,7 @@ async def _send_missing(
     async def carry() -> None:
         for number in numbers:
             if session.stopping:
-                raise Stopped(f"paused within {listed.key!r}")
+                return
             parts[number] = await _send_part(session, listed, head, plan, upload, number)
             await session.uploads.save_part(upload.key, parts[number])
 
@@ -113,6 +129,8 @@ async def _send_missing(
             carrier.cancel()
         await asyncio.gather(*carriers, return_exceptions=True)
         raise
+    if len(parts) < (plan.parts or 0):
+        raise Stopped(f"paused within {listed.key!r}")
 
 
 async def _send_part(
@@ -143,12 +161,26 @@ async def _complete(session: Session, key: str, head: ObjectHead, upload: Upload
         try:
             there = await session.wire.call(session.destination.head(key))
         except NotFound:
-            await session.uploads.forget_upload(key)
             raise gone from None
-        if there.size != head.size or there.last_modified + 1 < session.run_started:
-            await session.uploads.forget_upload(key)
+        if there.size != head.size or not (_is_join(there.etag, parts) or _written_since(session, there)):
             raise
         return Written(there.etag, there.md5, there.crc64, there.last_modified, there.encryption)
+
+
+def _is_join(etag: str, parts: list[WrittenPart]) -> bool:
+    """Whether an ETag is that of these parts joined: the MD5 of their MD5s and their number.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+    """
+    try:
+        joined = md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
+    except ValueError:
+        return False
+    return etag == f"{joined}-{len(parts)}"
+
+
+def _written_since(session: Session, there: ObjectHead) -> bool:
+    return there.last_modified + 1 >= session.run_started
 
 
 def _joined(parts: list[WrittenPart]) -> Digests:

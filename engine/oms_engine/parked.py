@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from oms_engine.batch import End, reason_text
-from oms_engine.ends import ObjectJob, failed
-from oms_engine.errors import StoreError
+from oms_engine.ends import ObjectJob, failed, store_failed
+from oms_engine.errors import ObjectError, RepositoryError, StoreError, TaskError
 from oms_engine.ledger import Parked, ParkKind, RecordLine, Settlement
 from oms_engine.model import ListedObject
 from oms_engine.restore import thaw
-from oms_engine.session import Session
+from oms_engine.session import Session, Stopped
 from oms_engine.transfer import transfer
 
 
@@ -30,14 +30,21 @@ async def revisit(session: Session, entry: Parked, *, resumed: bool) -> Settleme
     """
     listed = ListedObject(entry.key, entry.size, entry.last_modified, entry.etag, entry.storage_class)
     job = ObjectJob(entry.key, listed, parked=entry.kind, resumed=resumed)
+    try:
+        return await _revisit(session, entry, job)
+    except StoreError as error:
+        return _settle(entry, await store_failed(session, job, error))
+    except (TaskError, Stopped, RepositoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  (a fault of ours must not be met again and again)
+        fault = ObjectError(f"{type(error).__name__}: {error}", code="INTERNAL_FAILURE")
+        return _settle(entry, failed(session, job, fault))
+
+
+async def _revisit(session: Session, entry: Parked, job: ObjectJob) -> Settlement | Later:
     policy = session.spec.restore
-    if entry.kind is ParkKind.ARCHIVED and policy is not None:
-        try:
-            readable = await thaw(session, entry, policy)
-        except StoreError as error:
-            return _settle(entry, failed(session, job, error, code="RESTORE_SRC_ARCHIVE_OBJ_FAILURE"))
-        if not readable:
-            return Later(entry.key, session.now() + policy.poll_seconds)
+    if entry.kind is ParkKind.ARCHIVED and policy is not None and not await thaw(session, entry, policy):
+        return Later(entry.key, session.now() + policy.poll_seconds)
     end = await transfer(session, job)
     if end.outcome is None and policy is not None:  # archived behind a class that does not say so
         readable = await thaw(session, entry, policy)

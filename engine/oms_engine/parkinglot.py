@@ -7,8 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from oms_engine.errors import TaskError
-from oms_engine.ledger import Ledger, Parked, ParkKind
+from oms_engine.ledger import Ledger, Parked, ParkKind, Settlement
 from oms_engine.parked import Later
 from oms_engine.session import Session, Stopped
 from oms_engine.slots import Slot, WorkerLost
@@ -27,8 +26,10 @@ class ParkingLot:
         self._ledger = ledger
         self._slots = slots
         self._turn = 0
-        self._failure: TaskError | None = None
+        self._failure: Exception | None = None
         self._resumed = resumed
+        self._lost: set[str] = set()
+        """Keys whose worker died: what it was doing may have been done."""
         self._active: dict[str, asyncio.Task[None]] = {}
         self._kinds: dict[str, ParkKind] = {}
         self._wake = asyncio.Event()
@@ -49,6 +50,7 @@ class ParkingLot:
 
         Raises:
             TaskError: no object can be moved any more.
+            RepositoryError: the ledger cannot be written.
         """
         session = self._session
         while True:
@@ -89,25 +91,29 @@ class ParkingLot:
         self._kinds[entry.key] = entry.kind
 
     async def _bring(self, entry: Parked) -> None:
-        session = self._session
         try:
             if entry.kind is ParkKind.ARCHIVED:
                 await self._restore_turn()
-            result = await self._next_slot().revisit(entry, resumed=self._resumed)
-        except (Stopped, WorkerLost):
+            resumed = self._resumed or entry.key in self._lost
+            self._note(await self._next_slot().revisit(entry, resumed=resumed))
+        except Stopped:
             return
-        except TaskError as error:
-            self._failure = error
-            return
+        except WorkerLost:
+            self._lost.add(entry.key)
+        except Exception as error:  # noqa: BLE001  (whatever it is, it ends the run: work() raises it)
+            self._failure = self._failure or error
         finally:
             del self._active[entry.key], self._kinds[entry.key]
             self._wake.set()
+
+    def _note(self, result: Settlement | Later) -> None:
+        live = self._session.live
         if isinstance(result, Later):
             self._ledger.postpone(result.key, result.due)
         elif self._ledger.settle(result):
-            session.live.outcomes[result.outcome] += 1
-            session.live.bytes[result.outcome] += result.size
-            session.live.parked -= 1
+            live.outcomes[result.outcome] += 1
+            live.bytes[result.outcome] += result.size
+            live.parked -= 1
 
     def _next_slot(self) -> Slot:
         self._turn += 1

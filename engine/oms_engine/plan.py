@@ -5,6 +5,7 @@ Nothing here performs anything; ``transfer.py`` and ``segment.py`` act on what t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -111,7 +112,7 @@ def decide(  # noqa: PLR0911  (one return per row of the table)
         return COPY_SIZE
     if rule is _CRC64:
         return _decide_crc64(source, there, source_crc64, source_encrypted, want_kms)
-    if source.last_modified > there.last_modified:
+    if source.last_modified > there.last_modified and _is_newer(source, there):
         return COPY_NEWER
     if there.__class__ is ListedObject and not want_kms:
         return SKIP_NOT_OLDER
@@ -128,12 +129,19 @@ def _decide_crc64(
     if isinstance(there, ListedObject):
         return NEEDS_HEAD_CRC64
     if source_crc64 is None or there.crc64 is None:
-        decision = COPY_NEWER if source.last_modified > there.last_modified else SKIP_NOT_OLDER
+        decision = COPY_NEWER if _is_newer(source, there) else SKIP_NOT_OLDER
     else:
         decision = COPY_CRC64 if source_crc64 != there.crc64 else SKIP_CRC64
     if decision.action is Action.COPY:
         return decision
     return _unless_encryption(decision, there, source_encrypted, want_kms)
+
+
+def _is_newer(source: ListedObject, there: ListedObject | ThereObject) -> bool:
+    """Compare times as fine as both sides state them: HTTP dates, and many listings, know whole seconds only."""
+    if there.last_modified.is_integer():
+        return math.floor(source.last_modified) > there.last_modified
+    return source.last_modified > there.last_modified
 
 
 def _unless_encryption(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from oms_engine.errors import StoreError
+from oms_engine.errors import Retry, StoreError
 from oms_engine.ledger import Ledger
-from oms_engine.model import Attributes, WriteOptions
+from oms_engine.model import Attributes, Outcome, WriteOptions
 from oms_engine.records import record_folder, record_word
 from oms_engine.session import Session
+from oms_engine.task import Counters
 
 FLUSH_SECONDS = 5.0
 STORE_FAILED = "OMS.0304"
@@ -21,10 +22,25 @@ class Recorder:
     def __init__(self, session: Session, ledger: Ledger) -> None:
         self._session = session
         self._ledger = ledger
-        self.folders: dict[str, str] = {}
-        """``success`` / ``skip`` / ``failed`` -> folder in the destination bucket."""
         self.errors: dict[str, str] = {}
-        """The same -> OMS's code, where a list could not be written."""
+        """``success`` / ``skip`` / ``failed`` -> OMS's code, where a list could not be written."""
+
+    def folders(self, counters: Counters) -> dict[str, str]:
+        """Return ``success`` / ``skip`` / ``failed`` -> folder in the destination bucket, where the run has lists.
+
+        Asked of the counters, as earlier processes of the run have written lists too.
+        """
+        spec = self._session.spec
+        ended = {
+            Outcome.MIGRATED: counters.migrated,
+            Outcome.SKIPPED: counters.skipped,
+            Outcome.FAILED: counters.failed if spec.record_failed else 0,
+        }
+        return {
+            record_word(outcome): record_folder(spec.name, outcome)
+            for outcome, count in ended.items()
+            if count and not spec.dry_run
+        }
 
     async def keep_flushing(self) -> None:
         """Upload full lists now and then, until cancelled."""
@@ -38,14 +54,21 @@ class Recorder:
             return
         limit = self._session.settings.record_file_bytes
         for outcome, name, path in self._ledger.records_ready(everything=everything, limit_bytes=limit):
+            if outcome is Outcome.FAILED and not self._session.spec.record_failed:
+                self._ledger.record_uploaded(outcome, name)
+                continue
             kind = record_word(outcome)
             folder = record_folder(self._session.spec.name, outcome)
-            self.folders[kind] = folder
             try:
                 await self._upload(f"{folder}{name}.{kind}_list.txt", path)
-            except StoreError:
+            except StoreError as error:
+                self.errors[kind] = STORE_FAILED
+                if error.retry is not Retry.NEVER:
+                    return  # the store does not answer: the others wait for the next time, too
+            except OSError:
                 self.errors[kind] = STORE_FAILED
             else:
+                self.errors.pop(kind, None)
                 self._ledger.record_uploaded(outcome, name)
 
     async def _upload(self, key: str, path: str) -> None:

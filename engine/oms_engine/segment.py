@@ -163,14 +163,13 @@ class SegmentRun:
             while True:
                 await self._wait(producer)
                 listed = producer.done() and not self.pending
-                if producer.done() and producer.exception() is not None:
-                    await producer
-                complete = listed and producer.done() and producer.result()
+                complete = listed and producer.exception() is None and producer.result()
                 self._unreported = 0
                 checkpoint = self._window.checkpoint(done=bool(complete))
                 if checkpoint is not None:
                     yield checkpoint
                 if listed:
+                    await producer
                     if self.crew.failure is not None:
                         raise self.crew.failure
                     return
@@ -194,7 +193,12 @@ class SegmentRun:
                 return await self._produce_keys(self.keys)
             return await self._produce_listed()
         except StoreError as error:
-            raise listing_error(error, source=error.store == self.session.source.label) from error
+            fatal = listing_error(error, source=error.store == self.session.source.label)
+            self.crew.fail(fatal)
+            raise fatal from error
+        except TaskError as error:
+            self.crew.fail(error)
+            raise
 
     async def _produce_keys(self, keys: KeySource) -> bool:
         done = int(self.segment.marker or "0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from oms_engine.batch import End
 from oms_engine.digest import Digests
-from oms_engine.errors import AccessDenied, BadCredentials, BucketNotFound, OmsError, StoreError, TaskError
+from oms_engine.errors import AccessDenied, BadCredentials, BucketNotFound, OmsError, Retry, StoreError, TaskError
 from oms_engine.gates import Gate
 from oms_engine.ledger import Ledger, Upload
 from oms_engine.limiter import Limiter
@@ -23,6 +24,9 @@ from oms_engine.task import MigrationSpec
 from oms_engine.wire import Relayed, Wire, WireSettings
 
 W = TypeVar("W")
+
+TROUBLE_SECONDS = 1.0
+"""How long the answer to "is the store there?" holds."""
 
 StoreOpener = Callable[[], BucketStore]
 """Opens a bucket; picklable, so that another process can open it too."""
@@ -174,6 +178,7 @@ class Session:
         self.hold_listing = False
         """Enough objects wait: list no further for now."""
         self._outage = 0
+        self._asked: dict[bool, tuple[float, asyncio.Future[TaskError | None]]] = {}
 
         self.overwrite = effective_rule(spec.overwrite, source.capabilities, destination.capabilities)
         self._clock_second = 0
@@ -229,13 +234,33 @@ class Session:
                 f"answer; nothing more is tried until the task is started again. Last: {error}",
             )
 
+    async def trouble(self, *, source: bool) -> TaskError | None:
+        """Ask a store for the first key of its bucket; return why no object can be moved, None when it answers.
+
+        All who ask at the same time share one request, and its answer for a second after.
+        """
+        asked = self._asked.get(source)
+        if asked is None or (asked[1].done() and time.monotonic() - asked[0] > TROUBLE_SECONDS):
+            asked = time.monotonic(), asyncio.ensure_future(self._ask(source))
+            self._asked[source] = asked
+        return await asyncio.shield(asked[1])
+
+    async def _ask(self, source: bool) -> TaskError | None:
+        store = self.source if source else self.destination
+        try:
+            await self.wire.call(store.list_page("", limit=1))
+        except StoreError as error:
+            refused = error.retry is Retry.NEVER and task_error(error, source=source) is None
+            return None if refused else listing_error(error, source=source)
+        return None
+
     def count_answer(self) -> None:
         """Note that the stores answer."""
         self._outage = 0
 
 
-def write_options(session: Session, head: ObjectHead, *, md5: bytes | None) -> WriteOptions:
-    """Return how an object is stored, from its source's head and the task's rules.
+def write_options(session: Session, head: ObjectHead, *, md5: bytes | None, crc64: int | None = None) -> WriteOptions:
+    """Return how an object is stored, from its source's head, the task's rules and what is known of its bytes.
 
     Raises:
         MetadataRejected: the destination cannot hold its metadata.
@@ -250,6 +275,7 @@ def write_options(session: Session, head: ObjectHead, *, md5: bytes | None) -> W
         storage_class=storage_class_for(spec.storage, head.storage_class, session.source.capabilities.class_of),
         kms=spec.kms,
         md5=md5,
+        crc64=crc64 if session.destination.capabilities.states_crc64 else None,
     )
 
 

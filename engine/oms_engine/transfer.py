@@ -6,6 +6,10 @@ archived ones being restored). Only what stops the whole task leaves as an excep
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import md5
+
 from oms_engine.batch import End
 from oms_engine.digest import Digests
 from oms_engine.ends import (
@@ -28,6 +32,7 @@ from oms_engine.errors import (
     ObjectError,
     SourceChanged,
     StoreError,
+    UploadGone,
 )
 from oms_engine.ledger import ParkKind
 from oms_engine.model import ListedObject, ObjectHead, Outcome, OverwriteMode, Written
@@ -44,7 +49,7 @@ from oms_engine.plan import (
     there_object,
 )
 from oms_engine.session import Session, write_options
-from oms_engine.store import Call
+from oms_engine.store import Call, Reply
 from oms_engine.verify import Verdict, verify
 
 ATTEMPTS = 2
@@ -70,9 +75,10 @@ async def transfer(session: Session, job: ObjectJob) -> End:
                 return failed(session, job, SourceChanged(f"the object was replaced while it was read, twice: {error}"))
         except (ChecksumMismatch, DigestRefused) as error:
             if last:
-                return failed(session, job, error)
+                return failed(session, job, error, code=ChecksumMismatch.code)
         except StoreError as error:
-            return store_failed(session, job, error)
+            if last or not isinstance(error, UploadGone):
+                return await store_failed(session, job, error)
         except ObjectError as error:
             return failed(session, job, error)
         else:
@@ -185,12 +191,31 @@ async def _move_whole(session: Session, listed: ListedObject, key: str) -> Copie
             raise _other_size(session, listed, len(body))
         digests = Digests(md5=head.md5 is None)
         digests.update(body)
-        options = write_options(session, head, md5=head.md5 or digests.md5)
-        written = await session.wire.call(session.destination.write(key, size=size, options=options, body=body))
+        options = write_options(session, head, md5=head.md5 or digests.md5, crc64=digests.crc64)
+        write = session.destination.write(key, size=size, options=options, body=body)
+        written = await session.wire.call(replace(write, read=_blaming(write, head, body)))
         session.live.transferred += size
         return Copied(head, written, digests)
     finally:
         session.memory.release(size)
+
+
+def _blaming(write: Call[Written], head: ObjectHead, body: bytes) -> Callable[[Reply], Written]:
+    """Read a write's reply; where the destination refuses the bytes because they were read damaged, say so.
+
+    The same bytes would be refused again and again. What the source states is sent as Content-MD5, so nobody need
+    compute an MD5 as long as all is well.
+    """
+
+    def read(reply: Reply) -> Written:
+        try:
+            return write.read(reply)
+        except DigestRefused:
+            if head.md5 is not None and md5(body, usedforsecurity=False).digest() != head.md5:
+                raise ChecksumMismatch("the object arrived damaged from the source") from None
+            raise
+
+    return read
 
 
 async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Copied:

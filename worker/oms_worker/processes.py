@@ -94,6 +94,8 @@ class ProcessSlot:
         """Run a leased segment in the child; key sources stay in the parent, whose slot is asked first."""
         if keys is not None:
             raise TaskError("TRF.0001", "a key list cannot be run in another process")
+        if self._lost:
+            raise WorkerLost("a worker process was lost")
         queue: asyncio.Queue[Checkpoint | Exception | None] = asyncio.Queue()
         self._reports[segment.id] = queue
         self.say("run", segment)
