@@ -9,7 +9,7 @@ from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address
 from oms_adapters.control import BucketSummary, need, speaking
 from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.dialects.s3 import S3Dialect
-from oms_adapters.regions.aws import SHAPE, endpoint_of, is_aws_host, region_of_host
+from oms_adapters.regions.aws import SHAPE, endpoint_of, host_in_region, is_aws_host, region_of_host
 from oms_adapters.signing.sigv4 import SigV4, anonymous
 from oms_engine.errors import ConfigError
 from oms_engine.model import RestoreTier, StorageClass
@@ -56,6 +56,7 @@ PROFILE = S3Profile(
     kms_value="aws:kms",
     # KMS and customer keys make it another digest: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     md5_when=frozenset({None, "aes256"}),
+    host_in_region=host_in_region,
     restore_element="GlacierJobParameters",
     tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Bulk"},
 )

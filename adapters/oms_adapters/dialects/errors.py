@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_engine.errors import (
     AccessDenied,
@@ -32,9 +34,12 @@ from oms_engine.store import Reply
 
 CLOCK = "the clock of this machine differs from the store's by more than 15 minutes; set it (NTP) and start again"
 
+WRONG_REGION = "AuthorizationHeaderMalformed"
+"""Besides nonsense, what AWS says to a request that was signed for another region; then it names the right one."""
+
 SPECIAL = {
     "RequestTimeTooSkewed": CLOCK,
-    "AuthorizationHeaderMalformed": "the request was signed for another region than the bucket's; give its region",
+    WRONG_REGION: "the request was signed for another region than the bucket's; give its region",
     "InvalidAccessKeyId": "the store does not know the access key; check it, and that it belongs to this cloud",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key",
     "ExpiredToken": "the security token has expired; get new temporary credentials",
@@ -158,7 +163,6 @@ _STATUSES: dict[int, type[StoreError]] = {
 BUCKET_CALLS = frozenset({"list_page", "list_uploads"})
 """Calls that name no object: an empty 404 means the bucket."""
 
-
 UPLOAD_CALLS = frozenset({"write_part", "complete_upload", "list_parts", "abort_upload"})
 """Calls to an upload: Ceph 16 answers ListParts of an aborted one with NoSuchKey, others with an empty 404."""
 
@@ -174,17 +178,33 @@ class Asked:
     """Scheme and host, then the path: what a redirect that states only a host is completed with."""
 
 
-def _code_of(reply: Reply, prefix: str) -> tuple[str, str, str, str]:
-    """Return (code, message, request id, endpoint) as far as the reply states them."""
+class _Stated(NamedTuple):
+    """What a reply says about its error, as far as it says anything."""
+
+    code: str = ""
+    message: str = ""
+    request_id: str = ""
+    endpoint: str = ""
+    region: str = ""
+
+
+def _read(reply: Reply, prefix: str) -> _Stated:
     request_id = reply.headers.get(f"{prefix}request-id", "")
+    region = reply.headers.get(f"{prefix}bucket-region", "")
+    silent = _Stated(request_id=request_id, region=region)
     if not reply.body.lstrip().startswith(b"<"):
-        return "", "", request_id, ""
+        return silent
     try:
         root = parse_xml(reply.body)
     except UnexpectedReply:
-        return "", "", request_id, ""
-    request_id = request_id or find_text(root, "RequestId") or find_text(root, "RequestID")
-    return find_text(root, "Code"), find_text(root, "Message"), request_id, find_text(root, "Endpoint")
+        return silent
+    return _Stated(
+        find_text(root, "Code"),
+        find_text(root, "Message").strip(),
+        request_id or find_text(root, "RequestId") or find_text(root, "RequestID"),
+        find_text(root, "Endpoint"),
+        region or find_text(root, "Region"),
+    )
 
 
 def _class_of(code: str, status: int, operation: str, own: Mapping[str, type[StoreError]]) -> type[StoreError]:
@@ -203,41 +223,40 @@ def _seconds(text: str | None) -> float | None:
         return None
 
 
-def _location(reply: Reply, endpoint: str, asked: Asked) -> str:
-    """Return the URL a redirect names: Location, else the Endpoint element with the path that was asked for."""
+def _location(reply: Reply, stated: _Stated, asked: Asked, profile: S3Profile) -> str:
+    """Return the URL to go to: Location, else the Endpoint element or the region's host with the path asked for."""
     if location := reply.headers.get("location"):
         return location
     scheme, _, rest = asked.url.partition("://")
     host, slash, path = rest.partition("/")
-    bucket = asked.store.rpartition("/")[2]
+    bucket, endpoint = asked.store.rpartition("/")[2], stated.endpoint
     # A path-style request is answered with the virtual host's name, which must not name the bucket twice.
     if endpoint.startswith(f"{bucket}.") and not host.startswith(f"{bucket}."):
         endpoint = endpoint.removeprefix(f"{bucket}.")
-    return f"{scheme}://{endpoint}{slash}{path}" if endpoint else ""
+    if not endpoint and stated.region and profile.host_in_region is not None:
+        endpoint = profile.host_in_region(host, stated.region) or ""
+    return f"{scheme}://{endpoint}{slash}{path}" if endpoint not in {"", host} else ""
 
 
-def error_of(
-    reply: Reply, asked: Asked, prefix: str, own: Mapping[str, type[StoreError]], *, status: int | None = None
-) -> StoreError:
+def error_of(reply: Reply, asked: Asked, profile: S3Profile, *, status: int | None = None) -> StoreError:
     """Return the error a reply means. ``status`` replaces the reply's where an error stands inside a 200."""
-    code, message, request_id, endpoint = _code_of(reply, prefix)
-    status = status or reply.status
-    kind = _class_of(code, status, asked.operation, own)
-    text = SPECIAL.get(code) or SENTENCES[kind]
-    if message:
-        text = f"{text} ({message.strip()})"
+    stated = _read(reply, profile.header_prefix)
+    kind = _class_of(stated.code, status or reply.status, asked.operation, profile.codes)
+    text = SPECIAL.get(stated.code) or SENTENCES[kind]
+    if stated.message:
+        text = f"{text} ({stated.message})"
+    if stated.region and (kind is Redirected or stated.code == WRONG_REGION):
+        text = f"{text}; the bucket is in region {stated.region}"
     details = {
         "store": asked.store,
         "operation": asked.operation,
         "key": asked.key,
         "status": reply.status,
-        "vendor_code": code,
-        "request_id": request_id,
+        "vendor_code": stated.code,
+        "request_id": stated.request_id,
         "retry_after": _seconds(reply.headers.get("retry-after")),
     }
-    if kind is Redirected:
-        location = _location(reply, endpoint, asked)
-        region = reply.headers.get(f"{prefix}bucket-region", "")
-        hint = f"; the bucket is in region {region}" if region else ""
-        return Redirected(f"{text}{hint}", location=location, **details)
+    location = _location(reply, stated, asked, profile) if kind is Redirected or stated.code == WRONG_REGION else ""
+    if kind is Redirected or location:
+        return Redirected(text, location=location, **details)
     return kind(text, **details)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,6 +33,8 @@ class S3Profile:
     """Header that states CRC-64/XZ as a decimal number."""
     md5_when: frozenset[str | None] = frozenset({None})
     """Encryptions under which a plain ETag still is the MD5 of the object's bytes."""
+    host_in_region: Callable[[str, str], str | None] | None = None
+    """(host, region) -> the same host in another region, None for hosts of others: where a redirect names no host."""
     codes: Mapping[str, type[StoreError]] = field(default_factory=dict)
     """Vendor codes beyond (or unlike) the common table."""
 

@@ -189,7 +189,7 @@ class S3Dialect:
         root = parse_xml(reply.body)
         if root.tag == "Error":
             # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html: 200, then it fails.
-            raise error_of(reply, self._asked("complete_upload", key), self._prefix, self._profile.codes, status=500)
+            raise error_of(reply, self._asked("complete_upload", key), self._profile, status=500)
         # Ceph before 17 leaves the ETag empty; the caller asks HEAD.
         etag = find_text(root, "ETag").strip().strip('"')
         return self._reader.written(reply.headers, etag=etag, single=False)
@@ -289,7 +289,7 @@ class S3Dialect:
 
     def _check(self, reply: Reply, operation: str, key: str | None = None) -> None:
         if not 200 <= reply.status < 300:
-            raise error_of(reply, self._asked(operation, key), self._prefix, self._profile.codes)
+            raise error_of(reply, self._asked(operation, key), self._profile)
 
     def _check_unless(self, reply: Reply, operation: str, key: str, harmless: type[StoreError]) -> None:
         try:

@@ -30,6 +30,14 @@ def region_of_host(host: str) -> str | None:
     return found[1] if found and SHAPE.fullmatch(found[1]) else None
 
 
+def host_in_region(host: str, region: str) -> str | None:
+    """Return an S3 host of AWS moved to another region, with the bucket that stands in front; None for other hosts."""
+    bucket, middle, _ = f".{host}".rpartition(".s3.")
+    if not middle or not is_aws_host(host) or not SHAPE.fullmatch(region):
+        return None
+    return f"{bucket}.{endpoint_of(region).removeprefix('https://')}"[1:]
+
+
 def is_aws_host(host: str) -> bool:
     """Whether a host is AWS's own."""
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))

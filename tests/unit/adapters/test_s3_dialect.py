@@ -293,6 +293,23 @@ def test_redirects_name_where_to_go(store, body, headers, location):
     assert ("ap-south-1" in str(error)) is ("x-amz-bucket-region" in headers)
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (301, {"x-amz-bucket-region": "ap-south-1"}, b""),
+        (400, {}, error_body("AuthorizationHeaderMalformed", "<Region>ap-south-1</Region>")),
+    ],
+    ids=["head", "malformed"],
+)
+def test_a_wrong_region_leads_to_the_right_one(status, headers, body):
+    """Where AWS names only the bucket's region, the host there is named; signatures follow the host."""
+    error = failing(S3, status, body, headers)
+    assert isinstance(error, errors.Redirected)
+    assert error.location == "https://photos.s3.ap-south-1.amazonaws.com/k"
+    elsewhere = open_store(StoreConfig("s3", "photos", endpoint="http://minio:9000"))
+    assert getattr(failing(elsewhere, status, body, headers), "location", "") == ""
+
+
 @STORES
 @pytest.mark.parametrize(
     ("status", "code", "answer"),
