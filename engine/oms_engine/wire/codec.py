@@ -23,6 +23,7 @@ _BODY_METHODS = frozenset(("PUT", "POST"))
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET_FORBIDDEN = re.compile(r"[^!-~]|[?#]")
 _BREAKS = b"\r\n\0\x0b\x0c"
+_VERSIONS = frozenset(("HTTP/1.1 ", "HTTP/1.0 "))
 _NAMES_LIMIT = 1024
 _names: dict[str, str] = {}
 """Header names seen, as sent -> lower case: each is checked once. Bounded, shared by threads."""
@@ -101,32 +102,43 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str]]:
     Raises:
         UnexpectedReply: it is no HTTP/1 head.
     """
-    lines = head.decode("latin-1").split("\r\n")
+    text = head.decode("latin-1")
+    lines = text.split("\r\n")
     if len(head) - len(head.translate(None, _BREAKS)) != 2 * (len(lines) - 1):
         raise UnexpectedReply("the reply head holds a bare line break or NUL")
     first = lines[0]
     code = first[9:12]
-    if first[:7] != "HTTP/1." or first[7:9] not in ("1 ", "0 ") or first[12:13] not in ("", " "):
+    if first[:9] not in _VERSIONS or first[12:13] not in {"", " "}:
         raise UnexpectedReply("the reply is no HTTP/1.1 message")
     if len(code) != 3 or not (code.isascii() and code.isdigit()):
         raise UnexpectedReply("the reply has no status")
+    del lines[0], lines[-1]
+    if "  " not in text and " \r\n" not in text and "\t" not in text:  # then ": " divides every line as it should
+        try:
+            headers = {_names[name]: value for name, colon, value in [line.partition(": ") for line in lines] if colon}
+        except KeyError:
+            return int(code), _parse_fields(lines)
+        if len(headers) == len(lines):
+            return int(code), headers
+    return int(code), _parse_fields(lines)
+
+
+def _parse_fields(lines: list[str]) -> dict[str, str]:
+    """Read header lines one by one: new names, repeated ones, folded lines, odd spaces; refuse what is none."""
     headers: dict[str, str] = {}
-    known = _names
     last = ""
-    for line in lines[1:-1]:
+    for line in lines:
+        if line[:1] in {" ", "\t"} and last:
+            headers[last] = _fold(headers[last], line)
+            continue
         name, colon, value = line.partition(":")
-        lower = known.get(name)
-        if lower is None or not colon:
-            if line[:1] in (" ", "\t") and last:
-                headers[last] = _fold(headers[last], line)
-                continue
-            lower = _lower_name(name) if colon else None
-            if lower is None:
-                raise UnexpectedReply("the reply head holds a line that is no header")
+        lower = (_names.get(name) or _lower_name(name)) if colon else None
+        if lower is None:
+            raise UnexpectedReply("the reply head holds a line that is no header")
         value = value.strip(" \t")
         headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
         last = lower
-    return int(code), headers
+    return headers
 
 
 def _fold(value: str, line: str) -> str:
