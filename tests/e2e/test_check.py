@@ -183,6 +183,26 @@ def test_a_line_of_a_key_with_control_characters_stays_one_line(bench):
     assert "+ new\\nline" in lines
 
 
+def test_a_migration_with_a_save_prefix_is_checked_with_it(bench):
+    """The prefix stands before every key, as it is."""
+    bench.source.delete("x" * 1024)  # no room for a prefix
+    assert bench.migrate("--save-prefix", "x-", "--metadata").returncode == 0
+    code, lines = check(bench, "--save-prefix", "x-", "--attributes")
+    assert code == 0, lines
+    assert check(bench)[0] == 1
+
+
+def test_a_reader_that_goes_away_ends_the_check_quietly(bench):
+    """``openoms check … | head -1``: no traceback."""
+    bench.destination.put_many([(f"extra/{number:05d}", b"") for number in range(4000)])
+    running = bench.start("check", *bench.places, *bench.ends)
+    assert running.stdout.readline().startswith("- extra/")
+    running.stdout.close()
+    errors = running.stderr.read()
+    assert running.wait(30) == 1
+    assert errors == ""
+
+
 def test_folders_are_compared_by_what_follows_them(bench):
     """A folder of one bucket against another folder of the other."""
     bench.source.put_many([("in/a", b"1"), ("in/b/c", b"2")])

@@ -71,7 +71,7 @@ async def _check(
         async for compared in compare(
             wire,
             Side(ours, source.url.prefix),
-            Side(theirs, destination.url.prefix),
+            Side(theirs, destination.url.prefix + options.get("save_prefix", "")),
             summary,
             attributes=request.attributes,
             one_way=request.one_way,

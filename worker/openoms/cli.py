@@ -99,6 +99,9 @@ def _declare_check(parser: options.Parser) -> None:
     )
     group.add_argument("--one-way", action="store_true", help="what only the destination has is no difference")
     group.add_argument("--all", dest="show_all", action="store_true", help="name the objects that are equal too")
+    group.add_argument(
+        "--save-prefix", metavar="PREFIX", default="", help="the destination was migrated to with this prefix"
+    )
     options.add_run(parser, state=False)
 
 

@@ -107,9 +107,15 @@ class Settings:
         return check_endpoint(found, f"endpoints.{cloud_type} in {self.file.where}") if found else None
 
     def state_dir(self) -> Path:
-        """Return the folder of state files: ``$XDG_STATE_HOME/openoms``."""
-        home = self.environ.get("HOME") or str(Path.home())
-        return Path(self.environ.get("XDG_STATE_HOME") or Path(home, ".local", "state")) / "openoms"
+        """Return the folder of state files: ``$XDG_STATE_HOME/openoms``.
+
+        Raises:
+            ConfigError: the user has no home folder.
+        """
+        base = _xdg_base(self.environ, "XDG_STATE_HOME", ".local/state")
+        if base is None:
+            raise ConfigError("there is no home folder to remember the migration in; name a file with --state.")
+        return base / "openoms"
 
     def proxies(self) -> Proxies:
         """Return the proxies of the usual variables; lower case wins, as in curl."""
@@ -170,13 +176,24 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
     """
     variables = dict(os.environ if environ is None else environ)
     named = config or (Path(variables["OPENOMS_CONFIG"]) if variables.get("OPENOMS_CONFIG") else None)
-    path = named or _default_config(variables)
-    return Settings(variables, read_config_file(path, required=named is not None))
+    if named is not None:
+        return Settings(variables, read_config_file(named, required=True))
+    base = _xdg_base(variables, "XDG_CONFIG_HOME", ".config")
+    return Settings(
+        variables, read_config_file(base / "openoms" / "config.toml", required=False) if base else ConfigFile()
+    )
 
 
-def _default_config(environ: Mapping[str, str]) -> Path:
-    home = environ.get("HOME") or str(Path.home())
-    return Path(environ.get("XDG_CONFIG_HOME") or Path(home, ".config")) / "openoms" / "config.toml"
+def _xdg_base(environ: Mapping[str, str], variable: str, below_home: str) -> Path | None:
+    """Return a base folder of the XDG specification, None for a user without a home (containers under a random id).
+
+    https://specifications.freedesktop.org/basedir-spec/latest/: relative paths are to be ignored.
+    """
+    named = environ.get(variable, "")
+    if Path(named).is_absolute():
+        return Path(named)
+    home = environ.get("HOME", "")
+    return Path(home, below_home) if Path(home).is_absolute() else None
 
 
 def check_endpoint(text: str, where: str) -> str:

@@ -151,6 +151,25 @@ def test_a_named_file_must_exist_and_the_default_one_need_not(tmp_path):
     assert load_settings(None, {"XDG_CONFIG_HOME": str(tmp_path)}).file.profiles == {}
 
 
+@pytest.mark.parametrize("environ", [{}, {"HOME": ""}, {"HOME": "relative"}, {"XDG_STATE_HOME": "relative"}])
+def test_a_user_without_a_home_is_told_to_name_the_state(environ):
+    """Containers run under ids that have none; there is simply no configuration file then."""
+    settings = load_settings(None, environ)
+    assert settings.file.profiles == {}
+    with pytest.raises(ConfigError, match="--state"):
+        settings.state_dir()
+
+
+def test_the_xdg_folders_are_honoured(tmp_path):
+    """State and configuration lie where the variables say."""
+    (tmp_path / "openoms").mkdir()
+    (tmp_path / "openoms" / "config.toml").write_text("[defaults]\nconnections = 7\n")
+    settings = load_settings(None, {"XDG_CONFIG_HOME": str(tmp_path), "XDG_STATE_HOME": "/s", "HOME": "/h"})
+    assert settings.file.defaults.connections == 7
+    assert settings.state_dir() == Path("/s/openoms")
+    assert load_settings(None, {"HOME": "/h"}).state_dir() == Path("/h/.local/state/openoms")
+
+
 def test_an_unknown_profile_offers_the_nearest(config):
     """``wrok`` is answered with ``work``."""
     with pytest.raises(ConfigError, match="did you mean 'work'"):
