@@ -10,7 +10,8 @@
         assert sandbox.obs.bucket("copy").keys() == ["a/b.jpg"]
 
 One in-memory core (``core``), one thin face per cloud (``s3``, ``obs``). Needs the extra ``openoms[sandbox]``.
-A further cloud is a subclass of ``dialect.Dialect`` and a line in ``host.DIALECTS``; the operations are shared.
+``Sandbox(clouds=("s3", "obs", "oss"))`` opens others. A further cloud is a subclass of ``dialect.Dialect`` and a line
+in ``host.DIALECTS``; the operations are shared.
 Not here, and refused: versions, sub-resources such as ``?acl``, copies, presigned URLs, payloads signed chunk by chunk.
 """
 

@@ -19,7 +19,7 @@ def list_buckets(context: Context) -> Reply:
     region = context.state.settings.region
     buckets = [
         f"<Bucket>{tag('Name', bucket.name)}{tag('CreationDate', iso_time(bucket.created))}"
-        f"{tag('Location', region) if context.dialect.name == 'obs' else ''}</Bucket>"
+        f"{context.dialect.render_bucket(region)}</Bucket>"
         for bucket in sorted(context.state.core.buckets.values(), key=lambda bucket: bucket.name)
     ]
     owner = "<Owner><ID>sandbox</ID><DisplayName>sandbox</DisplayName></Owner>"
@@ -44,13 +44,10 @@ def get_api_version(context: Context) -> Reply:
 
 
 def get_location(context: Context) -> Reply:
-    """State a bucket's region as a document; S3's us-east-1 is empty."""
+    """State a bucket's region as a document."""
     context.bucket()
-    region = context.state.settings.region
-    if context.dialect.name == "obs":
-        return xml_reply(document("Location", context.dialect.xmlns, [region]))
-    text = "" if region == "us-east-1" else region
-    return xml_reply(document("LocationConstraint", context.dialect.xmlns, [text]))
+    root, text = context.dialect.render_location(context.state.settings.region)
+    return xml_reply(document(root, context.dialect.xmlns, [text]))
 
 
 def create_bucket(context: Context) -> Reply:
@@ -80,7 +77,7 @@ def list_objects(context: Context) -> Reply:
     if incoming.query.get("encoding-type") not in {None, "", "url"}:
         raise Refusal("InvalidArgument", "Invalid Encoding Method specified in Request")
     if incoming.operation == "ListObjectsV2":
-        if incoming.query.get("continuation-token") == "":
+        if incoming.query.get("continuation-token") == "" and not context.dialect.takes_empty_token:
             raise Refusal("InvalidArgument", "The continuation token provided is incorrect")
         token = incoming.text_query("continuation-token")
         after = parse_token(token) if token else incoming.bytes_query("start-after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -51,6 +52,20 @@ class Dialect(ABC):
     """NextMarker in every truncated page, or only where a delimiter was given."""
     list_milliseconds: ClassVar[bool]
     bucket_region_header: ClassVar[str]
+    crc64_word: ClassVar[str] = "checksum-crc64ecma"
+    """Name, after the prefix, of the header that states a CRC-64/XZ."""
+    crc64_policy: ClassVar[str] = "sent"
+    """When the cloud keeps a CRC-64: see :class:`oms_adapters.sandbox.context.Settings`."""
+    default_type: ClassVar[str] = "binary/octet-stream"
+    """Content-Type stated for an object stored without one."""
+    states_standard: ClassVar[bool] = False
+    """Whether replies state the storage class STANDARD too."""
+    takes_empty_token: ClassVar[bool] = False
+    """Whether ``continuation-token=`` means the start of the listing, as if it were missing."""
+    domains: ClassVar[tuple[str, ...]] = ()
+    """The cloud's own suffixes of virtual-hosted requests, beside those of the settings."""
+    codes: ClassVar[Mapping[str, tuple[str, int]]] = {}
+    """A code of :mod:`oms_adapters.sandbox.refusal` -> this vendor's (code, status) for the same, where they differ."""
 
     def for_request(self, incoming: Incoming) -> Dialect:
         """Return the dialect a request is written in, where a cloud speaks several."""
@@ -84,7 +99,8 @@ class Dialect(ABC):
             Refusal: InvalidStorageClass, MetadataTooLarge.
         """
         headers = incoming.headers
-        storage_class = self.parse_class(headers.get(self.prefix + "storage-class", "STANDARD"))
+        word = headers.get(self.prefix + "storage-class")
+        storage_class = self.parse_class(word) if word is not None else "STANDARD"
         encryption, kms_key = self.parse_encryption(headers)
         return Stored(
             headers=_system_headers(headers),
@@ -92,7 +108,7 @@ class Dialect(ABC):
             storage_class=storage_class,
             encryption=encryption or default_encryption,
             kms_key=kms_key,
-            keep_crc64=f"{self.prefix}checksum-crc64ecma" in headers,
+            keep_crc64=self.prefix + self.crc64_word in headers,
         )
 
     def parse_class(self, word: str) -> str:
@@ -130,16 +146,37 @@ class Dialect(ABC):
         stored = item.stored
         headers = [*stored.headers.items(), *self.render_user(dict(stored.user)), *self.render_encryption(stored)]
         if "content-type" not in stored.headers:
-            headers.append(("content-type", "binary/octet-stream"))
-        if stored.storage_class != "STANDARD":
+            headers.append(("content-type", self.default_type))
+        if stored.storage_class != "STANDARD" or self.states_standard:
             headers.append((self.prefix + "storage-class", self.render_class(stored.storage_class)))
         if with_crc64 and item.crc64 is not None:
-            headers.append((self.prefix + "checksum-crc64ecma", str(item.crc64)))
+            headers.append((self.prefix + self.crc64_word, str(item.crc64)))
         return headers
 
     def render_list(self, incoming: Incoming, listing: Listing, after: str) -> bytes:
         """Return a page of a listing, version 1 or 2."""
         return _ListDocument(self, incoming, listing, after).render()
+
+    def render_listed(self, item: Object) -> str:
+        """Return what the vendor's listings hold of an object between its ETag and its size."""
+        del item
+        return ""
+
+    def render_bucket(self, region: str) -> str:
+        """Return what the vendor's list of buckets holds of a bucket beside name and time."""
+        del region
+        return ""
+
+    def render_location(self, region: str) -> tuple[str, str]:
+        """Return the root element and its text that state a bucket's region."""
+        return "LocationConstraint", region
+
+    def translate(self, refusal: Refusal) -> Refusal:
+        """Return the refusal in the vendor's own words."""
+        if refusal.code not in self.codes:
+            return refusal
+        code, status = self.codes[refusal.code]
+        return Refusal(code, refusal.message, status=status, headers=refusal.headers)
 
     def render_error(self, refusal: Refusal, resource: str, request_id: str) -> bytes:
         """Return the error document."""
@@ -207,7 +244,7 @@ class _ListDocument:
         word = self._dialect.render_class(item.stored.storage_class)
         return (
             f"<Contents><Key>{name}</Key><LastModified>{when}</LastModified><ETag>&quot;{item.etag}&quot;</ETag>"
-            f"<Size>{item.blob.size}</Size><StorageClass>{word}</StorageClass></Contents>"
+            f"{self._dialect.render_listed(item)}<Size>{item.blob.size}</Size><StorageClass>{word}</StorageClass></Contents>"
         )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import ssl
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from oms_adapters.sandbox.blob import Blob
@@ -14,16 +15,18 @@ from oms_adapters.sandbox.core import Bucket, Stored
 from oms_adapters.sandbox.dialect import SYSTEM_HEADERS, Account, Dialect
 from oms_adapters.sandbox.faults import Fault
 from oms_adapters.sandbox.http import serve_connection
-from oms_adapters.sandbox.obs import Obs
-from oms_adapters.sandbox.s3 import S3
 from oms_adapters.sandbox.service import LogEntry, Service
 from oms_adapters.sandbox.stream import Stream
 from oms_adapters.sandbox.xmltext import text_of
 
-DIALECTS: dict[str, tuple[Callable[[], Dialect], str]] = {
-    "s3": (S3, "us-east-1"),
-    "obs": (Obs, "cn-north-4"),
+DIALECTS: dict[str, tuple[str, str]] = {
+    "s3": ("oms_adapters.sandbox.s3:S3", "us-east-1"),
+    "obs": ("oms_adapters.sandbox.obs:Obs", "cn-north-4"),
+    "oss": ("oms_adapters.sandbox.oss:Oss", "cn-hangzhou"),
+    "cos": ("oms_adapters.sandbox.cos:Cos", "ap-guangzhou"),
 }
+"""Cloud name -> (module:class, region it is in). A module, and with it the vendor's SDK, is imported on opening."""
+
 BACKLOG = 1024
 
 
@@ -94,9 +97,11 @@ class Host:
         """Open the clouds of the plan."""
         tls = _tls_context(plan.certificate)
         for name, account in plan.accounts.items():
-            dialect_class, region = DIALECTS[name]
-            dialect = dialect_class()
-            service = Service(State(dialect, Settings(region, min_part_size=dialect.min_part)))
+            target, region = DIALECTS[name]
+            dialect = _dialect(target)
+            settings = Settings(region, min_part_size=dialect.min_part, crc64=dialect.crc64_policy)
+            settings.domains += dialect.domains
+            service = Service(State(dialect, settings))
             service.add_account(account)
             self.services[name] = service
             serve = functools.partial(serve_connection, handler=service.handle)
@@ -117,6 +122,13 @@ class Host:
     def command(self, cloud: str, name: str, *arguments: Any) -> Any:
         """Run one inspection command: the function ``do_<name>`` of this module."""
         return _COMMANDS[name](self.services[cloud], *arguments)
+
+
+def _dialect(target: str) -> Dialect:
+    module, _, name = target.partition(":")
+    dialect = getattr(import_module(module), name)()
+    assert isinstance(dialect, Dialect)
+    return dialect
 
 
 def _tls_context(certificate: tuple[str, str] | None) -> ssl.SSLContext | None:

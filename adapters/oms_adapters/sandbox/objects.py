@@ -75,7 +75,7 @@ def written_headers(context: Context, item: Object) -> list[tuple[str, str]]:
     """Return the headers that a successful write answers."""
     headers = [("etag", f'"{item.etag}"'), *context.dialect.render_encryption(item.stored)]
     if item.crc64 is not None:
-        headers.append((context.dialect.prefix + "checksum-crc64ecma", str(item.crc64)))
+        headers.append((context.dialect.prefix + context.dialect.crc64_word, str(item.crc64)))
     return headers
 
 

@@ -14,6 +14,7 @@ from oms_adapters.sandbox.dialect import Accounts, Dialect, parse_days_and_tier
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.request import Incoming
 from oms_adapters.sandbox.s3 import S3, check_skew, check_token, known_account
+from oms_adapters.sandbox.xmltext import tag
 
 
 class Obs(Dialect):
@@ -75,6 +76,14 @@ class Obs(Dialect):
         key = [("x-obs-server-side-encryption-kms-key-id", stored.kms_key)] if stored.kms_key else []
         return [("x-obs-server-side-encryption", stored.encryption), *key]
 
+    def render_bucket(self, region: str) -> str:
+        """State the bucket's region."""
+        return tag("Location", region)
+
+    def render_location(self, region: str) -> tuple[str, str]:
+        """Return the element Location: https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0030.html."""
+        return "Location", region
+
     def parse_restore(self, body: bytes, storage_class: str) -> tuple[int, str]:
         """Read a RestoreRequest: 1 to 30 days, Expedited or Standard.
 
@@ -99,6 +108,9 @@ class ObsS3(S3):
     archived = Obs.archived
     max_user_metadata = Obs.max_user_metadata
     list_milliseconds = True
+
+    render_bucket = Obs.render_bucket
+    render_location = Obs.render_location
 
     _CORE = MappingProxyType({"STANDARD_IA": "WARM", "GLACIER": "COLD"})
     _WIRE = MappingProxyType({"WARM": "STANDARD_IA", "COLD": "GLACIER"})

@@ -69,6 +69,13 @@ class S3(Dialect):
         """
         return [(f"x-amz-meta-{name}", value if value.isascii() else _word(value)) for name, value in user.items()]
 
+    def render_location(self, region: str) -> tuple[str, str]:
+        """Return the location, which is empty for us-east-1.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+        """
+        return "LocationConstraint", "" if region == "us-east-1" else region
+
     def parse_restore(self, body: bytes, storage_class: str) -> tuple[int, str]:
         """Read a RestoreRequest; DEEP_ARCHIVE has no Expedited tier.
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -18,7 +18,7 @@ import uvloop
 
 from oms_adapters.sandbox.client import Cloud
 from oms_adapters.sandbox.dialect import Account
-from oms_adapters.sandbox.host import Host, Plan
+from oms_adapters.sandbox.host import DIALECTS, Host, Plan
 from oms_engine.store import Endpoint
 
 START_SECONDS = 30.0
@@ -145,30 +145,38 @@ def _attempt(function: Callable[..., Any], *arguments: Any) -> tuple[bool, Any]:
 
 
 class Sandbox:
-    """An S3 and an OBS on 127.0.0.1, as a context manager.
+    """Clouds on 127.0.0.1, an S3 and an OBS unless others are named, as a context manager.
 
+    ``clouds`` are names of :data:`oms_adapters.sandbox.host.DIALECTS`; each becomes an attribute of that name.
     ``process=True`` runs them in a process of their own, so that client and server do not share an interpreter lock.
-    ``certificate`` (paths of a PEM chain and its key) makes them speak https. Ports are free ones unless given. Access
-    keys are made anew for each sandbox.
+    ``certificate`` (paths of a PEM chain and its key) makes them speak https. Ports are free ones unless given
+    (``ports`` by cloud name). Access keys are made anew for each sandbox.
     """
 
     s3: Cloud
     obs: Cloud
+    oss: Cloud
+    cos: Cloud
 
     def __init__(
         self,
         *,
+        clouds: Iterable[str] = ("s3", "obs"),
         process: bool = False,
         s3_port: int = 0,
         obs_port: int = 0,
+        ports: Mapping[str, int] | None = None,
         certificate: tuple[str, str] | None = None,
     ) -> None:
         self._runner: Runner = ProcessRunner() if process else ThreadRunner()
-        self._ports = {"s3": s3_port, "obs": obs_port}
+        given = {"s3": s3_port, "obs": obs_port, **(ports or {})}
+        self._ports = {name: given.get(name, 0) for name in clouds}
+        if unknown := self._ports.keys() - DIALECTS.keys():
+            raise ValueError(f"no such sandbox cloud: {', '.join(sorted(unknown))}; known: {', '.join(DIALECTS)}")
         self._certificate = certificate
 
     def start(self) -> Self:
-        """Open both clouds; :meth:`stop` closes them."""
+        """Open the clouds; :meth:`stop` closes them."""
         accounts = {name: Account(f"{name.upper()}AK{secrets.token_hex(7).upper()}", secrets.token_hex(20))
                     for name in self._ports}  # fmt: skip
         try:
@@ -177,14 +185,16 @@ class Sandbox:
             self.stop()
             raise
         scheme = "http" if self._certificate is None else "https"
-        self.s3, self.obs = (
-            Cloud(name, Endpoint(scheme, "127.0.0.1", ports[name]), accounts[name], self._runner.command)
-            for name in ("s3", "obs")
-        )
+        self.clouds = {
+            name: Cloud(name, Endpoint(scheme, "127.0.0.1", ports[name]), accounts[name], self._runner.command)
+            for name in self._ports
+        }
+        for name, cloud in self.clouds.items():
+            setattr(self, name, cloud)
         return self
 
     def stop(self) -> None:
-        """Close both clouds and forget what they hold."""
+        """Close the clouds and forget what they hold."""
         self._runner.stop()
 
     def __enter__(self) -> Self:

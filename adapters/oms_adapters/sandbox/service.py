@@ -159,6 +159,7 @@ class Service:
     def _refuse(self, incoming: Incoming, refusal: Refusal) -> Reply:
         bare = incoming.method == "HEAD" or refusal.status == 304
         dialect = self.state.dialect.for_request(incoming)
+        refusal = dialect.translate(refusal)
         document = dialect.render_error(refusal, incoming.path, secrets.token_hex(8).upper())
         reply = Reply(refusal.status, bodiless=True) if bare else xml_reply(document, refusal.status)
         reply.headers += refusal.headers

@@ -34,8 +34,8 @@ def upload_part(context: Context) -> Reply:
         raise Refusal("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
     part = upload.add_part(number, context.body, now=context.now)
     headers = [("etag", f'"{part.etag}"'), *context.dialect.render_encryption(upload.stored)]
-    if upload.stored.keep_crc64 or context.header("checksum-crc64ecma"):
-        headers.append((context.dialect.prefix + "checksum-crc64ecma", str(context.body.crc64())))
+    if upload.stored.keep_crc64 or context.header(context.dialect.crc64_word):
+        headers.append((context.dialect.prefix + context.dialect.crc64_word, str(context.body.crc64())))
     return Reply(200, headers)
 
 
@@ -65,7 +65,7 @@ def complete_upload(context: Context) -> Reply:
         _wanted(context),
         smallest=context.state.settings.min_part_size,
         now=context.now,
-        crc64=context.header("checksum-crc64ecma"),
+        crc64=context.header(context.dialect.crc64_word),
     )
     parts = [
         tag("Location", f"http://{incoming.headers.get('host', '')}/{bucket.name}/{text_of(upload.key)}"),
