@@ -15,16 +15,17 @@ BIN = Path(sys.executable).parent
 KEYS = ("benchmark", "not-a-secret")
 
 # What made rclone fastest here; https://rclone.org/s3/ and https://rclone.org/docs/ describe the flags.
-SMALL = (
-    "--transfers 64 --checkers 32 --checksum --s3-no-head --s3-no-head-object --s3-use-unsigned-payload=true "
-    "--use-server-modtime --s3-no-check-bucket --fast-list --buffer-size 0 --no-traverse"
-).split()
+SMALL = [
+    *("--transfers", "64", "--checkers", "32", "--checksum", "--fast-list", "--no-traverse", "--use-server-modtime"),
+    *("--s3-no-head", "--s3-no-head-object", "--s3-no-check-bucket", "--s3-use-unsigned-payload=true"),
+    *("--buffer-size", "0"),
+]
 FAR_256 = [*SMALL, "--transfers", "256"]
 FAR_512 = [*SMALL, "--transfers", "512"]
-LARGE = (
-    "--s3-chunk-size 16M --s3-upload-concurrency 8 --multi-thread-streams 8 --multi-thread-chunk-size 16M "
-    "--s3-no-check-bucket"
-).split()
+LARGE = [
+    *("--s3-chunk-size", "16M", "--s3-upload-concurrency", "8", "--s3-no-check-bucket"),
+    *("--multi-thread-streams", "8", "--multi-thread-chunk-size", "16M"),
+]
 NOTHING = ["--checksum", "--fast-list"]
 NOTHING_TUNED = [*NOTHING, "--checkers", "64", "--s3-no-check-bucket"]
 

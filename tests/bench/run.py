@@ -10,7 +10,7 @@ against its source afterwards. Exit code 1 when a requirement is missed.
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -200,7 +200,7 @@ def main() -> int:
             lines += measure_bandwidth(server)
         if "memory" in wanted:
             lines += measure_memory(server)
-    today = datetime.datetime.now(datetime.UTC).date()
+    today = dt.datetime.now(dt.UTC).date()
     text = f"{today}, median of {chosen.reps} interleaved runs\n{render_machine()}\n\n{render_table(lines)}\n"
     print(text)
     if chosen.save:
