@@ -17,7 +17,7 @@ from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.xml import escape, find_text, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key, unquote_form
 from oms_engine.digest import combine_crc64
-from oms_engine.errors import NotFound, StoreError, UnexpectedReply, UploadGone
+from oms_engine.errors import InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
 from oms_engine.model import (
     ListPage,
     ObjectHead,
@@ -281,7 +281,12 @@ class S3Dialect:
         return Call(request, self._sign, read, self.label, operation)
 
     def _path(self, key: str | None) -> str:
-        return (self._root or "/") if key is None else f"{self._root}/{quote_key(key)}"
+        if key is None:
+            return self._root or "/"
+        try:
+            return f"{self._root}/{quote_key(key)}"
+        except UnicodeEncodeError:
+            raise InvalidRequest("the key holds half a character (a lone surrogate)", store=self.label) from None
 
     def _asked(self, operation: str, key: str | None) -> Asked:
         endpoint = self.endpoint

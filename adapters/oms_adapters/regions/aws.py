@@ -6,22 +6,23 @@ import re
 
 REGIONS: tuple[str, ...] = tuple(
     """af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1
-    ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-7 ca-central-1 ca-west-1 cn-north-1
+    ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1
+    cn-north-1
     cn-northwest-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1
     me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 us-east-2 us-gov-east-1 us-gov-west-1 us-west-1
-    us-west-2""".split()  # noqa: SIM905 - a table
+    us-west-2 eusc-de-east-1""".split()  # noqa: SIM905 - a table
 )
 
 SHAPE = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
 """What a region's name looks like: one that is newer than the table is let through."""
 
-_HOST = re.compile(r"(?:.+\.)?s3(?:-fips)?(?:\.dualstack)?[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+_HOST = re.compile(r"(?:.+\.)?s3(?:-fips)?(?:\.dualstack)?[.-]([a-z0-9-]+)\.amazonaws\.(?:com|com\.cn|eu)")
 
 
 def endpoint_of(region: str) -> str:
     """Return the S3 endpoint of a region."""
-    suffix = ".cn" if region.startswith("cn-") else ""
-    return f"https://s3.{region}.amazonaws.com{suffix}"
+    suffix = {"cn": "com.cn", "eusc": "eu"}.get(region.partition("-")[0], "com")
+    return f"https://s3.{region}.amazonaws.{suffix}"
 
 
 def region_of_host(host: str) -> str | None:
@@ -40,4 +41,4 @@ def host_in_region(host: str, region: str) -> str | None:
 
 def is_aws_host(host: str) -> bool:
     """Whether a host is AWS's own."""
-    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_adapters.config import StoreConfig
-from oms_adapters.dialects.errors import CLOCK
+from oms_adapters.dialects.codes import CLOCK
 from oms_adapters.registry import open_store
 from oms_engine import errors
 from oms_engine.digest import crc64
@@ -105,6 +105,14 @@ def test_a_write_carries_everything():
         "x-obs-checksum-crc64ecma": "7",
     }  # fmt: skip
     assert S3.write("k", size=0, options=WriteOptions(), body=b"").request.headers == {}
+
+
+@STORES
+def test_half_characters_are_refused_and_stray_bytes_sent(store, prefix):
+    """A key that came as bytes outside UTF-8 is sent as those bytes; a lone surrogate from JSON is refused."""
+    assert store.head("a\udcff").request.path == "/a%FF"
+    with pytest.raises(errors.InvalidRequest, match="surrogate"):
+        store.head("a\ud83d")
 
 
 def test_a_streamed_write_announces_its_size():
