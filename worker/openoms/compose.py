@@ -38,7 +38,7 @@ def open_migration(
     state = state_path(plan, settings)
     source, destination, listing = openers(plan)
     source(), destination()  # a wrong configuration is said before anything is created
-    state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_folder(state.parent)
     ledger = SqliteLedger(state)
     try:
         yield (
@@ -56,6 +56,16 @@ def open_migration(
         )
     finally:
         ledger.close()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder {folder} of the state file cannot be made ({error.strerror}); "
+            "name a file elsewhere with --state."
+        ) from None
 
 
 def openers(plan: Plan) -> tuple[StoreOpener, StoreOpener, StoreOpener | None]:

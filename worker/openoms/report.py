@@ -58,11 +58,21 @@ def _headline(result: Result, plan: Plan) -> list[str]:
         what = "Dry run, nothing was written"
     if exit_code(result) is ExitCode.OBJECTS_FAILED:
         what = "Finished, but some objects failed"
-    lines = [f"{what}: {plan.source.url} -> {plan.destination.url}"]
-    if result.error_message and exit_code(result) is ExitCode.TASK_FAILED:
-        code = f"{result.error_code}: " if result.error_code else ""
-        lines.append(f"  {code}{result.error_message}")
-    return lines
+    return [f"{what}: {plan.source.url} -> {plan.destination.url}"]
+
+
+REMEDIES = {
+    "TRF.0061": "check the destination's endpoint, the network and the proxy",
+    "TRF.0157": "check the source's endpoint, the network and the proxy",
+}
+"""What to do about a code whose message tells only what happened."""
+
+
+def failure_sentence(result: Result) -> str:
+    """Return why a task failed as a whole, and what to do about it."""
+    remedy = REMEDIES.get(result.error_code or "")
+    message = result.error_message or "the task failed"
+    return f"{message}; {remedy}." if remedy else message
 
 
 def _balance(result: Result) -> list[str]:
@@ -221,7 +231,7 @@ def _error_reason(result: Result, code: ExitCode) -> dict[str, str] | None:
         )
         return {"error_code": result.error_code or SOME_OBJECTS_FAILED, "error_msg": message[:1024]}
     if code is ExitCode.TASK_FAILED:
-        return {"error_code": result.error_code or "TRF.0001", "error_msg": (result.error_message or "")[:1024]}
+        return {"error_code": result.error_code or "TRF.0001", "error_msg": failure_sentence(result)[:1024]}
     return None
 
 

@@ -8,7 +8,7 @@ import sys
 from oms_engine.task import Progress, Result
 from openoms.display import open_display
 from openoms.plan import Plan
-from openoms.report import ExitCode, balance_lines, exit_code, task_response
+from openoms.report import ExitCode, balance_lines, exit_code, failure_sentence, task_response
 from openoms.runner import run_here
 from openoms.settings import Settings
 from openoms.terminal import complain, say
@@ -33,19 +33,20 @@ def run_plan(plan: Plan, settings: Settings, *, as_json: bool, quiet: bool) -> i
         result = run_here(plan, settings, on_progress=show, on_interrupt=interrupted)
     if as_json:
         say(json.dumps(task_response(result, plan)))
-    elif not quiet:
+    elif not quiet and (result.counters.listed or exit_code(result) is not ExitCode.TASK_FAILED):
         say("\n".join(balance_lines(result, plan)))
     code = exit_code(result)
-    if as_json or quiet:
-        _say_why(result, code)
+    _say_why(result, code, balance_shown=not as_json and not quiet)
     return int(code)
 
 
-def _say_why(result: Result, code: ExitCode) -> None:
-    """Say on standard error why the exit code is not 0, where no balance has said it."""
-    if code is ExitCode.INTERRUPTED:
+def _say_why(result: Result, code: ExitCode, *, balance_shown: bool) -> None:
+    """Say on standard error why the exit code is not 0; the balance has told all but the failure as a whole."""
+    if code is ExitCode.TASK_FAILED:
+        complain(failure_sentence(result), result.error_code)
+    elif balance_shown:
+        return
+    elif code is ExitCode.INTERRUPTED:
         complain("paused; run the same command again to go on.")
     elif code is ExitCode.OBJECTS_FAILED:
         complain(f"{result.counters.failed} objects failed; --retry-failed tries them again.", result.error_code)
-    elif code is ExitCode.TASK_FAILED:
-        complain(result.error_message or "the task failed", result.error_code)
