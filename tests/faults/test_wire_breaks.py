@@ -263,7 +263,7 @@ async def test_redirects_to_nowhere_are_the_error(location):
 @pytest.mark.parametrize("lane", LANES)
 async def test_throttling_is_waited_out_and_slows_the_pace(lane):
     """503 is tried again after Retry-After, holds the endpoint's other requests, and halves its limit."""
-    slow = SLOW % b"Retry-After: 1\r\n"
+    slow = SLOW % b"Retry-After: 2\r\n"
     async with serve(replies(slow, OK)) as server, Wire(settings()) as wire:
         began = time.monotonic()
         task = asyncio.create_task(download(wire, get(server.endpoint), lane))
@@ -271,7 +271,7 @@ async def test_throttling_is_waited_out_and_slows_the_pace(lane):
             await asyncio.sleep(0.01)
         assert wire.pace(server.endpoint).limit == 16
         await wire.call(get(server.endpoint, "/other"))
-        assert time.monotonic() - began >= 1
+        assert time.monotonic() - began >= 2
         assert await task == b"hello"
         assert wire.stats.throttled == 1
 
@@ -355,6 +355,33 @@ async def test_closing_the_wire_ends_relays_under_way():
         assert time.monotonic() - began < 1
         with pytest.raises(ConnectionBroken, match="closed"):
             await task
+
+
+async def test_closing_the_wire_ends_every_call():
+    """Calls that wait for a reply, for a connection or for their next attempt all end when the wire is closed."""
+
+    async def script(peer, _):
+        await peer.request()
+        await asyncio.sleep(10)
+
+    async with serve(script) as server, serve(always(BUSY)) as busy:
+        async with Wire(settings(max_connections=2, backoff=0.5, attempts=50, backoff_maximum=0.5)) as wire:
+            tasks = [asyncio.create_task(wire.call(get(server.endpoint))) for _ in range(10)]
+            tasks += [asyncio.create_task(wire.call(get(busy.endpoint))) for _ in range(3)]
+            await asyncio.sleep(0.1)
+        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+        assert all(isinstance(result, ConnectionBroken) for result in results)
+        with pytest.raises(ConnectionBroken, match="closed"):
+            await wire.call(get(server.endpoint))
+
+
+async def test_idle_bulk_connections_expire():
+    """Connections of the bulk lane that nobody uses are closed after their time, too."""
+    async with serve(always(OK)) as server, Wire(settings(keep_alive=0.1)) as wire:
+        await download(wire, get(server.endpoint), "relay")
+        await asyncio.sleep(0.4)
+        assert server.open == 0
+        assert wire.stats.connections == 0
 
 
 @pytest.mark.parametrize("length", [4, 6])

@@ -305,6 +305,16 @@ class BlockingPools:
                     return
         self._drop(connection)
 
+    def sweep(self) -> None:
+        """Close kept connections that nobody has used for their time."""
+        oldest = time.monotonic() - self._settings.keep_alive
+        with self._lock:
+            old = [one for idle in self._idle.values() for one in idle if one.stamp < oldest]
+            for connection in old:
+                self._idle[connection.endpoint].remove(connection)
+        for connection in old:
+            self._drop(connection)
+
     def close(self) -> None:
         """Close the kept connections."""
         with self._lock:

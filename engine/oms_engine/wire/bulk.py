@@ -19,7 +19,7 @@ from oms_engine.errors import StoreError, UnexpectedReply
 from oms_engine.model import ObjectHead
 from oms_engine.store import AnyCall, Call, Endpoint, Reply, Request
 from oms_engine.wire.blocking import BlockingConnection, BlockingPools
-from oms_engine.wire.retry import StaleConnection
+from oms_engine.wire.retry import StaleConnection, read_reply
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings
 
 W = TypeVar("W")
@@ -106,9 +106,9 @@ class Relay(Generic[W, D]):
     def _run(self) -> Relayed[W, D]:
         source, status, headers = self._start(self._read)
         if status >= 300:
-            self._read.read(Reply(status, headers, source.read_rest()))
+            read_reply(self._read, Reply(status, headers, source.read_rest()))
             raise UnexpectedReply(f"status {status} instead of an object")
-        head = self._read.read(Reply(status, headers, b""))
+        head = read_reply(self._read, Reply(status, headers, b""))
         if source.framing >= 0 and source.framing != self._size:
             raise UnexpectedReply(f"the store sends {source.framing} bytes instead of {self._size}")
         write = self.call = self._write(head)
@@ -116,7 +116,7 @@ class Relay(Generic[W, D]):
         sent = self._pump(source, destination)
         status, headers = destination.read_head(self._lane.settings.first_byte_timeout)
         body = destination.read_rest()
-        written = write.read(Reply(status, headers, body))
+        written = read_reply(write, Reply(status, headers, body))
         if sent != self._size:
             raise UnexpectedReply("the store answered before it had the whole body")
         return Relayed(head, written, self._digests, sent)

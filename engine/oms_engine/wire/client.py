@@ -23,7 +23,7 @@ from oms_engine.wire.dns import Resolver
 from oms_engine.wire.http1 import BodyStream
 from oms_engine.wire.pool import Pool
 from oms_engine.wire.proxy import Proxy, goes_direct, parse_proxy
-from oms_engine.wire.retry import ConnectFailed, Retrier, RetryBudget, StaleConnection, parse_retry_after
+from oms_engine.wire.retry import ConnectFailed, Retrier, RetryBudget, StaleConnection, read_reply
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings, WireStats
 from oms_engine.wire.tls import make_context
 
@@ -76,7 +76,8 @@ class Wire:
             self._sweeper.cancel()
         for relay in list(self._relays):
             relay.cancel()
-        for pool in self._pools.values():
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
             pool.close()
         await self._resolver.close()
         if self._bulk is not None:
@@ -225,7 +226,9 @@ class Wire:
         except Cancelled:
             raise ConnectionBroken("the wire was closed") from None
         except StoreError as error:
-            self._feed(self._pool(relay.endpoint), self._name(error, relay.call))
+            self._name(error, relay.call)
+            if not self._closed:
+                self._feed(self._pool(relay.endpoint), error)
             raise
         finally:
             self._relays.discard(relay)
@@ -235,7 +238,9 @@ class Wire:
             if future.done() and not future.cancelled():
                 future.exception()
         for endpoint in relay.endpoints:
-            pace = self._pool(endpoint).pace
+            pool = self._pool(endpoint)
+            pool.reached = True
+            pace = pool.pace
             pace.ok(pace.latency)  # how long a large body takes says nothing about the store's latency
         return relayed
 
@@ -243,10 +248,8 @@ class Wire:
 
     def _read(self, call: Call[T], reply: Reply, pool: Pool) -> T:
         try:
-            return call.read(reply)
+            return read_reply(call, reply)
         except StoreError as error:
-            if error.retry_after is None and error.retry is not Retry.NEVER:
-                error.retry_after = parse_retry_after(reply.headers.get("retry-after"))
             self._feed(pool, error)
             raise
 
@@ -271,9 +274,8 @@ class Wire:
             if isinstance(error, Redirected) and hops < MAX_HOPS and self._follow(call, error):
                 hops += 1
             else:
-                reached = not isinstance(error, ConnectFailed) or self._pool(self._route(call).endpoint).reached
-                delay = retrier.delay_or_none(error, reached=reached)
-                if delay is None or self._closed:
+                delay = None if self._closed else retrier.delay_or_none(error, reached=self._reached(call, error))
+                if delay is None:
                     raise error
                 self.stats.retries += 1
                 if delay:
@@ -282,6 +284,10 @@ class Wire:
                 return await attempt(isinstance(error, StaleConnection))
             except StoreError as again:
                 error = again
+
+    def _reached(self, call: AnyCall, error: StoreError) -> bool:
+        """Whether the endpoint of a failed call has ever taken a connection."""
+        return not isinstance(error, ConnectFailed) or self._pool(self._route(call).endpoint).reached
 
     def _follow(self, call: AnyCall, error: Redirected) -> bool:
         """Remember the endpoint a store names; False when it cannot be followed."""
@@ -317,6 +323,8 @@ class Wire:
     def _pool(self, endpoint: Endpoint) -> Pool:
         pool = self._pools.get(endpoint)
         if pool is None:
+            if self._closed:
+                raise ConnectionBroken("the wire was closed")
             check_endpoint(endpoint)
             context = self._tls() if endpoint.scheme == "https" else None
             proxy = self._proxy_for(endpoint)
@@ -343,6 +351,8 @@ class Wire:
         now = self._loop.time()
         for pool in self._pools.values():
             pool.sweep(now)
+        if self._bulk is not None:
+            self._bulk.pools.sweep()
         self._sweeper = self._loop.call_later(self._every, self._sweep)
 
 

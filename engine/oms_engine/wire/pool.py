@@ -45,6 +45,7 @@ class Pool:
         """What stands before the path in the request line."""
         self._all: set[Connection] = set()
         self._opening = 0
+        self._closed = False
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
         self._resolver = resolver
         self._context = context
@@ -58,6 +59,8 @@ class Pool:
             ConnectionBroken: none can be opened.
         """
         while True:
+            if self._closed:
+                raise ConnectionBroken("the wire was closed")
             if self.idle and not fresh:
                 return self.idle.pop()
             if len(self._all) + self._opening < self.settings.max_connections:
@@ -116,9 +119,12 @@ class Pool:
             connection.check(now)
 
     def close(self) -> None:
-        """Cut every connection."""
+        """Cut every connection; whoever waits for one is told."""
+        self._closed = True
         for connection in list(self._all):
             connection.abort()
+        while self._wake(None):
+            pass
 
     async def _open(self) -> Connection:
         self._opening += 1
@@ -137,9 +143,11 @@ class Pool:
             raise
         finally:
             self._opening -= 1
+        if self._closed:
+            connection.abort()
         if connection.closed:
             self._wake(None)
-            raise ConnectionBroken(f"{where} closed the connection at once")
+            raise ConnectionBroken(f"the connection to {where} was closed at once")
         self.reached = True
         self._all.add(connection)
         self.stats.loop_connections += 1

@@ -5,9 +5,13 @@ from __future__ import annotations
 import email.utils
 import random
 import time
+from typing import TypeVar
 
 from oms_engine.errors import ConnectionBroken, Retry, StoreError, UnexpectedReply
+from oms_engine.store import Call, Reply
 from oms_engine.wire.settings import WireSettings, WireStats
+
+T = TypeVar("T")
 
 RETRY_AFTER_MAXIMUM = 120.0
 
@@ -41,9 +45,19 @@ def parse_retry_after(value: str | None) -> float | None:
         return min(float(value[:6]), RETRY_AFTER_MAXIMUM)
     try:
         when = email.utils.parsedate_to_datetime(value).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return min(max(0.0, when - time.time()), RETRY_AFTER_MAXIMUM)
+
+
+def read_reply(call: Call[T], reply: Reply) -> T:
+    """Have the adapter read a reply; an error that may be tried again learns the reply's Retry-After."""
+    try:
+        return call.read(reply)
+    except StoreError as error:
+        if error.retry_after is None and error.retry is not Retry.NEVER:
+            error.retry_after = parse_retry_after(reply.headers.get("retry-after"))
+        raise
 
 
 class RetryBudget:
