@@ -1,11 +1,14 @@
 """How a bucket is opened, against clouds that enforce it: tokens, requester pays, anonymous access, encryption, redirects."""
 
+import socket
+import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from oms_adapters.config import StoreConfig
-from oms_adapters.conformance import open_harness
+from oms_adapters.conformance import CASES, open_harness, run_case, select_cases
 from oms_adapters.sandbox import Fault, Match, Redirect, Sandbox
 from oms_engine.errors import AccessDenied, BadCredentials
 from oms_engine.model import Credentials, Secret
@@ -72,6 +75,50 @@ def test_a_bucket_that_encrypts_by_default(sandbox, cloud_type):
         assert harness.put("k", b"x")[1:2] == (None,)
         head = harness.head("k")
         assert (head.encryption, head.md5) == ("kms", None)
+
+
+@CLOUDS
+def test_virtual_hosts(sandbox, cloud_type, monkeypatch):
+    """With the bucket in the host's name, requests of every kind are signed as the cloud expects."""
+    cloud, config = cloud_of(sandbox, cloud_type)
+    lookup = socket.getaddrinfo
+
+    def resolve(host, *details, **more):
+        return lookup("127.0.0.1" if str(host).endswith(".test") else host, *details, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    domain = "s3.test" if cloud_type == "AWS" else "obs.test"
+    named = replace(config, endpoint=f"http://{domain}:{cloud.endpoint.port}", addressing="virtual")
+    names = [
+        "list_pages",
+        "odd_key[dots]",
+        "odd_key[leading-slash]",
+        "odd_key[reserved]",
+        "multipart",
+        "resume",
+        "if_match",
+    ]
+    with open_harness(named) as harness:
+        assert harness.store.endpoint.host == f"options.{domain}"
+        for case in CASES:
+            if case.name in names:
+                run_case(case, harness)
+
+
+@CLOUDS
+def test_the_suite_runs_below_a_prefix(sandbox, cloud_type):
+    """In a bucket in use, the suite writes only below its prefix and leaves nothing behind."""
+    cloud, config = cloud_of(sandbox, cloud_type)
+    cloud.restore_seconds = 0.2
+    cloud.bucket("options").put("mine", b"x")
+    cloud.clear_log()
+    with open_harness(config, prefix="check/+ %/", finish_restores=partial(time.sleep, 0.3)) as harness:
+        for case in select_cases(harness.store.capabilities):
+            run_case(case, harness)
+    assert cloud.bucket("options").keys() == ["mine"]
+    stored = [entry.key for entry in cloud.log if entry.operation == "PutObject" and entry.status == 200]
+    assert len(stored) > 100
+    assert [key for key in stored if not key.startswith("check/+ %/")] == []
 
 
 @CLOUDS

@@ -36,6 +36,7 @@ SPECIAL = {
     "InvalidAccessKeyId": "the store does not know the access key; check it, and that it belongs to this cloud",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key",
     "ExpiredToken": "the security token has expired; get new temporary credentials",
+    "VirtualHostDomainRequired": "the store wants the bucket in the host's name; use virtual addressing",
     "InArrearOrInsufficientBalance": "the account is in arrears; top it up",
 }
 """Codes whose remedy differs from that of their class."""
@@ -87,7 +88,7 @@ CODES: dict[str, type[StoreError]] = {
     "SignatureDoesNotMatch": BadCredentials,
     "TokenRefreshRequired": BadCredentials,
     "UnsupportedSignature": BadCredentials,
-    "VirtualHostDomainRequired": BadCredentials,
+    "VirtualHostDomainRequired": InvalidRequest,
     "PreconditionFailed": ConditionFailed,
     "ConditionalRequestConflict": Unavailable,
     "OperationAborted": Unavailable,

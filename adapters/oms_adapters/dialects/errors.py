@@ -102,7 +102,7 @@ def error_of(reply: Reply, asked: Asked, profile: S3Profile, *, status: int | No
     """Return the error a reply means. ``status`` replaces the reply's where an error stands inside a 200."""
     stated = _read(reply, profile.header_prefix)
     kind = _class_of(stated.code, status or reply.status, asked.operation, profile.codes)
-    text = SPECIAL.get(stated.code) or SENTENCES[kind]
+    text = profile.sentences.get(stated.code) or SPECIAL.get(stated.code) or SENTENCES[kind]
     if stated.message:
         text = f"{text} ({stated.message})"
     if stated.region and (kind is Redirected or stated.code == WRONG_REGION):

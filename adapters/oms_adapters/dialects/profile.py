@@ -31,12 +31,16 @@ class S3Profile:
     tier_words: Mapping[RestoreTier, str]
     crc64_header: str | None = None
     """Header that states CRC-64/XZ as a decimal number."""
+    crc64_sent: bool = True
+    """Whether a write may announce its CRC-64 in that header; some stores only state what they computed."""
     md5_when: frozenset[str | None] = frozenset({None})
     """Encryptions under which a plain ETag still is the MD5 of the object's bytes."""
     host_in_region: Callable[[str, str], str | None] | None = None
     """(host, region) -> the same host in another region, None for hosts of others: where a redirect names no host."""
     codes: Mapping[str, type[StoreError]] = field(default_factory=dict)
     """Vendor codes beyond (or unlike) the common table."""
+    sentences: Mapping[str, str] = field(default_factory=dict)
+    """Vendor code -> what the user is told, where the sentence of the code's class would not help."""
 
 
 @dataclass(frozen=True, slots=True)

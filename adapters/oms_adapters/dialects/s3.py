@@ -60,6 +60,7 @@ class S3Dialect:
         self._root = f"/{bucket}" if path_style else ""
         self._sign = signer
         self._reader = HeadReader(profile)
+        self._crc64_sent = profile.crc64_header if profile.crc64_sent else None
         payment = {f"{self._prefix}request-payer": "requester"} if payer else {}
         self._reading = {"accept-encoding": "identity", **payment}
         self._writing = payment
@@ -124,8 +125,8 @@ class S3Dialect:
         headers = {**self._writing, **render_options(options, self._profile)}
         if options.md5 is not None:
             headers["content-md5"] = render_md5(options.md5)
-        if options.crc64 is not None and self._profile.crc64_header:
-            headers[self._profile.crc64_header] = str(options.crc64)
+        if options.crc64 is not None and self._crc64_sent:
+            headers[self._crc64_sent] = str(options.crc64)
 
         def read(reply: Reply) -> Written:
             self._check(reply, "write", key)
@@ -179,8 +180,8 @@ class S3Dialect:
         body = f"<CompleteMultipartUpload>{inner}</CompleteMultipartUpload>".encode()
         query = (("uploadId", upload_id),)
         headers = {**self._writing, "content-type": "application/xml"}
-        if self._profile.crc64_header and (crc64 := _joined_crc64(parts)) is not None:
-            headers[self._profile.crc64_header] = str(crc64)
+        if self._crc64_sent and (crc64 := _joined_crc64(parts)) is not None:
+            headers[self._crc64_sent] = str(crc64)
         reader = partial(self._read_completed, key)
         return self._call("complete_upload", "POST", key, reader, query=query, headers=headers, body=body)
 
@@ -241,13 +242,17 @@ class S3Dialect:
 
     # Archive
 
-    def restore(self, key: str, *, days: int, tier: RestoreTier) -> Call[Restore]:
+    def restore(self, key: str, *, days: int, tier: RestoreTier, storage_class: str = "") -> Call[Restore]:
         """See :meth:`oms_engine.store.ArchiveStore.restore`."""
-        job, word = self._profile.restore_element, self._profile.tier_words[tier]
-        body = f"<RestoreRequest><Days>{days}</Days><{job}><Tier>{word}</Tier></{job}></RestoreRequest>".encode()
+        body = f"<RestoreRequest>{self._restore_terms(days, tier, storage_class)}</RestoreRequest>".encode()
         headers = {**self._writing, "content-md5": render_md5(md5_of(body).digest()), "content-type": "application/xml"}
         reader = partial(self._read_restore, key)
         return self._call("restore", "POST", key, reader, query=(("restore", None),), headers=headers, body=body)
+
+    def _restore_terms(self, days: int, tier: RestoreTier, storage_class: str) -> str:
+        del storage_class  # of use to dialects whose classes are restored on different terms
+        job, word = self._profile.restore_element, self._profile.tier_words[tier]
+        return f"<Days>{days}</Days><{job}><Tier>{word}</Tier></{job}>"
 
     def _read_restore(self, key: str, reply: Reply) -> Restore:
         try:
@@ -294,7 +299,10 @@ class S3Dialect:
 
     def _check(self, reply: Reply, operation: str, key: str | None = None) -> None:
         if not 200 <= reply.status < 300:
-            raise error_of(reply, self._asked(operation, key), self._profile)
+            raise self._error(reply, operation, key)
+
+    def _error(self, reply: Reply, operation: str, key: str | None) -> StoreError:
+        return error_of(reply, self._asked(operation, key), self._profile)
 
     def _check_unless(self, reply: Reply, operation: str, key: str, harmless: type[StoreError]) -> None:
         try:
