@@ -76,6 +76,30 @@ Signer = Callable[[Request, float], Request]
 """(request, seconds since the epoch) -> the same request with its signature headers. Pure."""
 
 
+class Renewable(Protocol):
+    """What signs calls for a while and must then be fetched anew: an access token.
+
+    The wire looks at it before it signs: the fetching is a described call like any other, performed once for all who
+    wait. Shared by threads; one instance per account, compared by identity.
+    """
+
+    def due(self, now: float) -> bool:
+        """Whether it should be fetched before a call is signed at ``now``: missing, or near its end."""
+        ...
+
+    def usable(self, now: float) -> bool:
+        """Whether it still signs at ``now``, so that a failed renewal does no harm yet."""
+        ...
+
+    def renewal(self) -> Call[None]:
+        """Return the call that fetches it; reading its reply keeps what was fetched.
+
+        Raises:
+            ConfigError: what would sign that call is no key.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """A described call: nothing has happened yet.
@@ -90,6 +114,8 @@ class Call(Generic[T]):
     store: str
     """Label for errors, e.g. ``s3://bucket``."""
     operation: str
+    renewable: Renewable | None = None
+    """What ``sign`` signs with, where that expires; None: signing needs nothing but the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +244,10 @@ class MultipartStore(Store, Protocol):
 class ArchiveStore(Store, Protocol):
     """A store with archived classes. Requires ``capabilities.restore``."""
 
-    def restore(self, key: str, *, days: int, tier: RestoreTier) -> Call[Restore]:
+    def restore(self, key: str, *, days: int, tier: RestoreTier, storage_class: str = "") -> Call[Restore]:
         """Ask for an archived object to become readable for ``days``.
+
+        ``storage_class`` is the vendor's word where it is known: some classes know no tiers, or fewer days.
 
         Owes: a repeated request is no error: IN_PROGRESS or READABLE.
         """

@@ -17,8 +17,9 @@ from typing import Generic, TypeVar
 
 from oms_engine.errors import StoreError, UnexpectedReply
 from oms_engine.model import ObjectHead
-from oms_engine.store import AnyCall, Call, Endpoint, Reply, Request
+from oms_engine.store import AnyCall, Call, Endpoint, Renewable, Reply, Request
 from oms_engine.wire.blocking import BlockingConnection, BlockingPools
+from oms_engine.wire.renewal import is_due
 from oms_engine.wire.retry import StaleConnection, read_reply
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings
 
@@ -133,6 +134,8 @@ class Relay(Generic[W, D]):
 
     def _begin(self, call: AnyCall, *, fresh: bool = False) -> BlockingConnection:
         """Sign a call, and send its head and the body it carries itself."""
+        if due := is_due(call):
+            self._lane.renew(due)
         request: Request = call.sign(self._lane.route(call), time.time())
         if call is not self._read:
             self.endpoints.append(request.endpoint)
@@ -192,12 +195,15 @@ class BulkLane:
         *,
         limiter: RateLimiter | None,
         route: Callable[[AnyCall], Request],
+        renew: Callable[[Renewable], None],
     ) -> None:
         self.settings = settings
         self.pools = pools
         self.limiter = limiter
         self.route = route
         """The request of a call, at the endpoint it was redirected to."""
+        self.renew = renew
+        """Fetch what signs a call anew; returns when it is there."""
         self.threads = ThreadPoolExecutor(settings.bulk_threads, thread_name_prefix="wire-bulk")
         self._local = threading.local()
 

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from oms_engine.wire.dns import Resolver
 from oms_engine.wire.http1 import BodyStream
 from oms_engine.wire.pool import Pool
 from oms_engine.wire.proxy import Proxy, goes_direct, parse_proxy
+from oms_engine.wire.renewal import Renewals, is_due
 from oms_engine.wire.retry import ConnectFailed, Retrier, RetryBudget, StaleConnection, read_reply
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings, WireStats
 from oms_engine.wire.tls import make_context
@@ -56,6 +58,7 @@ class Wire:
         self._budget = RetryBudget(self.settings, self.stats)
         self._resolver = Resolver(self.settings.dns_seconds)
         self._relays: set[Relay[Any, Any]] = set()
+        self._renewals: Renewals
         self._bulk: BulkLane | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -63,6 +66,8 @@ class Wire:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        # Hours pass between renewals: no kept connection is worth a try.
+        self._renewals = Renewals(partial(self._attempt, limit=self.settings.reply_limit, whole=True, fresh=True))
         times = self.settings
         self._every = min(1.0, max(0.02, min(times.first_byte_timeout, times.idle_timeout, times.keep_alive) / 4))
         self._sweep()
@@ -164,6 +169,8 @@ class Wire:
     # -- one attempt ------------------------------------------------------------------------------------------------
 
     async def _attempt(self, call: Call[T], limit: int, *, whole: bool, fresh: bool = False) -> tuple[T, bytes]:
+        if call.renewable is not None and (due := is_due(call)):
+            await self._renewals.renew(due)
         request = call.sign(self._route(call) if self._moved else call.request, time.time())
         pool = self._pools.get(request.endpoint) or self._pool(request.endpoint)
         if pool.pace.not_before:
@@ -189,6 +196,8 @@ class Wire:
         return value, reply.body
 
     async def _open_stream(self, call: Call[T], *, fresh: bool = False) -> tuple[T, BodyStream]:
+        if call.renewable is not None and (due := is_due(call)):
+            await self._renewals.renew(due)
         request = call.sign(self._route(call), time.time())
         pool = self._pool(request.endpoint)
         await self._hold(pool)
@@ -343,7 +352,13 @@ class Wire:
     def _lane(self) -> BulkLane:
         if self._bulk is None:
             pools = BlockingPools(self.settings, self.stats, context=self._tls, proxy_for=self._proxy_for)
-            self._bulk = BulkLane(self.settings, pools, limiter=self._limiter, route=self._route)
+            self._bulk = BulkLane(
+                self.settings,
+                pools,
+                limiter=self._limiter,
+                route=self._route,
+                renew=self._renewals.renew_from_thread,
+            )
         return self._bulk
 
     def _sweep(self) -> None:
