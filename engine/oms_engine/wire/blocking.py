@@ -23,6 +23,7 @@ from oms_engine.wire.codec import (
     parse_head,
     render_head,
 )
+from oms_engine.wire.dns import name_to_ask
 from oms_engine.wire.http1 import ERROR_LIMIT
 from oms_engine.wire.proxy import Proxy, tunnel_failure
 from oms_engine.wire.retry import ConnectFailed, StaleConnection
@@ -347,7 +348,7 @@ class BlockingPools:
 
     def _connect(self, endpoint: Endpoint, proxy: Proxy | None) -> socket.socket:
         to = (proxy.host, proxy.port) if proxy else (endpoint.host, endpoint.port)
-        sock = socket.create_connection(to, self._settings.connect_timeout)
+        sock = socket.create_connection((name_to_ask(to[0]), to[1]), self._settings.connect_timeout)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if endpoint.scheme == "https":

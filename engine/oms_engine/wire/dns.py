@@ -6,6 +6,15 @@ import asyncio
 import socket
 
 
+def name_to_ask(host: str) -> str:
+    """Return the name whose addresses are those of ``host``: ``localhost`` for every name under it, as RFC 6761 says.
+
+    Not every system's resolver knows, and a store on this machine may be reached as ``bucket.localhost``:
+    https://www.rfc-editor.org/rfc/rfc6761#section-6.3
+    """
+    return "localhost" if host.endswith(".localhost") else host
+
+
 class Resolver:
     """Resolves host names. Successive answers start at successive addresses, so connections spread over them."""
 
@@ -52,7 +61,7 @@ class Resolver:
 
     @staticmethod
     async def _ask(host: str, port: int) -> list[str]:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().getaddrinfo(name_to_ask(host), port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if not addresses:
             raise OSError(f"{host} has no address")
