@@ -19,5 +19,5 @@ async def thaw(session: Session, entry: Parked, policy: RestorePolicy) -> bool:
         if head.archive is not ArchiveState.ARCHIVED:
             return head.archive is ArchiveState.READABLE
         # Neither readable nor under way: the store dropped the request, or the restored copy has expired.
-    call = session.source.restore(entry.key, days=policy.days, tier=policy.tier)
+    call = session.source.restore(entry.key, days=policy.days, tier=policy.tier, storage_class=entry.storage_class)
     return await session.wire.call(call) is Restore.READABLE
