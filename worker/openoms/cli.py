@@ -21,6 +21,7 @@ from openoms.words import unknown
 
 if TYPE_CHECKING:
     from openoms.plan import Plan
+    from openoms.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,18 @@ def _declare_migrate(parser: options.Parser) -> None:
 
 def _migrate(said: Namespace) -> int:
     from openoms.plan import build_plan  # noqa: PLC0415
-    from openoms.running import run_plan  # noqa: PLC0415
     from openoms.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(said.config)
     plan = build_plan(said.source, said.destination, settings, options.migrate_options(said))
     _warn_about_profiles(plan, said.source_profile, said.destination_profile)
-    return run_plan(plan, settings, as_json=said.as_json, quiet=said.quiet)
+    return _run_plan(plan, settings, as_json=said.as_json, quiet=said.quiet)
+
+
+def _run_plan(plan: Plan, settings: Settings, *, as_json: bool, quiet: bool) -> int:
+    from openoms.running import run_plan  # noqa: PLC0415 - only when there is something to run
+
+    return run_plan(plan, settings, as_json=as_json, quiet=quiet)
 
 
 def _warn_about_profiles(plan: Plan, source_profile: str | None, destination_profile: str | None) -> None:
@@ -70,13 +76,12 @@ def _declare_run(parser: options.Parser) -> None:
 
 def _run(said: Namespace) -> int:
     from openoms.plan import build_run  # noqa: PLC0415
-    from openoms.running import run_plan  # noqa: PLC0415
     from openoms.settings import load_settings  # noqa: PLC0415
     from openoms.taskjson import parse_task  # noqa: PLC0415
 
     settings = load_settings(said.config)
     plan = parse_task(_read_task(said.task), settings, build_run(settings, options.migrate_options(said)))
-    return run_plan(plan, settings, as_json=said.as_json, quiet=said.quiet)
+    return _run_plan(plan, settings, as_json=said.as_json, quiet=said.quiet)
 
 
 def _read_task(name: str) -> str:

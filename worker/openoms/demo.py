@@ -93,15 +93,19 @@ def _sandbox() -> type[Sandbox]:
 
 
 def _enter(sandbox: Sandbox, folder: str) -> None:
-    """Hand the credentials over as a user would: in the environment, where no process list shows them."""
+    """Hand the credentials over as a user would: in the environment, where no process list shows them.
+
+    What the caller's environment says about other clouds must not reach the demo.
+    """
+    for name in [name for name in os.environ if name.startswith(("OPENOMS_", "AWS_", "OBS_"))]:
+        if name != "OPENOMS_DEBUG":
+            del os.environ[name]
     for side, cloud in (("SOURCE", sandbox.s3), ("DESTINATION", sandbox.obs)):
         os.environ[f"OPENOMS_{side}_AK"] = cloud.access_key
         os.environ[f"OPENOMS_{side}_SK"] = cloud.secret_key
-        os.environ.pop(f"OPENOMS_{side}_TOKEN", None)
     os.environ["XDG_STATE_HOME"] = folder
     os.environ["XDG_CONFIG_HOME"] = folder
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
-    os.environ.pop("OPENOMS_CONFIG", None)
 
 
 def _migrate_and_check(sandbox: Sandbox, destination: BucketView) -> int:
