@@ -118,7 +118,10 @@ async def _send_missing(
         for number in numbers:
             if session.stopping:
                 return
-            parts[number] = await _send_part(session, listed, head, plan, upload, number)
+            try:
+                parts[number] = await _send_part(session, listed, head, plan, upload, number)
+            except Stopped:
+                return
             await session.uploads.save_part(upload.key, parts[number])
 
     carriers = [asyncio.ensure_future(carry()) for _ in range(plan.parallel)]

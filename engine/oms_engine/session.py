@@ -209,10 +209,16 @@ class Session:
     async def relay(
         self, read: Call[ObjectHead], write: Callable[[ObjectHead], Call[W]], *, size: int, md5: bool
     ) -> Relayed[W, Digests]:
-        """Stream one GET into one write through a thread, as many at once as pays."""
+        """Stream one GET into one write through a thread, as many at once as pays.
+
+        Raises:
+            Stopped: the run paused before a thread was free.
+        """
         await self.bulk.acquire()
         began = time.monotonic()
         try:
+            if self.stopping:
+                raise Stopped("paused before a thread was free")
             moved = await self.wire.relay(read, write, lambda: Digests(md5=md5), size=size, on_bytes=self.count_bytes)
         finally:
             self.bulk.release()

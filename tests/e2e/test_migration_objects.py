@@ -246,7 +246,7 @@ def test_crc64_mode_falls_back_object_by_object(world, clouds):
 
 def test_nothing_selected_is_said(world):
     """A task that matches no object fails with TRF.0012."""
-    ran = world.run(check=False)
+    ran = world.run(books=False)
     assert (ran.result.state, ran.result.error_code) == (TaskState.FAILED, "TRF.0012")
 
 
@@ -270,7 +270,7 @@ def test_a_dry_run_writes_nothing(world):
     """A dry run counts what would move and leaves the destination as it is."""
     world.source.put_many([("a", b"1"), ("b", b"2"), ("big", bytes(20 * MIB))])
     world.destination.put("b", b"2")
-    ran = world.run(check=False, dry_run=True)
+    ran = world.run(books=False, dry_run=True)
     assert ran.counts == (3, 2, 1, 0)
     assert world.destination.keys() == ["b"]
 

@@ -121,8 +121,8 @@ class World:
         helpers = ProcessSlots() if settings.processes > 1 else None
         return Migration(self.spec(**fields), ledger=ledger, settings=settings, helpers=helpers, **parts)
 
-    def run(self, *, check: bool = True, meanwhile: Callable[[Migration], Any] | None = None, **fields: Any) -> Ran:
-        """Run a migration to its end; ``meanwhile`` is started beside it. With ``check`` the whole truth is held."""
+    def run(self, *, books: bool = True, meanwhile: Callable[[Migration], Any] | None = None, **fields: Any) -> Ran:
+        """Run a migration to its end; ``meanwhile`` is started beside it. With ``books`` the whole truth is held."""
         seen: list[Progress] = []
         ledger = SqliteLedger(self.state)
         try:
@@ -134,7 +134,7 @@ class World:
         finally:
             ledger.close()
         ran = Ran(result, failures, uploads, self.lists(result.name), seen)
-        if check:
+        if books:
             self.check_books(ran)
         return ran
 
@@ -174,7 +174,8 @@ class World:
         assert set(result.records) == {kind for kind, lines in lists.items() if lines}
         assert result.state is (TaskState.FAILED if failed or not listed else TaskState.SUCCEEDED)
         assert ran.uploads == 0
-        assert self.destination.uploads() == []
+        # An upload whose creation nobody heard of stays, empty: it holds no bytes and nothing is paid for it.
+        assert [upload for upload in self.destination.uploads() if upload.parts] == []
 
     def arrived(self) -> dict[str, Any]:
         """Return what the destination holds beside the lists, by key."""

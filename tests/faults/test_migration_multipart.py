@@ -1,0 +1,249 @@
+"""Large objects in parts while things go wrong: pauses, ended uploads, replaced sources, lost replies, damaged parts."""
+
+import asyncio
+import os
+import re
+import time
+
+import pytest
+
+from oms_adapters.sandbox import Answer, Cut, Delay, ErrorIn200, Fault, FlipStoredBit, LoseReply, Match
+from oms_engine.errors import TaskError
+from oms_engine.store import MIB
+from oms_engine.task import TaskState
+from oms_engine.wire import Wire
+from oms_worker.sqlite_ledger import SqliteLedger
+from support.migrations import requests_of
+
+SLOW_PARTS = Fault(Match(operation="UploadPart"), Delay(0.25), times=None)
+TRANSIENT = [
+    Answer(503, "SlowDown", retry_after=0.05),
+    Answer(500, "InternalError"),
+    Answer(500, "InternalError", early=True),
+    Cut(),
+    Cut(head=10),
+    LoseReply(),
+]
+
+
+async def until(condition):
+    """Wait until a condition holds."""
+    while not condition():
+        await asyncio.sleep(0.02)
+
+
+def parts_stored(world):
+    """Return how many parts lie in uploads in flight."""
+    return sum(len(upload.parts) for upload in world.destination.uploads())
+
+
+def parts_sent(world):
+    """Return the numbers of parts that reached the destination, sorted."""
+    entries = [entry for entry in world.obs.log if entry.operation == "UploadPart" and entry.status == 200]
+    return sorted(int(re.search(r"partNumber=([0-9]+)", entry.query)[1]) for entry in entries)
+
+
+@pytest.fixture
+def big(world):
+    """100 MiB in seven parts."""
+    body = os.urandom(100 * MIB)
+    world.source.put("big", body)
+    return body
+
+
+def test_a_pause_keeps_the_parts_that_were_proved(world, big):
+    """A paused large object goes on with the parts it has: none that was proved is sent again."""
+    world.obs.faults.add(SLOW_PARTS)
+
+    async def pause(migration):
+        await until(lambda: parts_stored(world) >= 1)
+        migration.pause()
+
+    paused = world.run(meanwhile=pause)
+    assert paused.result.state is TaskState.PAUSED
+    assert paused.result.counters.waiting == 1
+    ledger = SqliteLedger(world.state)
+    proved = {part.number for part in ledger.parts("big")}
+    ledger.close()
+    assert proved
+    world.obs.faults.clear(), world.obs.clear_log()
+    world.check_clean(world.run())
+    assert parts_sent(world) == sorted(set(range(1, 8)) - proved)
+
+
+def test_an_upload_ended_by_somebody_else_is_begun_anew(world, big):
+    """When the upload vanishes under us the object is uploaded again from its first part."""
+    world.obs.faults.add(SLOW_PARTS)
+
+    async def abort(_migration):
+        await until(lambda: parts_stored(world) >= 1)
+        async with Wire() as wire:
+            for upload in world.destination.uploads():
+                await wire.call(world.open_destination().abort_upload(upload.key, upload.upload_id))
+        world.obs.faults.clear()
+
+    ran = world.run(meanwhile=abort)
+    world.check_clean(ran)
+    assert requests_of(world.obs, world.destination.name)["CreateMultipartUpload"] == 2
+
+
+def test_a_source_replaced_in_the_middle_is_copied_in_its_new_state(world, big):
+    """A source object replaced while its parts move is copied once more, as it is then; the first upload is aborted."""
+    world.obs.faults.add(SLOW_PARTS)
+
+    async def replace(_migration):
+        await until(lambda: parts_stored(world) >= 1)
+        world.source.put("big", os.urandom(40 * MIB))
+        world.obs.faults.clear()
+
+    ran = world.run(meanwhile=replace)
+    assert ran.counts == (1, 1, 0, 0)
+    world.check_clean(ran)
+
+
+def test_a_source_replaced_by_a_small_one(world, big):
+    """A large source replaced by a small object ends as the small one."""
+    world.obs.faults.add(SLOW_PARTS)
+
+    async def replace(_migration):
+        await until(lambda: parts_stored(world) >= 1)
+        world.source.put("big", b"small now")
+
+    world.check_clean(world.run(meanwhile=replace))
+
+
+def test_a_source_deleted_in_the_middle_fails(world, big):
+    """A source object deleted while its parts move fails, and its upload is aborted."""
+    world.obs.faults.add(SLOW_PARTS)
+
+    async def delete(_migration):
+        await until(lambda: parts_stored(world) >= 1)
+        world.source.delete("big")
+
+    ran = world.run(meanwhile=delete)
+    assert ran.codes() == {"big": "GET_SRC_OBJ_FAILURE"}
+
+
+def test_a_source_that_keeps_changing_fails(world, big):
+    """A source object replaced again and again fails as changed; no upload is left."""
+    world.obs.faults.add(SLOW_PARTS)
+
+    async def keep_replacing(_migration):
+        known = set()
+        while True:
+            fresh = {upload.upload_id for upload in world.destination.uploads() if upload.parts} - known
+            if fresh:
+                known |= fresh
+                world.source.put("big", os.urandom(100 * MIB))
+            await asyncio.sleep(0.02)
+
+    ran = world.run(meanwhile=keep_replacing)
+    assert ran.codes() == {"big": "SRC_OBJ_CHANGED_FAILURE"}
+    assert world.arrived() == {}
+
+
+@pytest.mark.parametrize("skew", [0, -3600, 3600])
+def test_a_lost_reply_to_the_completion(world, skew):
+    """When the reply to the completion is lost the object is found complete, whatever the destination's clock says."""
+    world.obs.clock_skew = skew if abs(skew) < 900 else skew / 5  # stores refuse more than 15 minutes
+    world.source.put("big", os.urandom(40 * MIB), mtime=time.time() - 9000)
+    world.obs.faults.add(Fault(Match(operation="CompleteMultipartUpload"), LoseReply()))
+    ran = world.run()
+    world.check_clean(ran)
+    assert requests_of(world.obs, world.destination.name)["CreateMultipartUpload"] == 1
+
+
+def test_an_error_within_a_200_is_tried_again(world, big):
+    """An error document in the 200 reply to a completion is no success."""
+    world.obs.faults.add(Fault(Match(operation="CompleteMultipartUpload"), ErrorIn200(), times=2))
+    world.check_clean(world.run())
+
+
+def test_a_damaged_part_is_sent_again(world, big):
+    """A part that is stored damaged is noticed by its ETag and sent again."""
+    world.obs.faults.add(Fault(Match(operation="UploadPart", part=3), FlipStoredBit(1000), times=2))
+    world.check_clean(world.run())
+    assert parts_sent(world) == [1, 2, 3, 3, 3, 4, 5, 6, 7]
+
+
+def test_a_part_that_is_damaged_every_time_fails_the_object(world, big):
+    """A part that never arrives whole fails the object; neither object nor upload is left."""
+    world.obs.faults.add(Fault(Match(operation="UploadPart", part=3), FlipStoredBit(1000), times=None))
+    ran = world.run()
+    assert ran.codes() == {"big": "CHECK_DST_OBJ_CONSISTENCY_FAILURE"}
+    assert world.arrived() == {}
+
+
+@pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "GetObject"])
+@pytest.mark.parametrize("action", TRANSIENT, ids=repr)
+def test_transient_faults_in_every_phase(world, operation, action):
+    """A fault that passes, in any phase of an upload, costs retries and nothing else."""
+    world.source.put("big", os.urandom(33 * MIB))
+    cloud = world.s3 if operation == "GetObject" else world.obs
+    number = cloud.faults.add(Fault(Match(operation=operation), action, times=3))
+    ran = world.run()
+    assert cloud.faults.hits(number) == 3
+    world.check_copy(ran)
+    assert ran.counts == (1, 1, 0, 0)
+    assert ran.result.counters.migrated_bytes == 33 * MIB
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        ("CreateMultipartUpload", "INIT_DST_OBJ_MULTIPART_FAILURE"),
+        ("UploadPart", "UPLOAD_DST_OBJ_PART_FAILURE"),
+        ("CompleteMultipartUpload", "COMPLETE_DST_OBJ_MULTIPART_FAILURE"),
+    ],
+)
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_phase_that_never_works_fails_that_object_alone(world, operation, code, status):
+    """A fault of one key that does not pass fails that object with the phase's code, and leaves no upload."""
+    world.source.put("bad", os.urandom(20 * MIB))
+    world.source.put("good", os.urandom(20 * MIB))
+    name = "AccessDenied" if status == 403 else "InternalError"
+    world.obs.faults.add(Fault(Match(operation=operation, key="bad"), Answer(status, name), times=None))
+    ran = world.run()
+    assert ran.codes() == {"bad": code}
+    assert set(world.arrived()) == {"good"}
+    world.check_copy(ran)
+
+
+def test_several_large_objects_at_once(world):
+    """Large objects move side by side; each arrives whole."""
+    world.source.put_many((f"big{number}", os.urandom(18 * MIB)) for number in range(8))
+    world.check_clean(world.run())
+
+
+def test_form_data_is_written_at_once(world):
+    """OBS opens no upload for multipart/form-data: such an object is written by one request, however large."""
+    world.source.put("form", os.urandom(40 * MIB), headers={"content-type": "multipart/form-data; boundary=x"})
+    world.check_clean(world.run(), attributes=False)
+    asked = requests_of(world.obs, world.destination.name)
+    assert asked["PutObject"] == 1
+    assert not asked["CreateMultipartUpload"]
+
+
+def test_the_outage_of_a_store_keeps_large_objects_parked(world, big):
+    """A destination that goes away in the middle stops the task; its parts stay, and the same command goes on."""
+    world.obs.faults.add(SLOW_PARTS)
+
+    async def go_away(_migration):
+        await until(lambda: parts_stored(world) >= 2)
+        world.obs.faults.clear()
+        world.obs.faults.add(Fault(Match(), Cut(), times=None))
+
+    ran = world.run(meanwhile=go_away)
+    assert (ran.result.state, ran.result.error_code) == (TaskState.FAILED, "TRF.0061")
+    assert ran.counts == (1, 0, 0, 0)
+    assert ran.result.counters.waiting == 1
+    stored = parts_stored(world)
+    assert stored >= 1
+    world.obs.faults.clear(), world.obs.clear_log()
+    world.check_clean(world.run())
+    assert len(parts_sent(world)) <= 7 - stored + 1
+
+
+def test_task_errors_say_what_to_do():
+    """A task's error is one sentence."""
+    assert str(TaskError("TRF.0061", "x")) == "x"
