@@ -214,7 +214,7 @@ async def move_unknown(session: Session, key: str, read: Call[ObjectHead], plan:
         digests = Digests(md5=upload is None)
         if upload is None:
             digests.update(held)
-            options = write_options(session, head, md5=digests.md5)
+            options = write_options(session, head, md5=digests.md5, crc64=digests.crc64)
             call = session.destination.write(key, size=len(held), options=options, body=bytes(held))
             return Arrived(head, await session.wire.call(call), digests)
         if held:
@@ -229,7 +229,7 @@ async def move_unknown(session: Session, key: str, read: Call[ObjectHead], plan:
 
 
 async def _new_upload(session: Session, key: str, head: ObjectHead, plan: PartPlan) -> Upload:
-    options = write_options(session, head, md5=None)
+    options = write_options(session, head)
     upload_id = await session.wire.call(session.destination.start_upload(key, options=options))
     upload = Upload(key, upload_id, head.etag, plan.size or 0, plan.part_size)
     await session.uploads.save_upload(upload)

@@ -180,6 +180,8 @@ class Session:
         self._outage = 0
         self._asked: dict[bool, tuple[float, asyncio.Future[TaskError | None]]] = {}
 
+        self._connections = settings.connections // settings.processes
+        self._read_from, self._write_to = source.endpoint, destination.endpoint
         self.overwrite = effective_rule(spec.overwrite, source.capabilities, destination.capabilities)
         self._clock_second = 0
         self._clock_text = ""
@@ -203,8 +205,8 @@ class Session:
     def small_limit(self) -> int:
         """How many small objects may be under way: what both endpoints bear now."""
         pace = self.wire.pace
-        mine = max(1, self.settings.connections // self.settings.processes)
-        return max(1, min(pace(self.source.endpoint).limit, pace(self.destination.endpoint).limit, mine))
+        least = min(self._connections, pace(self._read_from).limit, pace(self._write_to).limit)
+        return least if least > 1 else 1
 
     async def relay(
         self, read: Call[ObjectHead], write: Callable[[ObjectHead], Call[W]], *, size: int, md5: bool
@@ -265,7 +267,9 @@ class Session:
         self._outage = 0
 
 
-def write_options(session: Session, head: ObjectHead, *, md5: bytes | None, crc64: int | None = None) -> WriteOptions:
+def write_options(
+    session: Session, head: ObjectHead, *, md5: bytes | None = None, crc64: int | None = None
+) -> WriteOptions:
     """Return how an object is stored, from its source's head, the task's rules and what is known of its bytes.
 
     Raises:

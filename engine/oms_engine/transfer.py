@@ -224,7 +224,7 @@ async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Co
     def write_call(head: ObjectHead) -> Call[Written]:
         if head.size != listed.size:
             raise _other_size(session, listed, head.size)
-        options = write_options(session, head, md5=head.md5)
+        options = write_options(session, head, md5=head.md5, crc64=head.crc64)
         return session.destination.write(key, size=listed.size, options=options)
 
     read = session.source.read(listed.key, if_match=listed.etag or None)
