@@ -202,6 +202,9 @@ class PartPreferences:
     """Parts of one object under way at most."""
 
 
+_PREFERENCES = PartPreferences()
+
+
 class PartPlan(NamedTuple):
     """How an object is cut: ``part_size`` 0 means one write."""
 
@@ -256,7 +259,7 @@ def part_plan(
         ObjectError: the destination cannot hold an object of this size.
     """
     del source
-    prefer = prefer or PartPreferences()
+    prefer = prefer or _PREFERENCES
     if size is None:
         return _plan_unknown(destination, prefer)
     in_parts = destination.max_parts * destination.max_part_size if destination.multipart else 0

@@ -206,7 +206,7 @@ class Session:
         """How many small objects may be under way: what both endpoints bear now."""
         pace = self.wire.pace
         least = min(self._connections, pace(self._read_from).limit, pace(self._write_to).limit)
-        return least if least > 1 else 1
+        return max(1, least)
 
     async def relay(
         self, read: Call[ObjectHead], write: Callable[[ObjectHead], Call[W]], *, size: int, md5: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from binascii import b2a_base64
 
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.times import parse_http_date
@@ -25,6 +25,7 @@ class HeadReader:
         self._archive_status = f"{prefix}archive-status"
         self._sse = f"{prefix}server-side-encryption"
         self._customer = f"{prefix}server-side-encryption-customer-algorithm"
+        self._kms_words = frozenset({"aws:kms", "aws:kms:dsse", profile.kms_value.lower()})
         self._crc64 = profile.crc64_header or ""
         self._md5_when = profile.md5_when
         self._etag_is_md5 = profile.capabilities.etag_is_md5
@@ -67,7 +68,8 @@ class HeadReader:
         word = headers.get(self._sse)
         if word is None:
             return "customer" if self._customer in headers else None
-        return {"aws:kms": "kms", "aws:kms:dsse": "kms"}.get(word.lower(), word.lower())
+        word = word.lower()
+        return "kms" if word in self._kms_words else word
 
     def crc64(self, headers: dict[str, str]) -> int | None:
         """Return the whole object's CRC-64/XZ where the store states one."""
@@ -144,4 +146,4 @@ def render_options(options: WriteOptions, profile: S3Profile) -> dict[str, str]:
 
 def render_md5(digest: bytes) -> str:
     """Return a digest as Content-MD5 has it."""
-    return b64encode(digest).decode()
+    return b2a_base64(digest, newline=False).decode()

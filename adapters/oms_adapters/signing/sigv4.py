@@ -13,7 +13,9 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from time import gmtime, strftime
+from typing import NamedTuple
 
 from oms_adapters.signing.mac import KeyedHash
 from oms_adapters.signing.quoting import Query, quote_value
@@ -56,19 +58,34 @@ def fold(value: str) -> str:
     return _BLANKS.sub(" ", value.strip(" \t"))
 
 
+class _Order(NamedTuple):
+    """How headers of one set of names are signed."""
+
+    names: str
+    """In lower case and in order, separated by ``;``."""
+    template: str
+    """Their lines, with ``%s`` for each value."""
+    values: Callable[[dict[str, str]], object]
+    """Takes the values in that order."""
+
+
 def canonical_headers(headers: dict[str, str], host: str) -> tuple[str, str]:
     """Return the names that are signed, and the lines of names and values; ``host`` is signed as a header."""
     pairs = {**headers, "host": host}
-    names = sorted(pairs)
-    if not "".join(names).islower():
-        pairs = {name.lower(): value for name, value in pairs.items()}
-        names = sorted(pairs)
-    if not UNSIGNED_HEADERS.isdisjoint(names):
-        names = [name for name in names if name not in UNSIGNED_HEADERS]
-    lines = "\n".join([f"{name}:{pairs[name]}" for name in names])
+    order = _order(tuple(pairs))
+    lines = order.template % order.values(pairs)
     if " " in lines or "\t" in lines:
-        lines = "\n".join([f"{name}:{fold(pairs[name])}" for name in names])
-    return ";".join(names), lines
+        lines = order.template % order.values({name: fold(value) for name, value in pairs.items()})
+    return order.names, lines
+
+
+@lru_cache(maxsize=1024)
+def _order(given: tuple[str, ...]) -> _Order:
+    """Put names in order once: the calls of one kind all have the same ones. Of two spellings the last counts."""
+    spelled = {name.lower(): name for name in given}
+    names = sorted(name for name in spelled if name not in UNSIGNED_HEADERS)
+    template = "\n".join([f"{name.replace('%', '%%')}:%s" for name in names])
+    return _Order(";".join(names), template, itemgetter(*[spelled[name] for name in names]))
 
 
 class SigV4:

@@ -163,8 +163,9 @@ class Wire:
 
     def pace(self, endpoint: Endpoint) -> Pace:
         """Return the pace of an endpoint, or of the one it was redirected to."""
-        moved = next((to for (_, old), to in self._moved.items() if old == endpoint), endpoint)
-        return self._pool(moved).pace
+        if self._moved:
+            endpoint = next((to for (_, old), to in self._moved.items() if old == endpoint), endpoint)
+        return (self._pools.get(endpoint) or self._pool(endpoint)).pace
 
     # -- one attempt ------------------------------------------------------------------------------------------------
 

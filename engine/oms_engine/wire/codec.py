@@ -7,10 +7,12 @@ names and conflicting lengths are refused.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
 from oms_engine.errors import InvalidRequest, UnexpectedReply
-from oms_engine.store import Request
+from oms_engine.store import Endpoint, Request
 
 HEAD_LIMIT = 64 * 1024
 """Largest reply head, in bytes. Stores allow 2-8 KiB of user metadata."""
@@ -61,6 +63,17 @@ def render_target(request: Request) -> str:
     return f"{path}?{render_query(request.query)}" if request.query else path
 
 
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in _names and _lower_name(name) is None:
+            raise InvalidRequest(f"{name!r} is no header name; refused before it was sent")
+
+
+@lru_cache(maxsize=256)
+def _host(endpoint: Endpoint) -> str:
+    return endpoint.netloc
+
+
 def render_head(request: Request, *, extra: str = "", prefix: str = "") -> bytes:
     """Render the request line and headers, Host and Content-Length included.
 
@@ -71,17 +84,15 @@ def render_head(request: Request, *, extra: str = "", prefix: str = "") -> bytes
         InvalidRequest: a name, value or path would not stay inside its own line.
     """
     headers = request.headers
-    lines = []
-    for name, value in headers.items():
-        if name not in _names and _lower_name(name) is None:
-            raise InvalidRequest(f"{name!r} is no header name; refused before it was sent")
-        lines.append(f"{name}: {value}\r\n")
+    if not headers.keys() <= _names.keys():
+        _check_names(headers)
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
     method = request.method
     size = len(request.body) if request.body_size is None else request.body_size
     if size or method in _BODY_METHODS:
         lines.append(f"Content-Length: {size}\r\n")
     text = (
-        f"{method} {prefix}{render_target(request)} HTTP/1.1\r\nHost: {request.endpoint.netloc}\r\n"
+        f"{method} {prefix}{render_target(request)} HTTP/1.1\r\nHost: {_host(request.endpoint)}\r\n"
         f"{''.join(lines)}{extra}\r\n"
     )
     try:
