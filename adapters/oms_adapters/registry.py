@@ -19,7 +19,11 @@ __all__ = ["Adapter", "BucketSummary", "adapter_for", "known_adapters", "open_st
 
 GROUP = "openoms.adapters"
 
-BUILTIN = {"aws": "oms_adapters.aws:ADAPTER", "huaweicloud": "oms_adapters.huaweicloud:ADAPTER"}
+BUILTIN = {
+    "aws": "oms_adapters.aws:ADAPTER",
+    "huaweicloud": "oms_adapters.huaweicloud:ADAPTER",
+    "tencent": "oms_adapters.tencent:ADAPTER",
+}
 """What ships with the package, for a source tree that is on the path without being installed."""
 
 

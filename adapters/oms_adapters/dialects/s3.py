@@ -33,8 +33,9 @@ from oms_engine.store import Call, Endpoint, Reply, Request, Signer
 
 T = TypeVar("T")
 
-ALREADY_READABLE = frozenset({"InvalidObjectState", "ObjectHasAlreadyRestored"})
-"""A restore refused with these codes concerns an object that is not archived."""
+ALREADY_READABLE = frozenset({"InvalidObjectState", "ObjectHasAlreadyRestored", "RestoreNonArchiveObject"})
+"""A restore refused with these codes concerns an object that is not archived. The last is COS's:
+https://www.tencentcloud.com/document/product/436/7730"""
 
 
 class S3Dialect:

@@ -62,6 +62,8 @@ class Dialect(ABC):
     """Whether replies state the storage class STANDARD too."""
     takes_empty_token: ClassVar[bool] = False
     """Whether ``continuation-token=`` means the start of the listing, as if it were missing."""
+    restore_refused: ClassVar[str] = "InvalidObjectState"
+    """What a restore of an object that is not archived is refused with."""
     domains: ClassVar[tuple[str, ...]] = ()
     """The cloud's own suffixes of virtual-hosted requests, beside those of the settings."""
     codes: ClassVar[Mapping[str, tuple[str, int]]] = {}

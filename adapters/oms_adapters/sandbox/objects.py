@@ -52,7 +52,7 @@ def restore_object(context: Context) -> Reply:
     bucket = context.bucket()
     item = bucket.get(context.incoming.key)
     if item.stored.storage_class not in context.dialect.archived:
-        raise Refusal("InvalidObjectState", "Restore is not allowed for the object's current storage class")
+        raise Refusal(context.dialect.restore_refused, "Restore is not allowed for the object's current storage class")
     days, tier = context.dialect.parse_restore(context.body.whole(), item.stored.storage_class)
     if item.restoring(context.now):
         raise Refusal("RestoreAlreadyInProgress")

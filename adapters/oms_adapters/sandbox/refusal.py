@@ -41,6 +41,7 @@ CODES: dict[str, tuple[int, str]] = {
     "NotModified": (304, "Not Modified"),
     "PreconditionFailed": (412, "At least one of the preconditions you specified did not hold."),
     "RequestTimeTooSkewed": (403, "The difference between the request time and the server's time is too large."),
+    "RestoreNonArchiveObject": (405, "The object is not archived."),
     "RestoreAlreadyInProgress": (409, "Object restore is already in progress."),
     "SignatureDoesNotMatch": (403, "The request signature we calculated does not match the one you provided."),
     "SlowDown": (503, "Please reduce your request rate."),
