@@ -28,12 +28,18 @@ def bench(sandbox, tmp_path):
 
 
 def refused(done, code, *hints):
-    """Hold a refusal against the rules: exit code, one sentence, hints, a silent standard output."""
+    """Hold a refusal against the rules: exit code, one sentence, hints; with --json one line that says the same."""
     assert done.returncode == code, done.stdout + done.stderr
     [sentence] = done.stderr.splitlines()
     assert sentence.startswith("openoms: ")
     for hint in hints:
         assert hint in sentence
+    if "--json" in done.args:
+        [line] = done.stdout.splitlines()
+        body = json.loads(line)
+        said = body if "error_msg" in body else body["error_reason"]
+        assert said["error_msg"][:40] in sentence
+        assert said["error_code"] is None or f"openoms: {said['error_code']}: " in sentence
     return sentence
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 all done, 1 some objects failed or differ, 2 usage or configuratio
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from argparse import Namespace
@@ -181,7 +182,10 @@ def invoke(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("OPENOMS_DEBUG", "") not in {"", "0"}:
             raise
-        return explain(error)
+        code = explain(error)
+        if "--json" in arguments:
+            say(json.dumps({"error_code": getattr(error, "code", None), "error_msg": str(error)}))
+        return code
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oms_engine.errors import ConfigError
+from openoms.report import ExitCode
 from openoms.terminal import say
 from openoms.units import render_bytes
 
@@ -117,6 +118,8 @@ def _migrate_and_check(sandbox: Sandbox, destination: BucketView) -> int:
     rules = ["--metadata", "--restore", "--restore-poll", "1", "--storage-class", "source"]
     say("\n$ openoms migrate " + " ".join([*places, *rules]))
     code = invoke(["migrate", *places, *ends, *rules])
+    if code == ExitCode.INTERRUPTED:
+        return code
     say("\nThe lists, in the destination bucket:")
     stored = destination.keys()
     for key in stored:

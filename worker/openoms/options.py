@@ -165,7 +165,8 @@ def add_run(parser: Parser, *, state: bool = True) -> None:
     )
     group.add_argument(
         "--json", dest="as_json", action="store_true",
-        help="end with one line of JSON on standard output, and nothing else there",
+        help="end with one line of JSON on standard output, and nothing else there: OMS's task response, or error_code "
+        "and error_msg",
     )  # fmt: skip
     group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from oms_adapters.config import check_bucket
 from oms_engine.bandwidth import BandwidthPolicy, Window, parse_time
 from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
@@ -287,8 +288,9 @@ def _side(name: SideName, field: str, node: NodeBody, cloud: str, settings: Sett
     if node.ak and node.sk:
         given = Credentials(node.ak, Secret(node.sk), Secret(node.security_token) if node.security_token else None)
     url = BucketUrl(SCHEME_OF_CLOUD[cloud], node.bucket)
-    endpoint = settings.endpoint_of(cloud, node.region)
     try:
+        check_bucket(node.bucket)
+        endpoint = settings.endpoint_of(cloud, node.region)
         return settings.side(name, url, SideOptions(endpoint=endpoint, region=node.region, credentials=given))
     except ConfigError as error:
         raise ConfigError(str(error), code=error.code or _side_code(field)) from None

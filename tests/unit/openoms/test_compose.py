@@ -85,10 +85,10 @@ def test_openers_reach_other_processes_and_show_no_secret():
 
 def test_run_options_reach_the_engine_and_the_wire():
     """Processes, connections, trust."""
-    made = plan(processes=3, connections=77, verify_tls=False)
+    made = plan(processes=3, connections=77, verify_tls=False, ca_file=__file__)
     settings = engine_settings(made, SETTINGS)
     assert (settings.processes, settings.connections) == (3, 77)
-    assert (settings.wire.max_connections, settings.wire.verify) == (77, False)
+    assert (settings.wire.max_connections, settings.wire.verify, settings.wire.ca_file) == (77, False, __file__)
 
 
 HTTP, HTTPS = "http://a.example:1", "https://b.example:2"

@@ -146,6 +146,8 @@ def test_credentials_left_out_come_from_the_environment():
     [
         ({"src_node": ...}, "OMS.1004", "src_node"),
         ({"src_node__bucket": ...}, "OMS.1004", "src_node.bucket"),
+        ({"src_node__bucket": "no bucket"}, "OMS.0057", "no bucket"),
+        ({"dst_node__bucket": "x/y"}, "OMS.0058", "x/y"),
         ({"dst_node__region": ...}, "OMS.1004", "dst_node.region"),
         ({"src_node__sk": ...}, "OMS.1004", "src_node.sk"),
         ({"src_node__object_key": ...}, "OMS.1004", '[""]'),
