@@ -66,7 +66,7 @@ class Context:
             Refusal: NoSuchBucket, AccessDenied.
         """
         bucket = self.state.core.bucket(self.incoming.bucket)
-        if bucket.requester_pays and self.header("request-payer") != "requester":
+        if bucket.requester_pays and not self.dialect.pays(self.incoming):
             raise Refusal("AccessDenied", "Requester pays: the request-payer header is missing")
         return bucket
 

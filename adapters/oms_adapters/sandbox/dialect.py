@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from oms_adapters.sandbox.core import Listing, Object, Stored
 from oms_adapters.sandbox.refusal import Refusal
-from oms_adapters.sandbox.request import Incoming
+from oms_adapters.sandbox.request import Incoming, parse_request
 from oms_adapters.sandbox.xmltext import document, escape, iso_time, parse, tag, text_of, url_encoded
 
 SYSTEM_HEADERS = (
@@ -68,6 +68,25 @@ class Dialect(ABC):
     """The cloud's own suffixes of virtual-hosted requests, beside those of the settings."""
     codes: ClassVar[Mapping[str, tuple[str, int]]] = {}
     """A code of :mod:`oms_adapters.sandbox.refusal` -> this vendor's (code, status) for the same, where they differ."""
+
+    operations: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+    """Operations of this cloud alone, and those it does otherwise than the others: name -> (Context) -> Reply."""
+    unsigned: ClassVar[frozenset[str]] = frozenset({"GetApiVersion"})
+    """Operations that are answered without a signature."""
+
+    def parse_request(
+        self, method: str, target: str, headers: list[tuple[str, str]], domains: tuple[str, ...]
+    ) -> Incoming:
+        """Take a request apart.
+
+        Raises:
+            Refusal: InvalidURI, NotImplemented, MethodNotAllowed.
+        """
+        return parse_request(method, target, headers, domains)
+
+    def pays(self, incoming: Incoming) -> bool:
+        """Whether the requester agrees to pay."""
+        return incoming.headers.get(self.prefix + "request-payer") == "requester"
 
     def for_request(self, incoming: Incoming) -> Dialect:
         """Return the dialect a request is written in, where a cloud speaks several."""

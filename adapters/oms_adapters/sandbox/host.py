@@ -23,6 +23,8 @@ DIALECTS: dict[str, tuple[str, str]] = {
     "s3": ("oms_adapters.sandbox.s3:S3", "us-east-1"),
     "obs": ("oms_adapters.sandbox.obs:Obs", "cn-north-4"),
     "oss": ("oms_adapters.sandbox.oss:Oss", "cn-hangzhou"),
+    "azure": ("oms_adapters.sandbox.azure:Azure", "westeurope"),
+    "google": ("oms_adapters.sandbox.google:Google", "europe-west3"),
     "cos": ("oms_adapters.sandbox.cos:Cos", "ap-guangzhou"),
 }
 """Cloud name -> (module:class, region it is in). A module, and with it the vendor's SDK, is imported on opening."""

@@ -157,6 +157,8 @@ class Sandbox:
     obs: Cloud
     oss: Cloud
     cos: Cloud
+    azure: Cloud
+    google: Cloud
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ from oms_adapters.sandbox.misbehave import send
 from oms_adapters.sandbox.receive import receive
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.reply import Reply, xml_reply
-from oms_adapters.sandbox.request import Incoming, parse_request
+from oms_adapters.sandbox.request import Incoming
 from oms_adapters.sandbox.xmltext import HEAD, http_time, text_of
 
 LOG_LIMIT = 500_000
@@ -94,7 +94,8 @@ class Service:
     async def handle(self, exchange: Exchange) -> None:
         """Answer one request."""
         try:
-            incoming = parse_request(exchange.method, exchange.target, exchange.headers, self.state.settings.domains)
+            domains = self.state.settings.domains
+            incoming = self.state.dialect.parse_request(exchange.method, exchange.target, exchange.headers, domains)
         except Refusal as refusal:
             await exchange.discard()
             incoming = Incoming(exchange.method, exchange.target, "", dict(exchange.headers))
@@ -135,7 +136,7 @@ class Service:
         _refuse_on_demand(incoming, action)
         dialect = self.state.dialect.for_request(incoming)
         context = Context(self.state, dialect, incoming, self.now())
-        if incoming.operation != "GetApiVersion":
+        if incoming.operation not in dialect.unsigned:
             context.payload_hash = dialect.authenticate(incoming, self.state.accounts, context.now)
         context.body = await receive(exchange, incoming, context.payload_hash)
         if isinstance(action, ErrorIn200):
@@ -143,7 +144,10 @@ class Service:
         if isinstance(action, FlipStoredBit):
             context.body = context.body.flipped(action.offset)
         context.now = self.now()
-        return _OPERATIONS[incoming.operation](context)
+        perform = dialect.operations.get(incoming.operation) or _OPERATIONS[incoming.operation]
+        reply = perform(context)
+        assert isinstance(reply, Reply)
+        return reply
 
     def _check_rate(self) -> None:
         limit = self.state.settings.max_requests_per_second

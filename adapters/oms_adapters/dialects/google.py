@@ -1,0 +1,268 @@
+"""Google Cloud Storage: its XML API, which is of the S3 family, and its JSON API for what that one states better.
+
+https://cloud.google.com/storage/docs/xml-api/overview
+
+- Listings are JSON: they state the generation and the storage class of each object, which XML's do not.
+- Reads, heads and writes are XML: one reply holds the bytes and everything stored with them; a JSON download has no
+  custom metadata.
+- An object's ETag is its *generation* here: both APIs state it (their ETags differ), it names these very bytes, and
+  a read is pinned to it. https://cloud.google.com/storage/docs/metadata#generation-number
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from oms_adapters.dialects.codes import CODES, SENTENCES, STATUSES
+from oms_adapters.dialects.heads import HeadReader, whole_size
+from oms_adapters.dialects.paging import Position, make_page, parse_position
+from oms_adapters.dialects.profile import S3Profile
+from oms_adapters.dialects.s3 import S3Dialect
+from oms_adapters.signing.google import AccessToken
+from oms_adapters.signing.quoting import Query, quote_value
+from oms_engine.errors import (
+    AccessDenied,
+    BadCredentials,
+    BucketNotFound,
+    ConditionFailed,
+    InvalidRequest,
+    NotFound,
+    StoreError,
+    Throttled,
+    Unavailable,
+    UnexpectedReply,
+    Unsupported,
+)
+from oms_engine.model import ListedObject, ListPage, ObjectHead, Span, Written, WrittenPart
+from oms_engine.store import Call, Endpoint, Reply, Request, Signer
+
+T = TypeVar("T")
+
+FIELDS = "nextPageToken,items(name,size,updated,generation,storageClass)"
+
+PRIVATE_DEFAULT = "private, max-age=0"
+"""Cache-Control of replies about objects that are stored without one; together with an Expires that is the reply's
+Date. https://cloud.google.com/storage/docs/metadata#cache-control"""
+
+REASONS: dict[str, type[StoreError]] = {
+    "accountDisabled": AccessDenied,
+    "authError": BadCredentials,
+    "authenticationRequiredRequesterPays": BadCredentials,
+    "backendError": Unavailable,
+    "conditionNotMet": ConditionFailed,
+    "countryBlocked": AccessDenied,
+    "dailyLimitExceeded": AccessDenied,
+    "expired": BadCredentials,
+    "forbidden": AccessDenied,
+    "insufficientPermissions": AccessDenied,
+    "internalError": Unavailable,
+    "invalid": InvalidRequest,
+    "invalidArgument": InvalidRequest,
+    "keyInvalid": BadCredentials,
+    "methodNotAllowed": Unsupported,
+    "notFound": NotFound,
+    "notImplemented": Unsupported,
+    "quotaExceeded": Throttled,
+    "rateLimitExceeded": Throttled,
+    "required": BadCredentials,
+    "sslRequired": AccessDenied,
+    "userProjectAccessDenied": AccessDenied,
+    "userProjectInconsistent": InvalidRequest,
+    "userProjectInvalid": InvalidRequest,
+    "userProjectMissing": InvalidRequest,
+    "userRateLimitExceeded": Throttled,
+}
+"""Reasons of the JSON API: https://cloud.google.com/storage/docs/json_api/v1/status-codes"""
+
+
+class GoogleHeads(HeadReader):
+    """Reads the XML API's reply headers: https://cloud.google.com/storage/docs/xml-api/reference-headers."""
+
+    def head(self, key: str, headers: dict[str, str]) -> ObjectHead:
+        """Return the object that the headers of a HEAD or GET state."""
+        stated = super().head(key, headers)
+        stored, coding = headers.get("x-goog-stored-content-length", ""), headers.get("x-goog-stored-content-encoding")
+        given = stated.attributes
+        plain = given.cache_control == PRIVATE_DEFAULT
+        encoding = given.content_encoding or (None if coding == "identity" else coding)
+        return replace(
+            stated,
+            size=int(stored) if stored.isdigit() else whole_size(headers),
+            etag=headers.get("x-goog-generation", ""),
+            # Expires is never stored: each reply makes one up from Cache-Control.
+            attributes=replace(
+                given,
+                content_encoding=encoding,
+                cache_control=None if plain else given.cache_control,
+                expires=None,
+            ),
+            md5=stated_md5(headers),
+        )
+
+    def written(self, headers: dict[str, str], *, etag: str | None = None, single: bool = True) -> Written:
+        """Return what the reply to a write states; the generation is missing where the caller must ask HEAD."""
+        del etag
+        stated = super().written(headers, etag=headers.get("x-goog-generation", ""), single=False)
+        return stated._replace(md5=stated_md5(headers) if single else None)
+
+    def part(self, number: int, size: int, headers: dict[str, str]) -> WrittenPart:
+        """Return what the reply to a part states."""
+        return super().part(number, size, headers)._replace(md5=stated_md5(headers))
+
+    def encryption(self, headers: dict[str, str]) -> str | None:
+        """Return ``kms`` or ``customer`` for keys that are not Google's own."""
+        if "x-goog-encryption-kms-key-name" in headers:
+            return "kms"
+        return "customer" if "x-goog-encryption-algorithm" in headers else None
+
+
+def stated_md5(headers: dict[str, str]) -> bytes | None:
+    """Return the MD5 of ``x-goog-hash: crc32c=...,md5=...``; composite objects have none."""
+    for pair in headers.get("x-goog-hash", "").split(","):
+        name, _, value = pair.strip().partition("=")
+        if name == "md5":
+            return b64decode(value)
+    return None
+
+
+class GoogleDialect(S3Dialect):
+    """One opened bucket. ``token`` is renewed by the wire where a service account signs."""
+
+    def __init__(
+        self,
+        profile: S3Profile,
+        *,
+        bucket: str,
+        endpoint: Endpoint,
+        signer: Signer,
+        token: AccessToken | None,
+        payer: str,
+    ) -> None:
+        super().__init__(profile, bucket=bucket, endpoint=endpoint, path_style=True, signer=signer)
+        self._token = token
+        self._reader = GoogleHeads(profile)
+        # https://cloud.google.com/storage/docs/requester-pays
+        payment = {"x-goog-user-project": payer} if payer else {}
+        self._writing = payment
+        self._listing = {"accept-encoding": "identity", **payment}
+        # Without it Google unpacks objects of Content-Encoding gzip: https://cloud.google.com/storage/docs/transcoding
+        self._reading = {"accept-encoding": "gzip", **payment}
+
+    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 1000) -> Call[ListPage]:
+        """See :meth:`oms_engine.store.Store.list_page`."""
+        position = parse_position(start_after)
+        most = self.capabilities.list_limit
+        # A listing starts at startOffset, so the key it starts after comes once more.
+        asked = min(limit + 1 if position.key else limit, most)
+        query: list[tuple[str, str | None]] = [
+            ("maxResults", str(asked)),
+            ("projection", "noAcl"),
+            ("prettyPrint", "false"),
+            ("fields", FIELDS),
+        ]
+        query += [
+            (name, value)
+            for name, value in (("prefix", prefix), ("startOffset", position.key), ("pageToken", position.marker))
+            if value
+        ]
+        path = f"/storage/v1/b/{quote_value(self.bucket)}/o"
+        request = Request("GET", self.endpoint, path, tuple(query), self._listing)
+        read = partial(self._read_page, prefix, position, min(limit, most))
+        return Call(request, self._sign, read, self.label, "list_page", self._token)
+
+    def _read_page(self, prefix: str, position: Position, limit: int, reply: Reply) -> ListPage:
+        if reply.status != 200:
+            raise json_error(reply, store=self.label, operation="list_page")
+        try:
+            page = json.loads(reply.body)
+            objects = [_listed(item) for item in page.get("items", ())]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise self._unexpected("list_page", "", reply, "the reply is no listing") from None
+        return make_page(
+            objects, position, prefix=prefix, limit=limit, marker=page.get("nextPageToken") or "", by_key=True
+        )
+
+    def read(self, key: str, *, span: Span | None = None, if_match: str | None = None) -> Call[ObjectHead]:
+        """See :meth:`oms_engine.store.Store.read`; ``if_match`` is a generation."""
+        headers = self._reading.copy()
+        if span is not None:
+            headers["range"] = f"bytes={span.first}-{span.last}"
+        if if_match is not None:
+            headers["x-goog-if-generation-match"] = if_match
+        return self._call("read", "GET", key, partial(self._read_object, key, span), headers=headers)
+
+    def _call(
+        self,
+        operation: str,
+        method: str,
+        key: str | None,
+        read: Callable[[Reply], T],
+        *,
+        query: Query = (),
+        headers: dict[str, str],
+        body: bytes | None = b"",
+        size: int = 0,
+    ) -> Call[T]:
+        call = super()._call(operation, method, key, read, query=query, headers=headers, body=body, size=size)
+        return Call(call.request, call.sign, call.read, call.store, call.operation, self._token)
+
+
+class InteropDialect(S3Dialect):
+    """A bucket reached with HMAC keys: S3's protocol to the letter, SigV4 and ``x-amz-`` headers.
+
+    https://cloud.google.com/storage/docs/interoperability
+    """
+
+    def __init__(self, profile: S3Profile, *, bucket: str, endpoint: Endpoint, signer: Signer) -> None:
+        super().__init__(profile, bucket=bucket, endpoint=endpoint, path_style=True, signer=signer)
+        self._reading = {"accept-encoding": "gzip"}
+
+
+def _listed(item: dict[str, Any]) -> ListedObject:
+    when = datetime.fromisoformat(item["updated"]).timestamp()
+    return ListedObject(item["name"], int(item["size"]), when, item["generation"], item.get("storageClass", ""))
+
+
+def json_error(reply: Reply, *, store: str, operation: str) -> StoreError:
+    """Return the error that a reply of the JSON API means."""
+    reason, message = _stated(reply.body)
+    kind = REASONS.get(reason) or CODES.get(reason)
+    if kind is None:
+        kind = STATUSES.get(reply.status) or (Unavailable if reply.status >= 500 else UnexpectedReply)
+    kind = BucketNotFound if kind is NotFound else kind
+    text = GOOGLE_SENTENCES.get(reason) or SENTENCES[kind]
+    return kind(
+        f"{text} ({message})" if message else text,
+        store=store,
+        operation=operation,
+        status=reply.status,
+        vendor_code=reason,
+        request_id=reply.headers.get("x-guploader-uploadid", ""),
+    )
+
+
+GOOGLE_SENTENCES = {
+    "userProjectMissing": "the bucket's requester pays: set requester_pays and the project that pays (user_project)",
+    "UserProjectMissing": "the bucket's requester pays: set requester_pays and the project that pays (user_project)",
+    "userProjectAccessDenied": "the account may not bill the project: grant it serviceusage.services.use there",
+    "UserProjectAccessDenied": "the account may not bill the project: grant it serviceusage.services.use there",
+    "accountDisabled": "the account is disabled or unpaid; mend its billing in the Google Cloud console",
+    "AccountProblem": "the account is disabled or unpaid; mend its billing in the Google Cloud console",
+}
+"""Codes of either API whose remedy differs from that of their class."""
+
+
+def _stated(body: bytes) -> tuple[str, str]:
+    """Return reason and message of a JSON error, empty where it states none."""
+    try:
+        error = json.loads(body)["error"]
+        reasons = [str(item.get("reason", "")) for item in error.get("errors", ())]
+        return (reasons[0] if reasons else ""), str(error.get("message", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", ""

@@ -1,0 +1,216 @@
+"""Google Cloud Storage (``cloud_type`` Google, ``gs://``).
+
+Credentials are one of:
+
+- a service account: ``secret_key`` holds the text of its JSON key file (OMS's ``json_auth_file``), ``access_key`` may
+  be empty;
+- an access token that somebody else renews: ``token``, with empty keys;
+- HMAC keys (``GOOG1E...``) as ``access_key`` and ``secret_key``: the S3-compatible protocol.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from oms_adapters.config import StoreConfig, check_bucket, known_extra, parse_endpoint
+from oms_adapters.control import BucketSummary, need, speaking
+from oms_adapters.dialects.google import GOOGLE_SENTENCES, GoogleDialect, InteropDialect
+from oms_adapters.dialects.profile import ClassTable, S3Profile
+from oms_adapters.regions.google import ENDPOINT, MULTI_REGIONS, REGIONS, SHAPE, endpoint_of
+from oms_adapters.signing.google import AccessToken, bearer, parse_service_account
+from oms_adapters.signing.sigv4 import SigV4, anonymous
+from oms_engine.errors import AccessDenied, BadCredentials, ConfigError, DigestRefused, InvalidRequest, Throttled
+from oms_engine.model import RestoreTier, StorageClass
+from oms_engine.store import GIB, KIB, MIB, BucketStore, Capabilities, Endpoint, Signer
+
+CLASSES = ClassTable(
+    words={
+        "STANDARD": StorageClass.STANDARD,
+        "MULTI_REGIONAL": StorageClass.STANDARD,
+        "REGIONAL": StorageClass.STANDARD,
+        "DURABLE_REDUCED_AVAILABILITY": StorageClass.STANDARD,
+        "NEARLINE": StorageClass.IA,
+        "COLDLINE": StorageClass.ARCHIVE,
+        "ARCHIVE": StorageClass.DEEP_ARCHIVE,
+    },
+    archived=frozenset(),
+)
+"""All classes are read at once, none is restored: https://cloud.google.com/storage/docs/storage-classes"""
+
+CAPABILITIES = Capabilities(
+    # https://cloud.google.com/storage/quotas
+    etag_is_md5=False,
+    part_etag_is_md5=False,
+    restore=False,
+    kms=False,  # an upload would have to name the key
+    min_part_size=5 * MIB,
+    max_part_size=5 * GIB,
+    max_parts=10_000,
+    max_single_write=5 * 1024 * GIB,
+    max_object_size=5 * 1024 * GIB,
+    max_user_metadata_bytes=8 * KIB,
+    class_of=CLASSES.class_of,
+    is_archived_class=CLASSES.is_archived,
+)
+
+CODES = {
+    # https://cloud.google.com/storage/docs/xml-api/reference-status
+    "AuthenticationRequired": BadCredentials,
+    "CrcMismatch": DigestRefused,
+    "CloudKmsDisabledKey": AccessDenied,
+    "CloudKmsBadKey": InvalidRequest,
+    "CloudKmsDecryptionKeyNotFound": AccessDenied,
+    "CredentialsNotSupported": BadCredentials,
+    "CustomerEncryptionKeyIsIncorrect": AccessDenied,
+    "ResourceIsEncryptedWithCustomerEncryptionKey": AccessDenied,
+    "OrgPolicyConstraintFailed": AccessDenied,
+    "SecurityPolicyViolated": AccessDenied,
+    "RateLimitExceeded": Throttled,
+    "InvalidUserProject": InvalidRequest,
+    "UserProjectInvalid": InvalidRequest,
+    "UserProjectMissing": InvalidRequest,
+    "UserProjectAccessDenied": AccessDenied,
+    "UserProjectInconsistent": InvalidRequest,
+}
+
+PROFILE = S3Profile(
+    cloud_type="Google",
+    scheme="gs",
+    header_prefix="x-goog-",
+    list_version=2,
+    capabilities=CAPABILITIES,
+    class_words={
+        StorageClass.STANDARD: "STANDARD",
+        StorageClass.IA: "NEARLINE",
+        StorageClass.ARCHIVE: "COLDLINE",
+        StorageClass.DEEP_ARCHIVE: "ARCHIVE",
+    },
+    kms_value="",
+    restore_element="",
+    tier_words=dict.fromkeys(RestoreTier, ""),
+    codes=CODES,
+    sentences=GOOGLE_SENTENCES,
+)
+
+INTEROP = S3Profile(
+    cloud_type="Google",
+    scheme="gs",
+    header_prefix="x-amz-",
+    list_version=2,
+    # ETags of plain objects are MD5 sums in this protocol: https://cloud.google.com/storage/docs/hashes-etags
+    capabilities=Capabilities(
+        restore=False,
+        requester_pays=False,
+        kms=False,
+        max_object_size=5 * 1024 * GIB,
+        max_user_metadata_bytes=8 * KIB,
+        class_of=CLASSES.class_of,
+        is_archived_class=CLASSES.is_archived,
+    ),
+    class_words=PROFILE.class_words,
+    kms_value="",
+    restore_element="",
+    tier_words=PROFILE.tier_words,
+    codes=CODES,
+    sentences=GOOGLE_SENTENCES,
+)
+
+EXTRA: dict[str, type] = {"user_project": str}
+"""``user_project``: the project that pays where the requester does; default: the service account's."""
+
+
+class GoogleAdapter:
+    """Opens Cloud Storage buckets and lists them; see :class:`oms_adapters.registry.Adapter`."""
+
+    cloud_type = "Google"
+    scheme = "gs"
+
+    def endpoint_for(self, region: str) -> str:
+        """Return the endpoint URL of a location, which is one for all.
+
+        Raises:
+            ConfigError: not the name of a location.
+        """
+        name = region.lower()
+        if name not in REGIONS and name not in MULTI_REGIONS and not SHAPE.fullmatch(name):
+            raise ConfigError(f"{region!r} is no Google Cloud Storage location; write one like europe-west3 or EU")
+        return endpoint_of(name)
+
+    def open(self, config: StoreConfig) -> BucketStore:
+        """Return the bucket as a store; nothing is sent.
+
+        Raises:
+            ConfigError: bad bucket name, endpoint, option or credentials.
+        """
+        check_bucket(config.bucket)
+        extra = known_extra(config, EXTRA)
+        endpoint, keys = self.place(config), config.credentials
+        if keys is not None and keys.access_key.startswith("GOOG"):
+            return self._open_interop(config, endpoint)
+        signer: Signer = anonymous
+        token, project = None, ""
+        if keys is not None and keys.token:
+            signer = bearer(keys.token)
+        elif keys is not None:
+            account = parse_service_account(keys.secret_key)
+            project = account.project
+            signer = token = AccessToken(account, f"gs://{config.bucket}")
+        payer = str(extra.get("user_project", project)) if config.requester_pays else ""
+        if config.requester_pays and not payer:
+            raise ConfigError(f"gs://{config.bucket}: requester_pays needs user_project, the project that pays")
+        return GoogleDialect(PROFILE, bucket=config.bucket, endpoint=endpoint, signer=signer, token=token, payer=payer)
+
+    def _open_interop(self, config: StoreConfig, endpoint: Endpoint) -> BucketStore:
+        if config.requester_pays:
+            raise ConfigError(f"gs://{config.bucket}: requester_pays needs a service account, not HMAC keys")
+        assert config.credentials is not None
+        # Any region is taken, "auto" is Google's word: https://cloud.google.com/storage/docs/aws-simple-migration
+        signer = SigV4(config.credentials, config.region or "auto")
+        return InteropDialect(INTEROP, bucket=config.bucket, endpoint=endpoint, signer=signer)
+
+    def place(self, config: StoreConfig) -> Endpoint:
+        """Return the endpoint, without the bucket."""
+        if config.endpoint is None and config.region:
+            return parse_endpoint(self.endpoint_for(config.region))
+        return parse_endpoint(config.endpoint or ENDPOINT)
+
+    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
+        """Return the buckets of the service account's project. Blocks; by google-cloud-storage.
+
+        Raises:
+            ConfigError: the SDK is missing, or the store refuses.
+        """
+        with speaking(config.cloud_type):
+            found = list(self._client(config).list_buckets())
+        return [
+            BucketSummary(b.name, (b.location or "").lower(), b.time_created.timestamp() if b.time_created else 0.0)
+            for b in found
+        ]
+
+    def bucket_region(self, config: StoreConfig) -> str:
+        """Return the location of the bucket. Blocks; by google-cloud-storage.
+
+        Raises:
+            ConfigError: the SDK is missing, or the store refuses.
+        """
+        with speaking(config.cloud_type):
+            return str(self._client(config).get_bucket(config.bucket).location or "").lower()
+
+    def _client(self, config: StoreConfig) -> Any:
+        storage = need("google.cloud.storage", "google")
+        endpoint, keys = self.place(config), config.credentials
+        options = {"api_endpoint": f"{endpoint.scheme}://{endpoint.netloc}"}
+        if keys is None:
+            nobody = need("google.auth.credentials", "google").AnonymousCredentials()
+            return storage.Client(project="-", credentials=nobody, client_options=options)
+        if keys.access_key.startswith("GOOG"):
+            raise ConfigError("HMAC keys cannot list Google's buckets; give the service account's json_auth_file")
+        if keys.token:
+            credentials = need("google.oauth2.credentials", "google").Credentials(keys.token.reveal())
+            return storage.Client(project="-", credentials=credentials, client_options=options)
+        parse_service_account(keys.secret_key)
+        return storage.Client.from_service_account_info(json.loads(keys.secret_key.reveal()), client_options=options)
+
+
+ADAPTER = GoogleAdapter()
