@@ -269,6 +269,9 @@ class TencentAdapter:
             at = {"Region": config.region or "ap-guangzhou", "IP": place.host, "Port": place.port}
         elif region := region_of_host(place.host):
             at = {"Region": region}
+        if config.endpoint is not None and region_of_host(place.host) is None:
+            # Else the list of buckets is asked of service.cos.myqcloud.com: GET Service is no regional call.
+            at["ServiceDomain"] = place.netloc
         settings = cos.CosConfig(
             **at,
             Scheme=place.scheme,

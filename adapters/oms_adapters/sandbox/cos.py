@@ -7,14 +7,16 @@ from types import FunctionType, SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from qcloud_cos import CosConfig, cos_auth
-
+from oms_adapters.control import need
 from oms_adapters.sandbox.core import Stored
 from oms_adapters.sandbox.dialect import Account, Accounts, Dialect, parse_days_and_tier
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.request import Incoming
 from oms_adapters.sandbox.s3 import check_token, known_account
 from oms_adapters.sandbox.xmltext import tag
+
+cos_auth = need("qcloud_cos.cos_auth", "tencent")
+CosConfig = need("qcloud_cos", "tencent").CosConfig
 
 MAX_KEY = 850  # bytes, https://www.tencentcloud.com/document/product/436/13324
 SIGNED_EARLIER = 60  # seconds the SDK dates its signatures back
@@ -42,6 +44,9 @@ class Cos(Dialect):
     crc64_word = "hash-crc64ecma"
     crc64_policy = "always"  # https://www.tencentcloud.com/document/product/436/34078
     default_type = "application/octet-stream"
+    # The SDK reads spaces from %20 and headers by exact case: qcloud_cos/cos_client.py
+    space_is_plus = False
+    titled_headers = True
     restore_refused = "RestoreNonArchiveObject"
     domains = ("cos.ap-guangzhou.myqcloud.com",)
     # https://www.tencentcloud.com/document/product/436/7730

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from oms_adapters.sandbox.conditions import Range, parse_range
 from oms_adapters.sandbox.core import Listing, Object, Stored
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.request import Incoming, parse_request
@@ -62,6 +63,10 @@ class Dialect(ABC):
     """Whether replies state the storage class STANDARD too."""
     takes_empty_token: ClassVar[bool] = False
     """Whether ``continuation-token=`` means the start of the listing, as if it were missing."""
+    space_is_plus: ClassVar[bool] = True
+    """Whether ``encoding-type=url`` writes a space as ``+``, as forms do, or as ``%20``."""
+    titled_headers: ClassVar[bool] = False
+    """Whether replies write ``Content-Type`` and ``ETag``: there are SDKs that look them up in exactly that case."""
     restore_refused: ClassVar[str] = "InvalidObjectState"
     """What a restore of an object that is not archived is refused with."""
     domains: ClassVar[tuple[str, ...]] = ()
@@ -192,6 +197,19 @@ class Dialect(ABC):
         """Return the root element and its text that state a bucket's region."""
         return "LocationConstraint", region
 
+    def parse_range(self, headers: dict[str, str], size: int) -> Range | None:
+        """Return the range of a read, None for the whole object.
+
+        Raises:
+            Refusal: InvalidRange.
+        """
+        return parse_range(headers.get("range"), size)
+
+    def render_head_error(self, document: bytes) -> list[tuple[str, str]]:
+        """Return headers that state the error of a HEAD, whose document is not sent."""
+        del document
+        return []
+
     def translate(self, refusal: Refusal) -> Refusal:
         """Return the refusal in the vendor's own words."""
         if refusal.code not in self.codes:
@@ -225,7 +243,10 @@ class _ListDocument:
         return document("ListBucketResult", self._dialect.xmlns, parts + folders)
 
     def _name(self, text: str) -> str:
-        return url_encoded(text) if self._url else escape(text)
+        if not self._url:
+            return escape(text)
+        encoded = url_encoded(text)
+        return encoded if self._dialect.space_is_plus else encoded.replace("+", "%20")
 
     def _head(self) -> list[str]:
         query, last = self._incoming.text_query, self._last()

@@ -69,7 +69,7 @@ def _pieces(reply: Reply, size: int) -> Iterable[memoryview]:
 
 
 def _with_length(reply: Reply, size: int) -> list[tuple[str, str]]:
-    return reply.headers if reply.status in _LENGTHLESS else [*reply.headers, ("content-length", str(size))]
+    return reply.headers if reply.status in _LENGTHLESS else [*reply.headers, ("Content-Length", str(size))]
 
 
 def _head(status: int, headers: list[tuple[str, str]]) -> bytes:

@@ -167,6 +167,8 @@ class Service:
         document = dialect.render_error(refusal, incoming.path, secrets.token_hex(8).upper())
         reply = Reply(refusal.status, bodiless=True) if bare else xml_reply(document, refusal.status)
         reply.headers += refusal.headers
+        if incoming.method == "HEAD":
+            reply.headers += dialect.render_head_error(document)
         return reply
 
     async def _send(self, exchange: Exchange, incoming: Incoming, reply: Reply, action: Action | None) -> None:
@@ -180,6 +182,8 @@ class Service:
         ]
         if exchange.waiting:
             reply.headers.append(("connection", "close"))
+        if dialect.titled_headers:
+            reply.headers = [(_titled(name, dialect.prefix), value) for name, value in reply.headers]
         self._note(incoming, reply.status, action)
         await send(exchange, reply, action)
 
@@ -189,6 +193,13 @@ class Service:
             LogEntry(incoming.method, incoming.bucket, text_of(incoming.key), incoming.raw_query, status,
                      incoming.operation, time.time(), fault)
         )  # fmt: skip
+
+
+def _titled(name: str, prefix: str) -> str:
+    """Return a header's name as most servers write it; the vendor's own stay in lower case."""
+    if name.startswith(prefix):
+        return name
+    return "ETag" if name == "etag" else name.title()
 
 
 def _refuse_on_demand(incoming: Incoming, action: Action | None) -> None:
