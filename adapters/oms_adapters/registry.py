@@ -21,6 +21,8 @@ GROUP = "openoms.adapters"
 
 BUILTIN = {
     "aws": "oms_adapters.aws:ADAPTER",
+    "aliyun": "oms_adapters.aliyun:ADAPTER",
+    "google": "oms_adapters.google:ADAPTER",
     "huaweicloud": "oms_adapters.huaweicloud:ADAPTER",
     "tencent": "oms_adapters.tencent:ADAPTER",
 }

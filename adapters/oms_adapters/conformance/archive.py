@@ -33,7 +33,8 @@ def check_restore(harness: Harness) -> None:
     """A restore is accepted, a repeated one is no error, and once it ended the object is readable."""
     key = f"{harness.prefix}archive/restore"
     harness.put(key, b"cold", storage_class=StorageClass.ARCHIVE)
-    call = harness.store.restore(key, days=2, tier=RestoreTier.EXPEDITED)
+    word = harness.head(key).storage_class
+    call = harness.store.restore(key, days=2, tier=RestoreTier.EXPEDITED, storage_class=word)
     assert harness.perform(call) is Restore.REQUESTED
     assert harness.perform(call) in {Restore.IN_PROGRESS, Restore.READABLE}
     if harness.finish_restores is None:

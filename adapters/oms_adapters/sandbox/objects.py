@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oms_adapters.sandbox.buckets import with_charge
-from oms_adapters.sandbox.conditions import Range, check_read, check_write, parse_range
+from oms_adapters.sandbox.conditions import Range, check_read, check_write
 from oms_adapters.sandbox.context import Context
 from oms_adapters.sandbox.core import DAY, Bucket, Object, Stored
 from oms_adapters.sandbox.refusal import Refusal
@@ -87,7 +87,7 @@ def _found(context: Context) -> tuple[Bucket, Object]:
 
 
 def _reading(context: Context, item: Object) -> Reply:
-    span = parse_range(context.incoming.headers.get("range"), item.blob.size)
+    span = context.dialect.parse_range(context.incoming.headers, item.blob.size)
     headers = [
         ("last-modified", http_time(item.mtime)),
         ("etag", f'"{item.etag}"'),

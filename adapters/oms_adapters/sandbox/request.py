@@ -29,8 +29,8 @@ _KEY_METHODS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "D
 _FOREIGN = {
     "acl", "cors", "encryption", "lifecycle", "logging", "metadata", "policy", "replication", "requestPayment",
     "storageClass", "storagePolicy", "tagging", "versioning", "versions", "website", "append", "rename", "select",
-    "quota", "notification", "inventory", "retention", "legal-hold", "object-lock", "torrent", "attributes",
-    "versionId",
+    "bucketInfo", "quota", "stat", "symlink", "notification", "inventory", "retention", "legal-hold", "object-lock",
+    "torrent", "attributes", "versionId",
 }  # fmt: skip
 
 
