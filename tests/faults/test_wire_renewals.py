@@ -113,11 +113,11 @@ async def test_a_failed_renewal_is_forgiven_while_the_old_one_lasts():
 
 
 async def test_a_refused_renewal_is_told_at_once():
-    """A refusal that is final is raised under the renewal's own name, after one request."""
+    """A refusal that is final is raised by the call that needed the token, after one request."""
     async with serve(always(REFUSED)) as tokens, serve(always(OK)) as store, Wire(settings()) as wire:
         with pytest.raises(AccessDenied) as caught:
             await wire.call(Pass(tokens.endpoint).signs(get(store.endpoint)))
-        assert (caught.value.store, caught.value.operation) == ("gs://bucket", "renew")
+        assert (caught.value.store, caught.value.operation) == ("s3://src", "read")
         assert (len(tokens.seen), store.seen) == (1, [])
 
 

@@ -31,6 +31,8 @@ class Harness:
     prefix: str = ""
     finish_restores: Callable[[], None] | None = None
     """Make restores under way end now; None where only time does that."""
+    forge: Callable[[str], Credentials] | None = None
+    """Make credentials that are wrong in one way, ``secret_key`` or ``access_key``; None where any text makes a key."""
     written: set[str] = field(default_factory=set)
 
     def put(self, key: str, body: bytes = b"", **options: Any) -> Written:
@@ -74,6 +76,8 @@ class Harness:
         """Return the same bucket under other credentials."""
         good = self.config.credentials
         assert good is not None, "the bucket under test is anonymous"
+        if self.forge is not None:
+            return self.variant(credentials=self.forge("secret_key" if secret else "access_key"))
         keys = Credentials(access_key or good.access_key, Secret(secret) if secret else good.secret_key, good.token)
         return self.variant(credentials=keys)
 
@@ -87,7 +91,11 @@ class Harness:
 
 @contextmanager
 def open_harness(
-    config: StoreConfig, *, prefix: str = "", finish_restores: Callable[[], None] | None = None
+    config: StoreConfig,
+    *,
+    prefix: str = "",
+    finish_restores: Callable[[], None] | None = None,
+    forge: Callable[[str], Credentials] | None = None,
 ) -> Iterator[Harness]:
     """Open a bucket over the real wire, without retries that would hide a fault for long."""
     with asyncio.Runner() as runner:
@@ -101,7 +109,7 @@ def open_harness(
             return runner.run(wire.call(call))
 
         try:
-            yield Harness(config, open_store(config), perform, fetch, prefix, finish_restores)
+            yield Harness(config, open_store(config), perform, fetch, prefix, finish_restores, forge)
         finally:
             runner.run(wire.__aexit__(None, None, None))
 

@@ -27,7 +27,8 @@ class Renewals:
         """Fetch anew, or wait for whoever does so already.
 
         Raises:
-            StoreError: of the fetching call, and what there was is of no use any more.
+            StoreError: of the fetching call, and what there was is of no use any more; the call that needs it names
+                it.
         """
         task = self._tasks.get(renewable)
         if task is None:
@@ -41,13 +42,10 @@ class Renewals:
         asyncio.run_coroutine_threadsafe(self.renew(renewable), self._loop).result()
 
     async def _renew(self, renewable: Renewable) -> None:
-        call = renewable.renewal()
         try:
-            await self._perform(call)
-        except StoreError as error:
+            await self._perform(renewable.renewal())
+        except StoreError:
             if not renewable.usable(time.time()):
-                error.store = error.store or call.store
-                error.operation = error.operation or call.operation
                 raise
 
 
