@@ -100,9 +100,8 @@ class Renewable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
-    """A described call: nothing has happened yet.
+class Call(NamedTuple, Generic[T]):
+    """A described call: nothing has happened yet. A tuple because two are made for every object.
 
     ``read`` turns a reply into the value, or raises a ``StoreError`` that carries its retry verdict. For the head of a
     streamed 2xx reply it is given an empty body.

@@ -7,7 +7,6 @@ archived ones being restored). Only what stops the whole task leaves as an excep
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from hashlib import md5
 
 from oms_engine.batch import End
@@ -193,7 +192,7 @@ async def _move_whole(session: Session, listed: ListedObject, key: str) -> Copie
         digests.update(body)
         options = write_options(session, head, md5=head.md5 or digests.md5, crc64=digests.crc64)
         write = session.destination.write(key, size=size, options=options, body=body)
-        written = await session.wire.call(replace(write, read=_blaming(write, head, body)))
+        written = await session.wire.call(write._replace(read=_blaming(write, head, body)))
         session.live.transferred += size
         return Copied(head, written, digests)
     finally:

@@ -64,28 +64,33 @@ class _Order(NamedTuple):
     names: str
     """In lower case and in order, separated by ``;``."""
     template: str
-    """Their lines, with ``%s`` for each value."""
+    """Their lines, that of the host ready, with ``%s`` for each other value."""
     values: Callable[[dict[str, str]], object]
     """Takes the values in that order."""
 
 
 def canonical_headers(headers: dict[str, str], host: str) -> tuple[str, str]:
     """Return the names that are signed, and the lines of names and values; ``host`` is signed as a header."""
-    pairs = {**headers, "host": host}
-    order = _order(tuple(pairs))
-    lines = order.template % order.values(pairs)
+    names, template, values = _order(tuple(headers), host)
+    lines = template % values(headers)
     if " " in lines or "\t" in lines:
-        lines = order.template % order.values({name: fold(value) for name, value in pairs.items()})
-    return order.names, lines
+        lines = template % values({name: fold(value) for name, value in headers.items()})
+    return names, lines
 
 
 @lru_cache(maxsize=1024)
-def _order(given: tuple[str, ...]) -> _Order:
+def _order(given: tuple[str, ...], host: str) -> _Order:
     """Put names in order once: the calls of one kind all have the same ones. Of two spellings the last counts."""
     spelled = {name.lower(): name for name in given}
-    names = sorted(name for name in spelled if name not in UNSIGNED_HEADERS)
-    template = "\n".join([f"{name.replace('%', '%%')}:%s" for name in names])
-    return _Order(";".join(names), template, itemgetter(*[spelled[name] for name in names]))
+    names = sorted({*spelled, "host"} - UNSIGNED_HEADERS)
+    lines = {name: f"{name.replace('%', '%%')}:%s" for name in spelled} | {"host": f"host:{host}".replace("%", "%%")}
+    values = [spelled[name] for name in names if name != "host"]
+    template = "\n".join([lines[name] for name in names])
+    return _Order(";".join(names), template, itemgetter(*values) if values else _nothing)
+
+
+def _nothing(_headers: dict[str, str]) -> tuple[()]:
+    return ()
 
 
 class SigV4:
