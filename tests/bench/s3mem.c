@@ -14,6 +14,8 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -880,6 +882,8 @@ int main(void)
 {
     static struct { int socket; } listeners[3]; /* the third is standard input: at its end the server ends */
     signal(SIGPIPE, SIG_IGN);
+    mallopt(M_MMAP_THRESHOLD, 1 << 30); /* keep memory: fresh pages for every body would cost more than its copy */
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
     poller = epoll_create1(EPOLL_CLOEXEC);
     for (int i = 0; i < 3; i++) {
         listeners[i].socket = i < 2 ? listen_somewhere() : 0;
