@@ -46,6 +46,10 @@ class Digests:
         """MD5 of the bytes seen (16 bytes), None when it was not asked for."""
         return None if self._md5 is None else self._md5.digest()
 
+    def drop_md5(self) -> None:
+        """Compute no MD5 after all: it costs as much as moving the bytes."""
+        self._md5 = None
+
     def append(self, crc64: int, size: int) -> None:
         """Take in bytes that were hashed elsewhere, by their CRC-64. MD5 cannot follow and is dropped."""
         self.crc64 = combine_crc64(self.crc64, crc64, size)

@@ -142,7 +142,7 @@ async def _send_part(
     span = plan.span(number)
     need_md5 = session.destination.capabilities.part_etag_is_md5 and not session.spec.kms
 
-    def write_call(_part_head: ObjectHead) -> Call[WrittenPart]:
+    def write_call(_part_head: ObjectHead, _digests: Digests) -> Call[WrittenPart]:
         return session.destination.write_part(upload.key, upload.upload_id, number, size=span.size)
 
     read = session.source.read(listed.key, span=span, if_match=head.etag or None)

@@ -209,19 +209,36 @@ class Session:
         return max(1, least)
 
     async def relay(
-        self, read: Call[ObjectHead], write: Callable[[ObjectHead], Call[W]], *, size: int, md5: bool
+        self,
+        read: Call[ObjectHead],
+        write: Callable[[ObjectHead, Digests], Call[W]],
+        *,
+        size: int,
+        md5: bool,
     ) -> Relayed[W, Digests]:
         """Stream one GET into one write through a thread, as many at once as pays.
+
+        ``write`` is given the source's head and what will be hashed on the way, before the first byte.
 
         Raises:
             Stopped: the run paused before a thread was free.
         """
+        digests = Digests()
+
+        def begin() -> Digests:
+            nonlocal digests
+            digests = Digests(md5=md5)
+            return digests
+
+        def describe(head: ObjectHead) -> Call[W]:
+            return write(head, digests)
+
         await self.bulk.acquire()
         began = time.monotonic()
         try:
             if self.stopping:
                 raise Stopped("paused before a thread was free")
-            moved = await self.wire.relay(read, write, lambda: Digests(md5=md5), size=size, on_bytes=self.count_bytes)
+            moved = await self.wire.relay(read, describe, begin, size=size, on_bytes=self.count_bytes)
         finally:
             self.bulk.release()
         self.bulk_pace.ok(time.monotonic() - began)

@@ -218,11 +218,18 @@ def _blaming(write: Call[Written], head: ObjectHead, body: bytes) -> Callable[[R
 
 
 async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Copied:
-    """Move a middling object through a thread: one GET streamed into one PUT."""
+    """Move a middling object through a thread: one GET streamed into one PUT.
 
-    def write_call(head: ObjectHead) -> Call[Written]:
+    Where the source states the MD5 and the destination proves it (Content-MD5, and an ETag that is one), ours would be
+    a third opinion at the price of the whole relay.
+    """
+    proved = session.destination.capabilities.etag_is_md5 and not session.spec.kms
+
+    def write_call(head: ObjectHead, digests: Digests) -> Call[Written]:
         if head.size != listed.size:
             raise _other_size(session, listed, head.size)
+        if proved and head.md5 is not None:
+            digests.drop_md5()
         options = write_options(session, head, md5=head.md5, crc64=head.crc64)
         return session.destination.write(key, size=listed.size, options=options)
 
