@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from oms_engine.distinct import DistinctKeys
-from oms_engine.errors import AccessDenied, Archived, BadCredentials, BucketNotFound, ConfigError, NotFound, TaskError
+from oms_engine.errors import Archived, ConfigError, Retry, StoreError, TaskError
 from oms_engine.keysource import BATCH
 from oms_engine.listfile import ListEntry, ObjectListParser, check_list_head, check_list_name
+from oms_engine.model import Span
 from oms_engine.store import Store
 from oms_engine.wire import Wire
+
+BREAKS = 5
+"""Connections that may break one after another without a byte between."""
+BREAK_SECONDS = 0.2
 
 
 class ListFileKeys:
@@ -20,7 +26,8 @@ class ListFileKeys:
         self._store = store
         self._key = key
         self.duplicates = 0
-        self._etag = ""
+        self._etag: str | None = None
+        self._size = 0
 
     async def check(self) -> None:
         """Hold the file against OMS's rules.
@@ -34,10 +41,9 @@ class ListFileKeys:
             check_list_head(head)
         except ConfigError as error:
             raise TaskError(error.code or "TRF.0013", str(error)) from error
-        except (NotFound, AccessDenied, BucketNotFound, BadCredentials) as error:
-            message = f"the object list file cannot be read: see that it exists and that the key may read it. {error}"
-            raise TaskError("TRF.0013", message) from error
-        self._etag = head.etag
+        except StoreError as error:
+            raise _unreadable(error) from error
+        self._etag, self._size = head.etag or None, head.size or 0
 
     async def first(self) -> str:
         """Return the first key of the list.
@@ -73,13 +79,35 @@ class ListFileKeys:
 
     async def _entries(self) -> AsyncIterator[ListEntry]:
         parser = ObjectListParser(f"list file {self._key!r}")
-        call = self._store.read(self._key, if_match=self._etag or None)
-        try:
-            async with self._wire.stream(call) as (_head, chunks):
-                async for chunk in chunks:
-                    for entry in parser.feed(chunk):
-                        yield entry
-        except Archived as error:
-            raise TaskError("TRF.0301", f"the object list file is archived: restore it first. {error}") from error
+        async for chunk in self._chunks():
+            for entry in parser.feed(chunk):
+                yield entry
         for entry in parser.finish():
             yield entry
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        """Yield the file's bytes; where a connection breaks, read on from there."""
+        read = broken = 0
+        while not read or read < self._size:
+            span = Span(read, self._size - 1) if read else None
+            try:
+                async with self._wire.stream(self._store.read(self._key, span=span, if_match=self._etag)) as (
+                    _,
+                    chunks,
+                ):
+                    async for chunk in chunks:
+                        read, broken = read + len(chunk), 0
+                        yield chunk
+                return
+            except Archived as error:
+                raise TaskError("TRF.0301", f"the object list file is archived: restore it first. {error}") from error
+            except StoreError as error:
+                broken += 1
+                if error.retry is Retry.NEVER or broken > BREAKS or not self._size:
+                    raise _unreadable(error) from error
+            await asyncio.sleep(BREAK_SECONDS * broken)
+
+
+def _unreadable(error: StoreError) -> TaskError:
+    message = "the object list file cannot be read: see that it exists, stays as it is, and that the key may read it"
+    return TaskError("TRF.0013", f"{message}. {error}")

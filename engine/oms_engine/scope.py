@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from oms_engine.errors import ConfigError, NotFound, TaskError
+from oms_engine.errors import ConfigError, NotFound, StoreError, TaskError
 from oms_engine.keysource import FailedKeys, KeySource, NamedKeys
 from oms_engine.ledger import Ledger, RunInfo, Segment
 from oms_engine.listkeys import ListFileKeys
 from oms_engine.model import TaskType
-from oms_engine.session import StoreOpener
+from oms_engine.session import StoreOpener, listing_error
 from oms_engine.store import BucketStore
 from oms_engine.task import MigrationSpec, Scope
 from oms_engine.wire import Wire
@@ -89,6 +89,8 @@ async def check_list(spec: MigrationSpec, wire: Wire, source: BucketStore, list_
     except NotFound as error:
         message = f"the first object of the list, {first!r}, is not in the source bucket: is it the right list?"
         raise TaskError("OMS.0089", message) from error
+    except StoreError as error:
+        raise listing_error(error, source=True) from error
 
 
 def identity_of(spec: MigrationSpec, source: BucketStore, destination: BucketStore) -> str:

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
+from oms_adapters.sandbox import put_item
 from oms_engine.model import ConsistencyCheck, OverwriteMode, StoragePolicy
 from oms_engine.plan import PartPreferences
 from oms_engine.store import MIB
 from oms_engine.task import RestorePolicy, Scope, TaskState
-from oms_adapters.sandbox import put_item
 from support.migrations import opener, quick, requests_of
 
 ODD_KEYS = [
@@ -215,7 +215,7 @@ def prepare_overwriting(world, *, crc64=False):
 def test_overwrite_modes(world, mode, copied):
     """What lies at the destination is overwritten as the mode says; CRC64 falls back where no CRC64 is kept."""
     prepare_overwriting(world)
-    before = {key: world.destination.get(key) for key in world.destination.keys()}
+    before = {key: world.destination.get(key) for key in list(world.destination.keys())}
     ran = world.run(overwrite=mode)
     assert set(ran.lists["success"]) == copied
     world.check_copy(ran)
@@ -296,7 +296,7 @@ def test_archived_objects_are_restored_and_copied(world):
     ran = world.run(restore=policy, storage=StoragePolicy.SRC_STORAGE_MAPPING)
     assert time.monotonic() - began < 10
     expected = {key: "COLD" if key.startswith("cold") else "DEEP_ARCHIVE" if key == "big" else "STANDARD"
-                for key in world.source.keys()}  # fmt: skip
+                for key in list(world.source.keys())}  # fmt: skip
     world.check_clean(ran, classes=expected)
     asked = requests_of(world.s3, world.source.name)
     assert asked["RestoreObject"] == 41

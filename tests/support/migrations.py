@@ -144,7 +144,7 @@ class World:
         times: Counter[str] = Counter()
         if not name:
             return found
-        for key in self.destination.keys():
+        for key in list(self.destination.keys()):
             if not key.startswith(f"oms/task/{name}/"):
                 continue
             kind = key.removeprefix(f"oms/task/{name}/").partition("_object_lists/")[0]
@@ -191,7 +191,7 @@ class World:
         scope: Callable[[str], bool] = lambda _key: True,
     ) -> None:
         """Every source key has its end; what migrated is the source's bytes, attributes and class."""
-        keys = {key for key in self.source.keys() if scope(key)}
+        keys = {key for key in list(self.source.keys()) if scope(key)}
         ended = [set(lines) for lines in ran.lists.values()]
         assert set().union(*ended) == keys
         there = self.arrived()
