@@ -25,6 +25,11 @@ BUILTIN = {
     "google": "oms_adapters.google:ADAPTER",
     "huaweicloud": "oms_adapters.huaweicloud:ADAPTER",
     "tencent": "oms_adapters.tencent:ADAPTER",
+    "qingcloud": "oms_adapters.qingcloud:ADAPTER",
+    "kingsoftcloud": "oms_adapters.kingsoftcloud:ADAPTER",
+    "baidu": "oms_adapters.baidu:ADAPTER",
+    "qiniu": "oms_adapters.qiniu:ADAPTER",
+    "ucloud": "oms_adapters.ucloud:ADAPTER",
 }
 """What ships with the package, for a source tree that is on the path without being installed."""
 

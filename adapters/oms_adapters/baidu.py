@@ -1,0 +1,7 @@
+"""Baidu BOS (``cloud_type`` Baidu, ``bos://``): S3's protocol, its quirks in ``presets.toml``."""
+
+from __future__ import annotations
+
+from oms_adapters.s3like import shipped_adapter
+
+ADAPTER = shipped_adapter("baidu")

@@ -1,0 +1,7 @@
+"""Kingsoft Cloud KS3 (``cloud_type`` KingsoftCloud, ``ks3://``): S3's protocol, its quirks in ``presets.toml``."""
+
+from __future__ import annotations
+
+from oms_adapters.s3like import shipped_adapter
+
+ADAPTER = shipped_adapter("kingsoftcloud")
