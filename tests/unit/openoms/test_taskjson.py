@@ -206,7 +206,7 @@ def test_no_error_repeats_a_secret(place, broken):
     """Whatever is wrong with a body, the sentence never shows a credential in it."""
     with pytest.raises(ConfigError) as caught:
         parse(**{place: "very-secret-value", broken: {"very-secret-value": "very-secret-value"}})
-    chain = repr(caught.value) + str(caught.value) + repr(caught.value.__cause__)
+    chain = "".join(map(str, (repr(caught.value), caught.value, caught.value.__cause__, caught.value.__context__)))
     assert "very-secret" not in chain
 
 
