@@ -51,6 +51,7 @@ class Oss(Dialect):
     default_type = "application/octet-stream"
     states_standard = True
     takes_empty_token = True  # oss2 sends one
+    space_is_plus = False  # oss2 reads no + as a space (``xml_utils.py``)
     restore_refused = "OperationNotSupported"
     domains = ("oss-cn-hangzhou.aliyuncs.com",)
     # https://www.alibabacloud.com/help/en/oss/user-guide/http-403-error-code and its sisters
