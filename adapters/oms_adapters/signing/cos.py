@@ -8,6 +8,7 @@ The path is signed decoded, byte by byte. Query parameters and headers are signe
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from hashlib import sha1
 from urllib.parse import quote, unquote_to_bytes
 
@@ -29,31 +30,36 @@ SIGNED_HEADERS = frozenset(
 """What the vendor's SDK signs beside ``x-cos-`` (``qcloud_cos/cos_auth.py``), less what the wire adds."""
 
 
-def canonical_pairs(pairs: list[tuple[str, str]]) -> tuple[str, str]:
-    """Return the names joined by ``;`` and the pairs joined by ``&``, sorted by lower-case name."""
-    pairs.sort()
+def canonical_query(query: Query) -> tuple[str, str]:
+    """Return the names and the pairs of the query as they are signed; a bare name has an empty value."""
+    pairs = sorted([(quote_value(name).lower(), quote_value(value or "")) for name, value in query])
     return ";".join([name for name, _ in pairs]), "&".join([f"{name}={value}" for name, value in pairs])
 
 
-def canonical_query(query: Query) -> tuple[str, str]:
-    """Return names and pairs of the query as they are signed; a bare name has an empty value."""
-    return canonical_pairs([(quote_value(name).lower(), quote_value(value or "")) for name, value in query])
-
-
 def canonical_headers(headers: dict[str, str], host: str) -> tuple[str, str]:
-    """Return names and pairs of the headers as they are signed, ``host`` among them."""
-    signed = [("host", host)]
-    for name, value in headers.items():
-        lower = name.lower()
-        if lower in SIGNED_HEADERS or lower.startswith("x-cos-"):
-            signed.append((lower, value))
-    # A header's value is latin-1 text of the bytes that are sent; those bytes are what is encoded.
-    return canonical_pairs([(quote_value(name), quote_bytes(value)) for name, value in signed])
+    """Return the names and the pairs of the headers as they are signed, ``host`` among them.
+
+    A value is latin-1 text of the bytes that are sent; those bytes are what is encoded.
+    """
+    names, template, signed = _order(tuple(headers), host)
+    return names, template % tuple([quote(headers[name].encode("latin-1"), "~") for name in signed])
 
 
-def quote_bytes(value: str) -> str:
-    """Return a header value's bytes, percent-encoded."""
-    return quote(value.encode("latin-1"), "~")
+@lru_cache(maxsize=1024)
+def _order(given: tuple[str, ...], host: str) -> tuple[str, str, tuple[str, ...]]:
+    """Put names in order once: the calls of one kind all have the same ones. Of two spellings the last counts.
+
+    Return the names as they are stated, the pairs with ``%s`` for each value but the host's, and whose values.
+    """
+    spelled = {name.lower(): name for name in given if _is_signed(name.lower())}
+    quoted = sorted([(quote_value(name).lower(), name) for name in {*spelled, "host"}])
+    own = quote_value(host).replace("%", "%%")
+    template = "&".join([f"{text.replace('%', '%%')}={own if name == 'host' else '%s'}" for text, name in quoted])
+    return ";".join([text for text, _ in quoted]), template, tuple(spelled[n] for _, n in quoted if n != "host")
+
+
+def _is_signed(name: str) -> bool:
+    return name in SIGNED_HEADERS or name.startswith("x-cos-")
 
 
 class CosSignature:
