@@ -75,8 +75,8 @@ class CosSignature:
 
     def __call__(self, request: Request, now: float) -> Request:
         """Return the request with its Authorization header, and the token where there is one."""
-        method, endpoint, path, query, given, body, body_size = request
-        headers = given.copy()
+        method, endpoint, path, query = request[:4]
+        headers = request.headers.copy()
         if self._token:
             headers["x-cos-security-token"] = self._token.reveal()
         times, keyed = self._key(int(now) // WINDOW * WINDOW)
@@ -89,7 +89,7 @@ class CosSignature:
             f"q-sign-algorithm=sha1&q-ak={self._access_key}&q-sign-time={times}&q-key-time={times}"
             f"&q-header-list={names}&q-url-param-list={parameters}&q-signature={signature}"
         )
-        return Request(method, endpoint, path, query, headers, body, body_size)
+        return request._replace(headers=headers)
 
     def _key(self, since: int) -> tuple[str, KeyedHash]:
         """Return the span of time that starts at ``since``, and the hash keyed for it."""
