@@ -98,14 +98,15 @@ class ListFileKeys:
                     async for chunk in chunks:
                         read, broken = read + len(chunk), 0
                         yield chunk
-                return
             except Archived as error:
                 raise TaskError("TRF.0301", f"the object list file is archived: restore it first. {error}") from error
             except StoreError as error:
                 broken += 1
                 if error.retry is Retry.NEVER or broken > BREAKS or not self._size:
                     raise _unreadable(error) from error
-            await asyncio.sleep(BREAK_SECONDS * broken)
+                await asyncio.sleep(BREAK_SECONDS * broken)
+            else:
+                return
 
 
 def _unreadable(error: StoreError) -> TaskError:

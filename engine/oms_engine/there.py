@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from oms_engine.model import ListedObject, ListPage, key_before
+from oms_engine.split import GREATEST
 from oms_engine.store import Store
 from oms_engine.wire import Wire
+
+_LONGEST_JUMP = 250
+"""Characters of a key that may be changed for a jump: the start must stay within the 1024 bytes of a key."""
 
 
 class DestinationCursor:
@@ -41,11 +45,11 @@ class DestinationCursor:
         while self._reached is not None and key_before(self._reached, last):
             page = await self._next()
             if not jumped and self._reached is not None and key_before(self._reached, keys[0]):
-                # A whole page before the first key asked for: go there. What sorts just before a key is not a key, so
-                # the start is the key without its last character.
+                # A whole page before the first key asked for: go there.
                 jumped = True
-                if key_before(self._reached, keys[0][:-1]):
-                    self._jump(keys[0][:-1])
+                start = _just_before(keys[0])
+                if key_before(self._reached, start):
+                    self._jump(start)
                 continue
             self._known = {entry.key: entry for entry in page.objects}
             found.update(self._known)
@@ -72,3 +76,11 @@ class DestinationCursor:
         if self._ahead is not None:
             self._ahead.cancel()
             self._ahead = None
+
+
+def _just_before(key: str) -> str:
+    """Return a string that sorts before a key and after nearly all that does; a key before it need not exist."""
+    last = ord(key[-1])
+    if last in (0, 0xE000) or 0xD800 <= last < 0xE000 or len(key) > _LONGEST_JUMP:
+        return key[:-1]
+    return key[:-1] + chr(last - 1) + GREATEST
