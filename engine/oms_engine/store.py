@@ -38,6 +38,8 @@ class Endpoint(NamedTuple):
     """``http`` or ``https``."""
     host: str
     port: int
+    public: bool = False
+    """Connected to on the public internet only: the host comes out of a list that somebody else may have written."""
 
     @property
     def netloc(self) -> str:
@@ -61,6 +63,8 @@ class Request(NamedTuple):
     body: bytes = b""
     body_size: int | None = None
     """Length of a body that is streamed beside the request; None when ``body`` is the whole body."""
+    raw_query: str | None = None
+    """The query string as it is sent, instead of ``query``: of a URL that must not be written anew."""
 
 
 class Reply(NamedTuple):
@@ -115,6 +119,9 @@ class Call(NamedTuple, Generic[T]):
     operation: str
     renewable: Renewable | None = None
     """What ``sign`` signs with, where that expires; None: signing needs nothing but the clock."""
+    trail: list[Request] | None = None
+    """A list, empty at first: redirects are followed to any host, and the wire notes them here. None: a redirect only
+    names another endpoint of the same store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,8 @@ class Capabilities:
 
     list_start_anywhere: bool = True
     """``start_after`` may be any key, existing or not, so a listing can be split and resumed."""
+    lists: bool = True
+    """False: the store holds only what somebody names, as the web does; nothing can be listed."""
     list_limit: int = 1000
     etag_is_md5: bool = True
     """A 32-digit ETag without ``-`` of an object stored in one write, without KMS, is the MD5 of its bytes."""
@@ -249,6 +258,25 @@ class ArchiveStore(Store, Protocol):
         ``storage_class`` is the vendor's word where it is known: some classes know no tiers, or fewer days.
 
         Owes: a repeated request is no error: IN_PROGRESS or READABLE.
+        """
+        ...
+
+
+@runtime_checkable
+class FrontedStore(Store, Protocol):
+    """A bucket whose bytes are read through something in front of it, a CDN; all else is asked of the bucket."""
+
+    read_endpoint: Endpoint
+    """Where the bytes come from."""
+
+    def read_stated(self, stated: ObjectHead, *, span: Span | None = None) -> Call[ObjectHead]:
+        """Read the object, or a range of it, that the bucket states; the value is ``stated`` itself.
+
+        Owes: what is served is held against size, time and, where it can be compared, ETag.
+
+        Raises:
+            ConditionFailed: another version is served.
+            AccessDenied: the CDN refuses.
         """
         ...
 

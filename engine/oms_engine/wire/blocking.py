@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from oms_engine.errors import ConnectionBroken, TimedOut, UnexpectedReply
+from oms_engine.netguard import public_only
 from oms_engine.store import Endpoint, Request
 from oms_engine.wire.codec import (
     CHUNKED,
@@ -23,7 +24,7 @@ from oms_engine.wire.codec import (
     parse_head,
     render_head,
 )
-from oms_engine.wire.dns import name_to_ask
+from oms_engine.wire.dns import name_to_ask, resolve_now
 from oms_engine.wire.http1 import ERROR_LIMIT
 from oms_engine.wire.proxy import Proxy, tunnel_failure
 from oms_engine.wire.retry import ConnectFailed, StaleConnection
@@ -313,6 +314,7 @@ class BlockingPools:
             old = [one for idle in self._idle.values() for one in idle if one.stamp < oldest]
             for connection in old:
                 self._idle[connection.endpoint].remove(connection)
+            self._idle = {endpoint: idle for endpoint, idle in self._idle.items() if idle}
         for connection in old:
             self._drop(connection)
 
@@ -348,7 +350,11 @@ class BlockingPools:
 
     def _connect(self, endpoint: Endpoint, proxy: Proxy | None) -> socket.socket:
         to = (proxy.host, proxy.port) if proxy else (endpoint.host, endpoint.port)
-        sock = socket.create_connection((name_to_ask(to[0]), to[1]), self._settings.connect_timeout)
+        hosts = [name_to_ask(to[0])]
+        if endpoint.public:
+            judged = public_only(endpoint.host, resolve_now(endpoint.host, endpoint.port))
+            hosts = hosts if proxy else judged
+        sock = _dial(hosts, to[1], self._settings.connect_timeout)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if endpoint.scheme == "https":
@@ -360,6 +366,14 @@ class BlockingPools:
             sock.close()
             raise
         return sock
+
+
+def _dial(hosts: list[str], port: int, timeout: float) -> socket.socket:
+    """Connect to the first host or address that takes a connection."""
+    for host in hosts[:-1]:
+        with contextlib.suppress(OSError):
+            return socket.create_connection((host, port), timeout)
+    return socket.create_connection((hosts[-1], port), timeout)
 
 
 def _tunnel(sock: socket.socket, proxy: Proxy, endpoint: Endpoint) -> None:

@@ -17,6 +17,7 @@ from oms_engine.errors import ConnectionBroken, InvalidRequest, Redirected, Retr
 from oms_engine.model import ObjectHead
 from oms_engine.pace import Pace
 from oms_engine.store import AnyCall, Call, Endpoint, Reply, Request
+from oms_engine.weburl import MAX_REDIRECTS, follow_trail
 from oms_engine.wire.blocking import BlockingPools
 from oms_engine.wire.bulk import BulkLane, Cancelled, Relay, Relayed
 from oms_engine.wire.codec import render_head
@@ -34,7 +35,10 @@ W = TypeVar("W")
 D = TypeVar("D", bound=Hashing)
 
 MAX_HOPS = 3
-"""Redirects followed for one call."""
+"""Redirects followed for one call to a store."""
+
+POOLS_KEPT = 256
+"""Beyond this, endpoints that nobody uses are forgotten."""
 
 
 class Wire:
@@ -172,7 +176,7 @@ class Wire:
     async def _attempt(self, call: Call[T], limit: int, *, whole: bool, fresh: bool = False) -> tuple[T, bytes]:
         if call.renewable is not None and (due := is_due(call)):
             await self._renewals.renew(due)
-        request = call.sign(self._route(call) if self._moved else call.request, time.time())
+        request = call.sign(self._route(call) if self._moved or call.trail else call.request, time.time())
         pool = self._pools.get(request.endpoint) or self._pool(request.endpoint)
         if pool.pace.not_before:
             await self._hold(pool)
@@ -281,7 +285,7 @@ class Wire:
         while True:
             call = blamed()
             self._name(error, call)
-            if isinstance(error, Redirected) and hops < MAX_HOPS and self._follow(call, error):
+            if isinstance(error, Redirected) and hops < MAX_REDIRECTS and self._follow(call, error, hops):
                 hops += 1
             else:
                 delay = None if self._closed else retrier.delay_or_none(error, reached=self._reached(call, error))
@@ -299,8 +303,12 @@ class Wire:
         """Whether the endpoint of a failed call has ever taken a connection."""
         return not isinstance(error, ConnectFailed) or self._pool(self._route(call).endpoint).reached
 
-    def _follow(self, call: AnyCall, error: Redirected) -> bool:
-        """Remember the endpoint a store names; False when it cannot be followed."""
+    def _follow(self, call: AnyCall, error: Redirected, hops: int) -> bool:
+        """Remember the endpoint a store names, or the URL the web names; False when it cannot be followed."""
+        if call.trail is not None:
+            return follow_trail(call.request, call.trail, error.location)
+        if hops >= MAX_HOPS:
+            return False
         endpoint = endpoint_or_none(error.location)
         if endpoint is None:
             return False
@@ -319,7 +327,9 @@ class Wire:
     # -- parts --------------------------------------------------------------------------------------------------------
 
     def _route(self, call: AnyCall) -> Request:
-        """Return a call's request, at the endpoint its store was redirected to."""
+        """Return a call's request, at the endpoint its store was redirected to or as the web's last redirect has it."""
+        if call.trail:
+            return call.trail[-1]
         moved = self._moved.get((call.store, call.request.endpoint))
         request: Request = call.request
         return request if moved is None else request._replace(endpoint=moved)
@@ -367,6 +377,8 @@ class Wire:
         now = self._loop.time()
         for pool in self._pools.values():
             pool.sweep(now)
+        if len(self._pools) > POOLS_KEPT:  # a URL list may name a million hosts
+            self._pools = {endpoint: pool for endpoint, pool in self._pools.items() if not pool.unused}
         if self._bulk is not None:
             self._bulk.pools.sweep()
         self._sweeper = self._loop.call_later(self._every, self._sweep)

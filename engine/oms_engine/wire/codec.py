@@ -24,6 +24,7 @@ _NO_BODY = frozenset((204, 304))
 _BODY_METHODS = frozenset(("PUT", "POST"))
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET_FORBIDDEN = re.compile(r"[^!-~]|[?#]")
+_QUERY_FORBIDDEN = re.compile(r"[^!-~]|#")
 _BREAKS = b"\r\n\0\x0b\x0c"
 _VERSIONS = frozenset(("HTTP/1.1 ", "HTTP/1.0 "))
 _NAMES_LIMIT = 1024
@@ -55,11 +56,15 @@ def render_target(request: Request) -> str:
     """Render path and query as they stand in the request line.
 
     Raises:
-        InvalidRequest: the path is not percent-encoded, or holds what would start a query.
+        InvalidRequest: path or raw query is not percent-encoded, or holds what would start another part.
     """
     path = request.path
     if path[:1] != "/" or _TARGET_FORBIDDEN.search(path) is not None:
         raise InvalidRequest("the request path is not percent-encoded; refused before it was sent")
+    if request.raw_query is not None:
+        if _QUERY_FORBIDDEN.search(request.raw_query) is not None:
+            raise InvalidRequest("the query string is not percent-encoded; refused before it was sent")
+        return f"{path}?{request.raw_query}"
     return f"{path}?{render_query(request.query)}" if request.query else path
 
 

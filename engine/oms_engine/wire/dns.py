@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
+from typing import Any
+
+_REMEMBERED = 4096
+"""Names kept before the expired ones are forgotten."""
 
 
 def name_to_ask(host: str) -> str:
@@ -13,6 +18,22 @@ def name_to_ask(host: str) -> str:
     https://www.rfc-editor.org/rfc/rfc6761#section-6.3
     """
     return "localhost" if host.endswith(".localhost") else host
+
+
+def resolve_now(host: str, port: int) -> list[str]:
+    """Return the addresses of a host. Blocks.
+
+    Raises:
+        OSError: the name cannot be resolved.
+    """
+    return _addresses(host, socket.getaddrinfo(name_to_ask(host), port, type=socket.SOCK_STREAM))
+
+
+def _addresses(host: str, found: Sequence[tuple[Any, ...]]) -> list[str]:
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if not addresses:
+        raise OSError(f"{host} has no address")
+    return addresses
 
 
 class Resolver:
@@ -39,6 +60,8 @@ class Resolver:
                 task = self._asked[name] = loop.create_task(self._ask(host, port))
                 task.add_done_callback(lambda done: self._answered(name, done))
             addresses = await asyncio.shield(task)
+            if len(self._known) >= _REMEMBERED:
+                self._known = {host: entry for host, entry in self._known.items() if entry[0] > loop.time()}
             self._known[name] = (loop.time() + self._seconds, addresses)
         self._turn += 1
         start = self._turn % len(addresses)
@@ -62,7 +85,4 @@ class Resolver:
     @staticmethod
     async def _ask(host: str, port: int) -> list[str]:
         found = await asyncio.get_running_loop().getaddrinfo(name_to_ask(host), port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if not addresses:
-            raise OSError(f"{host} has no address")
-        return addresses
+        return _addresses(host, found)

@@ -7,6 +7,7 @@ import ssl
 from collections import deque
 
 from oms_engine.errors import ConnectionBroken
+from oms_engine.netguard import public_only
 from oms_engine.pace import Pace
 from oms_engine.store import Endpoint
 from oms_engine.wire.codec import HEAD_LIMIT
@@ -51,6 +52,11 @@ class Pool:
         self._context = context
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def unused(self) -> bool:
+        """Whether nobody would miss it: no connection, nobody who waits, no word to slow down."""
+        return not (self._all or self._opening or self._waiters or self.pace.not_before)
 
     async def acquire(self, *, fresh: bool = False) -> Connection:
         """Return a connection that is kept or opened, waiting for one when all are in use.
@@ -155,8 +161,11 @@ class Pool:
 
     async def _connect(self) -> Connection:
         host, port = (self._proxy.host, self._proxy.port) if self._proxy else (self.endpoint.host, self.endpoint.port)
+        addresses = await self._resolver.resolve(host, port)
+        if self.endpoint.public:
+            addresses = await self._judged(addresses)
         failure: OSError | None = None
-        for address in await self._resolver.resolve(host, port):
+        for address in addresses:
             try:
                 return await self._connect_to(address, port)
             except ssl.SSLError:
@@ -165,6 +174,19 @@ class Pool:
                 failure = error
         self._resolver.forget(host, port)
         raise failure or OSError(f"{host} has no address")
+
+    async def _judged(self, addresses: list[str]) -> list[str]:
+        """Return the addresses that a URL out of a list may be fetched from.
+
+        A proxy resolves the name for itself: all that can be done here is to ask whether it may be fetched at all.
+
+        Raises:
+            AddressRefused: it leads into a private network.
+        """
+        if self._proxy is None:
+            return public_only(self.endpoint.host, addresses)
+        public_only(self.endpoint.host, await self._resolver.resolve(self.endpoint.host, self.endpoint.port))
+        return addresses
 
     async def _connect_to(self, address: str, port: int) -> Connection:
         connection = Connection(self, self._loop)
