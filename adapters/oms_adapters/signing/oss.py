@@ -69,19 +69,18 @@ class OssV1:
 
     def __call__(self, request: Request, now: float) -> Request:
         """Return the request with Date and Authorization headers."""
-        method, endpoint, path, query, given, body, body_size = request
-        headers = given.copy()
+        headers = request.headers.copy()
         if self._credentials.token:
             headers["x-oss-security-token"] = self._credentials.token.reveal()
         headers["date"] = http_date(int(now))
         lower = _signed_headers(headers)
         date = lower.get("x-oss-date") or lower["date"]
         special = "".join([f"{name}:{lower[name]}\n" for name in sorted(lower) if name.startswith("x-oss-")])
-        text = f"{method}\n{lower.get('content-md5', '')}\n{lower.get('content-type', '')}\n{date}\n{special}"
-        resource = unquote_to_bytes(resource_path(path, self._bucket)) + _sub_resources(query)
+        text = f"{request.method}\n{lower.get('content-md5', '')}\n{lower.get('content-type', '')}\n{date}\n{special}"
+        resource = unquote_to_bytes(resource_path(request.path, self._bucket)) + _sub_resources(request.query)
         digest = self._keyed(text.encode("latin-1") + resource).digest()
         headers["authorization"] = f"OSS {self._credentials.access_key}:{b2a_base64(digest, newline=False).decode()}"
-        return Request(method, endpoint, path, query, headers, body, body_size)
+        return request._replace(headers=headers)
 
 
 def _sub_resources(query: Query) -> bytes:
@@ -133,10 +132,10 @@ class OssV4:
 
     def __call__(self, request: Request, now: float) -> Request:
         """Return the request with date, payload and Authorization headers."""
-        method, endpoint, path, query, given, body, body_size = request
+        method, endpoint, path, query = request[:4]
         stamp = _stamp(int(now))
         scope, keyed = self._keys.get((endpoint.host, stamp[:8])) or self._derive(endpoint.host, stamp[:8])
-        headers = given.copy()
+        headers = request.headers.copy()
         headers["x-oss-date"] = stamp
         headers["x-oss-content-sha256"] = UNSIGNED
         if self._credentials.token:
@@ -156,7 +155,7 @@ class OssV4:
         headers["authorization"] = (
             f"{ALGORITHM} Credential={self._credentials.access_key}/{scope}, Signature={signature}"
         )
-        return Request(method, endpoint, path, query, headers, body, body_size)
+        return request._replace(headers=headers)
 
     def _derive(self, host: str, day: str) -> tuple[str, KeyedHash]:
         region = (self._region_of(host) if self._region_of else None) or self._region
