@@ -172,9 +172,14 @@ class Cloud:
         names: list[str] = self.command("buckets")
         return names
 
-    def add_credentials(self, access_key: str, secret_key: str, *, token: str | None = None) -> Credentials:
-        """Let a further access key in; with ``token`` it is a temporary one and must come with it."""
-        self.command("add_account", access_key, secret_key, token)
+    def add_credentials(
+        self, access_key: str, secret_key: str, *, token: str | None = None, deny: Iterable[str] = ()
+    ) -> Credentials:
+        """Let a further access key in; with ``token`` it is a temporary one and must come with it.
+
+        ``deny`` names operations that are refused to it with AccessDenied, by S3's names: ``{"PutObject"}``.
+        """
+        self.command("add_account", access_key, secret_key, token, frozenset(deny))
         return Credentials(access_key, Secret(secret_key), Secret(token) if token else None)
 
     @property

@@ -32,6 +32,8 @@ class Stored:
     """``kms``, ``AES256`` or None."""
     kms_key: str | None = None
     keep_crc64: bool = False
+    etag_style: str = "md5"
+    """How its ETag is made: see :func:`plain_etag` and :func:`joined_etag`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +91,22 @@ class Listing(NamedTuple):
 
 
 def plain_etag(blob: Blob, stored: Stored) -> str:
-    """Return the ETag of a blob stored in one write: its MD5, unless KMS encrypts it.
+    """Return the ETag of a blob stored in one write: its MD5, unless KMS encrypts it or the cloud has a way of its own.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     """
+    if stored.etag_style == "own":
+        return hashlib.md5(b"own" + blob.md5(), usedforsecurity=False).hexdigest()
     return secrets.token_hex(16) if stored.encryption == "kms" else blob.md5().hex()
 
 
-def joined_etag(parts: list[Part]) -> str:
-    """Return the ETag of a multipart object: MD5 of the parts' MD5s, a dash, their number."""
-    digest = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False)
-    return f"{digest.hexdigest()}-{len(parts)}"
+def joined_etag(parts: list[Part], style: str = "md5") -> str:
+    """Return the ETag of a multipart object: MD5 of the parts' MD5s, a dash, their number.
+
+    Styles of other clouds: ``own`` and ``own-joined`` look like a plain MD5 and are none; ``dash`` begins with a dash.
+    """
+    digest = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
+    return {"md5": f"{digest}-{len(parts)}", "dash": f"-{digest}"}.get(style, digest)
 
 
 class Bucket:
@@ -221,7 +228,7 @@ class Bucket:
             raise Refusal("EntityTooSmall")
         blob = Blob.joined(part.blob for part in parts)
         kms = upload.stored.encryption == "kms"
-        etag = f"{secrets.token_hex(16)}-{len(parts)}" if kms else joined_etag(parts)
+        etag = f"{secrets.token_hex(16)}-{len(parts)}" if kms else joined_etag(parts, upload.stored.etag_style)
         computed = blob.crc64() if upload.stored.keep_crc64 or crc64 is not None else None
         if crc64 is not None and str(computed) != crc64:
             raise Refusal("BadDigest")

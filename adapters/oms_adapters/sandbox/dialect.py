@@ -13,7 +13,7 @@ from oms_adapters.sandbox.conditions import Range, parse_range
 from oms_adapters.sandbox.core import Listing, Object, Stored
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.request import Incoming, parse_request
-from oms_adapters.sandbox.xmltext import document, escape, iso_time, parse, tag, text_of, url_encoded
+from oms_adapters.sandbox.xmltext import document, escape, iso_time, parse, replaced, tag, text_of, url_encoded
 
 SYSTEM_HEADERS = (
     "content-type", "content-encoding", "cache-control", "content-disposition", "content-language", "expires",
@@ -27,6 +27,8 @@ class Account:
     access_key: str
     secret_key: str
     token: str | None = None
+    deny: frozenset[str] = frozenset()
+    """Operations that are refused to it, by S3's names (``PutObject``)."""
 
     def __repr__(self) -> str:
         return f"Account({self.access_key})"
@@ -49,6 +51,14 @@ class Dialect(ABC):
     min_part: ClassVar[int]
     max_user_metadata: ClassVar[int]
     list_v2: ClassVar[bool]
+    list_url_encode: ClassVar[bool] = True
+    """Whether listings heed ``encoding-type=url``."""
+    list_replaces: ClassVar[bool] = False
+    """Whether U+FFFD stands in listings for what XML cannot hold, as Go's encoding/xml writes it."""
+    next_marker_encoded: ClassVar[bool] = True
+    """Whether ``encoding-type=url`` concerns NextMarker too."""
+    etag_style: ClassVar[str] = "md5"
+    """See :class:`oms_adapters.sandbox.core.Stored`."""
     next_marker_always: ClassVar[bool]
     """NextMarker in every truncated page, or only where a delimiter was given."""
     list_milliseconds: ClassVar[bool]
@@ -135,6 +145,7 @@ class Dialect(ABC):
             encryption=encryption or default_encryption,
             kms_key=kms_key,
             keep_crc64=self.prefix + self.crc64_word in headers,
+            etag_style=self.etag_style,
         )
 
     def parse_class(self, word: str) -> str:
@@ -183,6 +194,10 @@ class Dialect(ABC):
         """Return a page of a listing, version 1 or 2."""
         return _ListDocument(self, incoming, listing, after).render()
 
+    def render_list_time(self, when: float) -> str:
+        """Return a time as the vendor's listings state it."""
+        return iso_time(when, milliseconds=self.list_milliseconds)
+
     def render_listed(self, item: Object) -> str:
         """Return what the vendor's listings hold of an object between its ETag and its size."""
         del item
@@ -229,7 +244,7 @@ class _ListDocument:
     def __init__(self, dialect: Dialect, incoming: Incoming, listing: Listing, after: str) -> None:
         self._dialect, self._incoming, self._listing, self._after = dialect, incoming, listing, after
         self._v2 = incoming.operation == "ListObjectsV2"
-        self._url = incoming.query.get("encoding-type") == "url"
+        self._url = incoming.query.get("encoding-type") == "url" and dialect.list_url_encode
 
     def render(self) -> bytes:
         parts = self._head()
@@ -244,7 +259,7 @@ class _ListDocument:
 
     def _name(self, text: str) -> str:
         if not self._url:
-            return escape(text)
+            return escape(replaced(text) if self._dialect.list_replaces else text)
         encoded = url_encoded(text)
         return encoded if self._dialect.space_is_plus else encoded.replace("+", "%20")
 
@@ -267,7 +282,8 @@ class _ListDocument:
     def _position_v1(self, last: str, delimiter: str) -> list[str]:
         parts = [f"<Marker>{self._name(self._after)}</Marker>"]
         if self._listing.truncated and (delimiter or self._dialect.next_marker_always):
-            parts.append(f"<NextMarker>{self._name(last)}</NextMarker>")
+            name = self._name(last) if self._dialect.next_marker_encoded else escape(last)
+            parts.append(f"<NextMarker>{name}</NextMarker>")
         return parts
 
     def _position_v2(self, last: str) -> list[str]:
@@ -282,7 +298,7 @@ class _ListDocument:
         return parts
 
     def _contents(self, name: str, item: Object) -> str:
-        when = iso_time(item.mtime, milliseconds=self._dialect.list_milliseconds)
+        when = self._dialect.render_list_time(item.mtime)
         word = self._dialect.render_class(item.stored.storage_class)
         return (
             f"<Contents><Key>{name}</Key><LastModified>{when}</LastModified><ETag>&quot;{item.etag}&quot;</ETag>"

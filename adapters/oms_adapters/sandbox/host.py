@@ -26,6 +26,11 @@ DIALECTS: dict[str, tuple[str, str]] = {
     "azure": ("oms_adapters.sandbox.azure:Azure", "westeurope"),
     "google": ("oms_adapters.sandbox.google:Google", "europe-west3"),
     "cos": ("oms_adapters.sandbox.cos:Cos", "ap-guangzhou"),
+    "qingstor": ("oms_adapters.sandbox.vendors:QingStor", "pek3b"),
+    "ks3": ("oms_adapters.sandbox.vendors:Ks3", "BEIJING"),
+    "bos": ("oms_adapters.sandbox.vendors:Bos", "bj"),
+    "kodo": ("oms_adapters.sandbox.vendors:Kodo", "cn-east-1"),
+    "us3": ("oms_adapters.sandbox.vendors:Us3", "cn-bj"),
 }
 """Cloud name -> (module:class, region it is in). A module, and with it the vendor's SDK, is imported on opening."""
 
@@ -167,6 +172,7 @@ def _put(service: Service, bucket: Bucket, item: PutItem) -> None:
         encryption="kms" if item.kms else bucket.default_encryption,
         kms_key="sandbox:key/default" if item.kms else None,
         keep_crc64=item.crc64 or service.state.settings.crc64 == "always",
+        etag_style=service.state.dialect.etag_style,
     )
     key, now = item.key.encode("utf-8", "surrogateescape"), service.now()
     when = now if item.mtime is None else item.mtime
@@ -270,9 +276,11 @@ def do_set(service: Service, name: str, value: Any) -> None:
     setattr(service.state.settings, name, value)
 
 
-def do_add_account(service: Service, access_key: str, secret_key: str, token: str | None) -> None:
+def do_add_account(
+    service: Service, access_key: str, secret_key: str, token: str | None, deny: frozenset[str] = frozenset()
+) -> None:
     """Let a further access key in."""
-    service.add_account(Account(access_key, secret_key, token))
+    service.add_account(Account(access_key, secret_key, token, deny))
 
 
 def do_set_mtime(service: Service, bucket: str, key: str, mtime: float) -> None:

@@ -138,6 +138,7 @@ class Service:
         context = Context(self.state, dialect, incoming, self.now())
         if incoming.operation not in dialect.unsigned:
             context.payload_hash = dialect.authenticate(incoming, self.state.accounts, context.now)
+            self._check_permission(incoming)
         context.body = await receive(exchange, incoming, context.payload_hash)
         if isinstance(action, ErrorIn200):
             return xml_reply(f"{HEAD}<Error><Code>{action.code}</Code><Message/></Error>".encode())
@@ -148,6 +149,13 @@ class Service:
         reply = perform(context)
         assert isinstance(reply, Reply)
         return reply
+
+    def _check_permission(self, incoming: Incoming) -> None:
+        """Refuse an operation that is denied to the account whose key the signature names."""
+        signature = incoming.headers.get("authorization", "")
+        for account in self.state.accounts.values():
+            if incoming.operation in account.deny and account.access_key in signature:
+                raise Refusal("AccessDenied")
 
     def _check_rate(self) -> None:
         limit = self.state.settings.max_requests_per_second

@@ -18,6 +18,7 @@ _ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&q
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 _ESCAPES |= {code: f"&#x{code:x};" for code in range(32) if chr(code) not in "\t\n\r"}
 _SPECIAL = re.compile('[&<>"\x00-\x08\x0b-\x1f]')
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def text_of(key: bytes) -> str:
@@ -28,6 +29,11 @@ def text_of(key: bytes) -> str:
 def escape(text: str) -> str:
     """Return text as XML character data."""
     return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
+
+
+def replaced(text: str) -> str:
+    """Return text with U+FFFD for what XML cannot hold: https://pkg.go.dev/encoding/xml#EscapeText."""
+    return _FORBIDDEN.sub("\ufffd", text)
 
 
 def url_encoded(text: str) -> str:
