@@ -21,6 +21,7 @@ GROUP = "openoms.adapters"
 
 BUILTIN = {
     "aws": "oms_adapters.aws:ADAPTER",
+    "azure": "oms_adapters.azure:ADAPTER",
     "aliyun": "oms_adapters.aliyun:ADAPTER",
     "google": "oms_adapters.google:ADAPTER",
     "huaweicloud": "oms_adapters.huaweicloud:ADAPTER",

@@ -1,0 +1,392 @@
+"""A container spoken to in the Blob REST API: https://learn.microsoft.com/en-us/rest/api/storageservices/.
+
+Azure has no multipart uploads: blocks of a blob wait until a list commits some of them, with the blob's headers. An
+upload's id here holds what names its blocks and those headers, so nothing is sent to open one, or to drop it: blocks
+that nobody commits vanish after a week.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from oms_adapters.dialects.azure_errors import error_of
+from oms_adapters.dialects.azure_listing import parse_blobs
+from oms_adapters.dialects.heads import render_md5, stated_span, whole_size
+from oms_adapters.dialects.paging import Position, make_page, parse_position
+from oms_adapters.dialects.times import parse_http_date
+from oms_adapters.dialects.xml import find_text, parse_xml
+from oms_adapters.signing.quoting import Query, quote_key, quote_value
+from oms_engine.errors import NotFound, StoreError, UnexpectedReply, UploadGone
+from oms_engine.model import (
+    ArchiveState,
+    Attributes,
+    ListPage,
+    ObjectHead,
+    PartsPage,
+    Restore,
+    RestoreTier,
+    Span,
+    StorageClass,
+    WriteOptions,
+    Written,
+    WrittenPart,
+)
+from oms_engine.store import Call, Capabilities, Endpoint, Reply, Request, Signer
+
+T = TypeVar("T")
+
+VERSION = "2026-02-06"
+"""Of the service: the first whose List Blobs takes startFrom (the vendor's SDKs offer it since then).
+https://learn.microsoft.com/en-us/rest/api/storageservices/version-2026-02-06"""
+
+PRIORITIES = {RestoreTier.EXPEDITED: "High", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Standard"}
+"""https://learn.microsoft.com/en-us/azure/storage/blobs/archive-rehydrate-overview#rehydration-priority"""
+
+
+class AzureDialect:
+    """One opened container. ``root`` is the account's part of the path, empty where the host names the account."""
+
+    cloud_type = "Azure"
+
+    def __init__(
+        self,
+        *,
+        bucket: str,
+        endpoint: Endpoint,
+        root: str,
+        signer: Signer,
+        capabilities: Capabilities,
+        class_words: Mapping[StorageClass, str],
+        rehydrate_to: str,
+    ) -> None:
+        self.label = f"az://{bucket}"
+        self.bucket = bucket
+        self.endpoint = endpoint
+        self.capabilities = capabilities
+        self._container = f"{root}/{quote_value(bucket)}"
+        self._sign = signer
+        self._class_words = class_words
+        self._rehydrate_to = rehydrate_to
+
+    # Reading
+
+    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 5000) -> Call[ListPage]:
+        """See :meth:`oms_engine.store.Store.list_page`."""
+        position = parse_position(start_after)
+        limit = min(limit, self.capabilities.list_limit)
+        query: list[tuple[str, str | None]] = [("restype", "container"), ("comp", "list")]
+        if prefix:
+            query.append(("prefix", prefix))
+        if position.marker:
+            query.append(("marker", position.marker))
+        elif position.key > prefix and self.capabilities.list_start_anywhere:
+            # It starts *at* the key, which so comes once more.
+            query.append(("startFrom", position.key))
+        asked = limit if position.marker else min(limit + 1, self.capabilities.list_limit)
+        query.append(("maxresults", str(asked)))
+        read = partial(self._read_page, prefix, position, limit)
+        return self._call("list_page", "GET", None, read, query=tuple(query))
+
+    def _read_page(self, prefix: str, position: Position, limit: int, reply: Reply) -> ListPage:
+        self._check(reply, "list_page")
+        objects, marker = parse_blobs(reply.body)
+        return make_page(objects, position, prefix=prefix, limit=limit, marker=marker, by_key=False)
+
+    def head(self, key: str) -> Call[ObjectHead]:
+        """See :meth:`oms_engine.store.Store.head`."""
+
+        def read(reply: Reply) -> ObjectHead:
+            self._check(reply, "head", key)
+            return read_head(key, reply.headers, self.capabilities)
+
+        return self._call("head", "HEAD", key, read)
+
+    def read(self, key: str, *, span: Span | None = None, if_match: str | None = None) -> Call[ObjectHead]:
+        """See :meth:`oms_engine.store.Store.read`."""
+        headers = {"accept-encoding": "identity"}
+        if span is not None:
+            headers["x-ms-range"] = f"bytes={span.first}-{span.last}"
+        if if_match is not None:
+            headers["if-match"] = f'"{if_match}"'
+
+        def read(reply: Reply) -> ObjectHead:
+            self._check(reply, "read", key)
+            self._check_span(key, span, reply)
+            return read_head(key, reply.headers, self.capabilities)
+
+        return self._call("read", "GET", key, read, headers=headers)
+
+    def _check_span(self, key: str, span: Span | None, reply: Reply) -> None:
+        """Refuse a reply that ignored or changed the range: its bytes would be taken for others."""
+        stated, size = stated_span(reply.headers), whole_size(reply.headers) or 0
+        wanted = (0, size - 1) if span is None else (span.first, min(span.last, size - 1))
+        if (stated or (0, size - 1)) != wanted:
+            raise self._unexpected("read", key, reply, "other bytes came than those asked for")
+
+    # Writing
+
+    def write(self, key: str, *, size: int, options: WriteOptions, body: bytes | None = None) -> Call[Written]:
+        """See :meth:`oms_engine.store.Store.write`."""
+        headers = {"x-ms-blob-type": "BlockBlob", **self._render_options(options)}
+        if options.md5 is not None:
+            headers["content-md5"] = render_md5(options.md5)
+
+        def read(reply: Reply) -> Written:
+            self._check(reply, "write", key)
+            return read_written(reply.headers, md5=stated_md5(reply.headers))
+
+        return self._call("write", "PUT", key, read, headers=headers, body=body, size=size)
+
+    def _render_options(self, options: WriteOptions) -> dict[str, str]:
+        headers = render_attributes(options.attributes)
+        if options.storage_class is not None:
+            headers["x-ms-access-tier"] = self._class_words[options.storage_class]
+        return headers
+
+    def delete(self, key: str) -> Call[None]:
+        """See :meth:`oms_engine.store.Store.delete`."""
+
+        def read(reply: Reply) -> None:
+            self._check_unless(reply, "delete", key, NotFound)
+
+        return self._call("delete", "DELETE", key, read)
+
+    # Blocks
+
+    def start_upload(self, key: str, *, options: WriteOptions) -> Call[str]:
+        """See :meth:`oms_engine.store.MultipartStore.start_upload`. Asks only whether the container is there."""
+        upload_id = render_upload_id(secrets.token_hex(8), self._render_options(options))
+
+        def read(reply: Reply) -> str:
+            self._check(reply, "start_upload", key)
+            return upload_id
+
+        return self._call("start_upload", "GET", None, read, query=(("restype", "container"),))
+
+    def write_part(
+        self, key: str, upload_id: str, number: int, *, size: int, body: bytes | None = None, md5: bytes | None = None
+    ) -> Call[WrittenPart]:
+        """See :meth:`oms_engine.store.MultipartStore.write_part`. A part's ETag is its block's id."""
+        block = block_id(parse_upload_id(upload_id)[0], number)
+        headers = {} if md5 is None else {"content-md5": render_md5(md5)}
+
+        def read(reply: Reply) -> WrittenPart:
+            self._check(reply, "write_part", key)
+            return WrittenPart(number, block, size, stated_md5(reply.headers))
+
+        query: Query = (("comp", "block"), ("blockid", block))
+        return self._call("write_part", "PUT", key, read, query=query, headers=headers, body=body, size=size)
+
+    def complete_upload(self, key: str, upload_id: str, parts: list[WrittenPart]) -> Call[Written]:
+        """See :meth:`oms_engine.store.MultipartStore.complete_upload`."""
+        token, headers = parse_upload_id(upload_id)
+        inner = "".join([f"<Uncommitted>{block_id(token, part.number)}</Uncommitted>" for part in parts])
+        body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{inner}</BlockList>'.encode()
+
+        def read(reply: Reply) -> Written:
+            self._check(reply, "complete_upload", key)
+            # Content-MD5 is that of the list, not of the blob.
+            return read_written(reply.headers, md5=None)
+
+        query: Query = (("comp", "blocklist"),)
+        return self._call("complete_upload", "PUT", key, read, query=query, headers=headers, body=body)
+
+    def abort_upload(self, key: str, upload_id: str) -> Call[None]:
+        """See :meth:`oms_engine.store.MultipartStore.abort_upload`. There is nothing to tell the service."""
+        del upload_id
+
+        def read(reply: Reply) -> None:
+            self._check(reply, "abort_upload", key)
+
+        return self._call("abort_upload", "GET", None, read, query=(("restype", "container"),))
+
+    def list_parts(self, key: str, upload_id: str, *, after: int = 0) -> Call[PartsPage]:
+        """See :meth:`oms_engine.store.MultipartStore.list_parts`."""
+        token = parse_upload_id(upload_id)[0]
+
+        def read(reply: Reply) -> PartsPage:
+            self._check(reply, "list_parts", key)
+            parts = parse_blocks(reply.body, token)
+            if not parts:
+                raise UploadGone("no block of the upload is left", store=self.label, operation="list_parts", key=key)
+            return PartsPage([part for part in parts if part.number > after], None)
+
+        query: Query = (("comp", "blocklist"), ("blocklisttype", "uncommitted"))
+        return self._call("list_parts", "GET", key, read, query=query)
+
+    def list_uploads(self, prefix: str) -> Call[list[tuple[str, str]]]:
+        """See :meth:`oms_engine.store.MultipartStore.list_uploads`. Azure keeps blocks, not uploads: always empty."""
+        del prefix
+
+        def read(reply: Reply) -> list[tuple[str, str]]:
+            self._check(reply, "list_uploads")
+            return []
+
+        return self._call("list_uploads", "GET", None, read, query=(("restype", "container"),))
+
+    # Archive
+
+    def restore(self, key: str, *, days: int, tier: RestoreTier, storage_class: str = "") -> Call[Restore]:
+        """See :meth:`oms_engine.store.ArchiveStore.restore`. A rehydrated blob stays so: Azure knows no ``days``."""
+        del days, storage_class
+        headers = {"x-ms-access-tier": self._rehydrate_to, "x-ms-rehydrate-priority": PRIORITIES[tier]}
+
+        def read(reply: Reply) -> Restore:
+            try:
+                self._check(reply, "restore", key)
+            except StoreError as error:
+                if error.vendor_code == "BlobBeingRehydrated":
+                    return Restore.IN_PROGRESS
+                raise
+            return Restore.REQUESTED if reply.status == 202 else Restore.READABLE
+
+        return self._call("restore", "PUT", key, read, query=(("comp", "tier"),), headers=headers)
+
+    # Shared
+
+    def _call(
+        self,
+        operation: str,
+        method: str,
+        key: str | None,
+        read: Callable[[Reply], T],
+        *,
+        query: Query = (),
+        headers: dict[str, str] | None = None,
+        body: bytes | None = b"",
+        size: int = 0,
+    ) -> Call[T]:
+        path = self._container if key is None else f"{self._container}/{quote_key(key)}"
+        given = {"x-ms-version": VERSION, **(headers or {})}
+        if body is None:
+            request = Request(method, self.endpoint, path, query, given, b"", size)
+        else:
+            request = Request(method, self.endpoint, path, query, given, body)
+        return Call(request, self._sign, read, self.label, operation)
+
+    def _check(self, reply: Reply, operation: str, key: str | None = None) -> None:
+        if not 200 <= reply.status < 300:
+            raise error_of(reply, store=self.label, operation=operation, key=key)
+
+    def _check_unless(self, reply: Reply, operation: str, key: str, harmless: type[StoreError]) -> None:
+        try:
+            self._check(reply, operation, key)
+        except harmless:
+            return
+
+    def _unexpected(self, operation: str, key: str, reply: Reply, text: str) -> UnexpectedReply:
+        request_id = reply.headers.get("x-ms-request-id", "")
+        return UnexpectedReply(
+            text, store=self.label, operation=operation, key=key, status=reply.status, request_id=request_id
+        )
+
+
+def read_head(key: str, headers: dict[str, str], capabilities: Capabilities) -> ObjectHead:
+    """Return the blob that the headers of a HEAD or GET state."""
+    get = headers.get
+    tier = get("x-ms-access-tier", "")
+    archive = ArchiveState.READABLE
+    if get("x-ms-archive-status", "").startswith("rehydrate-pending"):
+        archive = ArchiveState.RESTORING
+    elif capabilities.is_archived_class(tier):
+        archive = ArchiveState.ARCHIVED
+    return ObjectHead(
+        key,
+        whole_size(headers),
+        get("etag", "").strip('"'),
+        parse_http_date(get("last-modified", "")),
+        Attributes(
+            get("content-type"),
+            get("content-encoding"),
+            get("cache-control"),
+            get("content-disposition"),
+            get("content-language"),
+            None,
+            {name[10:]: value for name, value in headers.items() if name.startswith("x-ms-meta-")},
+        ),
+        tier,
+        archive,
+        encryption="customer" if "x-ms-encryption-key-sha256" in headers else None,
+        md5=stated_md5(headers),
+    )
+
+
+def stated_md5(headers: dict[str, str]) -> bytes | None:
+    """Return the MD5 of the whole blob; of a range's reply Content-MD5 would be the range's."""
+    text = headers.get("x-ms-blob-content-md5")
+    if text is None and "content-range" not in headers:
+        text = headers.get("content-md5")
+    try:
+        digest = b64decode(text or "", validate=True)
+    except (NotBase64, ValueError):
+        return None
+    return digest if len(digest) == 16 else None
+
+
+def read_written(headers: dict[str, str], *, md5: bytes | None) -> Written:
+    """Return what the reply to a write states."""
+    return Written(headers.get("etag", "").strip('"'), md5, None, parse_http_date(headers.get("date", "")), None)
+
+
+def render_attributes(attributes: Attributes) -> dict[str, str]:
+    """Return the headers that store attributes; Expires has none here, and user metadata must be C# identifiers.
+
+    https://learn.microsoft.com/en-us/rest/api/storageservices/put-blob
+    """
+    pairs = (
+        ("x-ms-blob-content-type", attributes.content_type),
+        ("x-ms-blob-content-encoding", attributes.content_encoding),
+        ("x-ms-blob-cache-control", attributes.cache_control),
+        ("x-ms-blob-content-disposition", attributes.content_disposition),
+        ("x-ms-blob-content-language", attributes.content_language),
+    )
+    headers = {name: value for name, value in pairs if value is not None}
+    return headers | {f"x-ms-meta-{name}": value for name, value in attributes.user.items()}
+
+
+def render_upload_id(token: str, headers: dict[str, str]) -> str:
+    """Return an upload's id: what names its blocks, and the headers its commit sends."""
+    return f"{token}.{urlsafe_b64encode(json.dumps(headers).encode()).decode()}"
+
+
+def parse_upload_id(upload_id: str) -> tuple[str, dict[str, str]]:
+    """Return what names an upload's blocks, and its headers.
+
+    Raises:
+        UploadGone: not an id of ours.
+    """
+    token, _, packed = upload_id.partition(".")
+    try:
+        headers: dict[str, str] = json.loads(urlsafe_b64decode(packed))
+    except ValueError:
+        raise UploadGone("the upload's id is none of Azure's") from None
+    return token, headers
+
+
+def block_id(token: str, number: int) -> str:
+    """Return a part's block id; all ids of a blob are of one length."""
+    return b64encode(f"{token}{number:06}".encode()).decode()
+
+
+def parse_blocks(body: bytes, token: str) -> list[WrittenPart]:
+    """Return an upload's blocks out of a Get Block List, by number.
+
+    Raises:
+        UnexpectedReply: not a block list.
+    """
+    parts = []
+    for block in parse_xml(body).iter("Block"):
+        name = find_text(block, "Name")
+        try:
+            text = b64decode(name).decode()
+            if text.startswith(token):
+                parts.append(WrittenPart(int(text[len(token) :]), name, int(find_text(block, "Size"))))
+        except ValueError:
+            continue  # another client's block
+    return sorted(parts)

@@ -1,0 +1,96 @@
+"""Azure's List Blobs: https://learn.microsoft.com/en-us/rest/api/storageservices/list-blobs.
+
+A fast path for blobs as the service writes them, expat for a page with anything else; both give the same page.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from oms_adapters.dialects.times import parse_http_date
+from oms_adapters.dialects.xml import Element, find_text, parse_xml
+from oms_engine.errors import UnexpectedReply
+from oms_engine.model import ListedObject
+
+_BLOB = re.compile(
+    r"<Blob><Name>([^<&]*)</Name>((?:<[A-Za-z-]+>[^<]*</[A-Za-z-]+>|<[A-Za-z-]+ ?/>)*)<Properties>(.*?)</Properties>"
+)
+_FIELD = re.compile(r"<(Last-Modified|Etag|Content-Length|AccessTier)>([^<&]*)</\1>")
+_NEXT = re.compile(r"</Blobs>\s*(?:<NextMarker>([^<&]*)</NextMarker>|<NextMarker ?/>)\s*</EnumerationResults>\s*\Z")
+
+
+def parse_blobs(body: bytes) -> tuple[list[ListedObject], str]:
+    """Return the blobs of one page and its NextMarker, empty on the last page.
+
+    Raises:
+        UnexpectedReply: not such a page.
+    """
+    return parse_fast(body) or parse_slow(body)
+
+
+def parse_fast(body: bytes) -> tuple[list[ListedObject], str] | None:
+    """Return blobs and NextMarker, or None when the page is not of the common form."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    end = _NEXT.search(text)
+    if end is None or "\r" in text or "<!" in text or text.count("<?") > 1:
+        return None
+    found = _BLOB.findall(text)
+    if len(found) != text.count("<Blob") - text.count("<Blobs") - text.count("<BlobType>"):
+        return None
+    try:
+        return [_listed(name, dict(_FIELD.findall(inner))) for name, _, inner in found], end[1] or ""
+    except (KeyError, ValueError):
+        return None
+
+
+def _listed(name: str, fields: dict[str, str]) -> ListedObject:
+    return ListedObject(
+        name,
+        int(fields["Content-Length"]),
+        _moment(fields["Last-Modified"]),
+        fields["Etag"].strip('"'),
+        fields.get("AccessTier", ""),
+    )
+
+
+def _moment(text: str) -> float:
+    moment = parse_http_date(text)
+    if not moment:
+        raise ValueError(text)
+    return moment
+
+
+def parse_slow(body: bytes) -> tuple[list[ListedObject], str]:
+    """Return blobs and NextMarker of any well-formed page.
+
+    Raises:
+        UnexpectedReply: not a page of List Blobs.
+    """
+    root = parse_xml(body)
+    blobs = root.find("Blobs")
+    if root.tag != "EnumerationResults" or blobs is None:
+        raise UnexpectedReply(f"expected a listing, got <{root.tag}>")
+    try:
+        return [_blob(element) for element in blobs.findall("Blob")], find_text(root, "NextMarker").strip()
+    except (KeyError, ValueError):
+        raise UnexpectedReply("the listing states a size or time that is none") from None
+
+
+def _blob(element: Element) -> ListedObject:
+    properties = element.find("Properties")
+    fields = {} if properties is None else {child.tag: child.text or "" for child in properties}
+    return _listed(blob_name(element), fields)
+
+
+def blob_name(element: Element) -> str:
+    """Return a blob's name; one with characters that XML cannot hold comes percent-encoded, and says so."""
+    found = element.find("Name")
+    if found is None or not found.text:
+        raise UnexpectedReply("the listing holds a blob without a name")
+    if found.get("Encoded", "").lower() == "true":
+        return unquote_to_bytes(found.text).decode("utf-8", "surrogateescape")
+    return found.text
