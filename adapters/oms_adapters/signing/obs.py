@@ -70,7 +70,7 @@ class ObsSignature:
 
     def __call__(self, request: Request, now: float) -> Request:
         """Return the request with Date and Authorization headers."""
-        method, endpoint, path, query, given, body, body_size = request
+        method, endpoint, path, query, given, body, body_size, _ = request
         headers = given.copy()
         if self._credentials.token:
             headers["x-obs-security-token"] = self._credentials.token.reveal()

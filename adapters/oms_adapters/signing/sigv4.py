@@ -119,7 +119,7 @@ class SigV4:
 
     def __call__(self, request: Request, now: float) -> Request:
         """Return the request with date, payload and Authorization headers."""
-        method, endpoint, path, query, given, body, body_size = request
+        method, endpoint, path, query, given, body, body_size, _ = request
         stamp = _stamp(int(now))
         host, scope, keyed = self._keys.get((endpoint, stamp[:8])) or self._derive(endpoint, stamp[:8])
         headers = given.copy()
