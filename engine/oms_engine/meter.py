@@ -51,7 +51,9 @@ class Meter:
         done = {outcome: sum(live.outcomes[outcome] for live in lives) for outcome in Outcome}
         sizes = {outcome: sum(live.bytes[outcome] for live in lives) for outcome in Outcome}
         ended = sum(done.values())
-        listed = max(ended, sum(live.listed for live in lives))
+        # An end may belong to an object that the ledger held as parked at the start: then more ended than were listed.
+        # What a lost worker listed is listed again by another; its count is forgotten with it, so none may be missing.
+        listed = max(ended - self._base.waiting, sum(live.listed for live in lives))
         since = Counters(
             listed=listed,
             migrated=done[Outcome.MIGRATED],
