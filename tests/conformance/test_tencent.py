@@ -7,8 +7,8 @@ import pytest
 
 from oms_adapters.config import StoreConfig
 from oms_adapters.conformance import open_harness, run_case, select_cases
+from oms_adapters.dialects.cos import PROFILE
 from oms_adapters.sandbox import Sandbox
-from oms_adapters.tencent import PROFILE
 
 OWN_CRC64 = "COS states the CRC-64 it computes and takes none from the client, so it refuses no wrong one"
 DEVIATIONS = {"crc64": OWN_CRC64, "multipart_crc64": OWN_CRC64}

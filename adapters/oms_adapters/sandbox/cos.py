@@ -29,7 +29,7 @@ class Cos(Dialect):
     prefix = "x-cos-"
     server = "tencent-cos"  # https://www.tencentcloud.com/document/product/436/7729
     xmlns = ""
-    # https://www.tencentcloud.com/document/product/436/30925
+    # https://www.tencentcloud.com/document/product/436/33417
     classes = frozenset(
         {"STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "ARCHIVE", "DEEP_ARCHIVE", "MAZ_STANDARD",
          "MAZ_STANDARD_IA", "MAZ_INTELLIGENT_TIERING", "MAZ_ARCHIVE"}
@@ -44,9 +44,9 @@ class Cos(Dialect):
     crc64_word = "hash-crc64ecma"
     crc64_policy = "always"  # https://www.tencentcloud.com/document/product/436/34078
     default_type = "application/octet-stream"
-    # The SDK reads spaces from %20 and headers by exact case: qcloud_cos/cos_client.py
+    # https://www.tencentcloud.com/document/product/436/30614: percent-encoded; the SDK takes a plus for a plus
     space_is_plus = False
-    titled_headers = True
+    titled_headers = True  # qcloud_cos/cos_client.py looks up ETag in this case
     restore_refused = "RestoreNonArchiveObject"
     domains = ("cos.ap-guangzhou.myqcloud.com",)
     # https://www.tencentcloud.com/document/product/436/7730

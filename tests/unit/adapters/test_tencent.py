@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from oms_adapters.config import StoreConfig
 from oms_adapters.conformance import open_harness
+from oms_adapters.dialects.cos import CLASSES, CODES, PROFILE, SENTENCES
 from oms_adapters.regions.tencent import REGIONS, region_of_host
 from oms_adapters.registry import adapter_for, open_store
 from oms_adapters.sandbox import Answer, Fault, Match, Sandbox
-from oms_adapters.tencent import ADAPTER, CLASSES, CODES, PROFILE, SENTENCES
+from oms_adapters.tencent import ADAPTER
 from oms_engine.errors import (
     AccessDenied,
     Archived,
@@ -194,11 +195,10 @@ def test_no_write_announces_a_crc64():
     assert "content-md5" in call.request.headers
 
 
-def test_requester_pays():
-    """A requester who pays says so in every call."""
-    store = open_store(config(requester_pays=True))
-    for call in (store.head("k"), store.read("k"), store.list_page(""), store.delete("k")):
-        assert call.request.headers["x-cos-request-payer"] == "requester"
+def test_requester_pays_is_refused():
+    """COS has no such buckets; the option is refused instead of being sent in vain."""
+    with pytest.raises(ConfigError, match="no requester who pays"):
+        open_store(config(requester_pays=True))
 
 
 @pytest.fixture(scope="module")
@@ -290,6 +290,25 @@ def test_buckets_and_their_region(cloud):
     assert found[f"photos-{APP}"].region == "ap-guangzhou"
     assert found[f"photos-{APP}"].created > 1_700_000_000
     assert ADAPTER.bucket_region(here) == "ap-guangzhou"
+
+
+def test_the_region_of_a_bucket_that_the_account_may_not_list(cloud):
+    """Without the permission to list the account's buckets the bucket itself is asked."""
+    cloud.create_bucket(f"photos-{APP}")
+    here = config(endpoint=cloud.url, credentials=cloud.credentials)
+    cloud.faults.add(Fault(Match(operation="ListBuckets"), Answer(status=403, code="AccessDenied"), times=9))
+    try:
+        assert ADAPTER.bucket_region(here) == "ap-guangzhou"
+        with pytest.raises(ConfigError, match="AccessDenied"):
+            ADAPTER.list_buckets(here)
+    finally:
+        cloud.faults.clear()
+
+
+def test_the_region_of_a_missing_bucket(cloud):
+    """A bucket that is not there has no region, and the vendor's code says why."""
+    with pytest.raises(ConfigError, match="NoSuchBucket"):
+        ADAPTER.bucket_region(config("none", endpoint=cloud.url, credentials=cloud.credentials))
 
 
 def test_a_refused_control_operation_tells_no_secret(cloud):
