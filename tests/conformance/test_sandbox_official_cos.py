@@ -191,6 +191,28 @@ def test_refusals(sandbox, cos, bucket):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("key", "query", "header"),
+    [("b", "", "1"), ("a", "response-content-type=text/x", "1"), ("a", "", "2"), ("a", "", None)],
+)
+def test_what_was_signed_cannot_be_changed(sandbox, cos, bucket, key, query, header):
+    """A signature for one object, query and set of headers opens no other."""
+    bucket.put_many([("a", b"a"), ("b", b"b")])
+    signed = {"x-cos-meta-n": "1"}
+    given = {"Method": "GET", "Bucket": bucket.name, "Key": "a", "Params": {"response-content-type": "a/b"}}
+    host = cos.get_conf().get_host(Bucket=bucket.name)
+    authorization = cos.get_auth(**given, Headers={"Host": host, **signed})
+    sent = {"Host": host, "Authorization": authorization}
+
+    def status(path, asked, value):
+        extra = {} if value is None else {"x-cos-meta-n": value}
+        url = f"{sandbox.cos.url}/{path}?{asked or 'response-content-type=a/b'}"
+        return requests.get(url, headers={**sent, **extra}, timeout=10).status_code
+
+    assert status("a", "", "1") == 200
+    assert status(key, query, header) == 403
+
+
 def test_temporary_credentials(sandbox, bucket):
     """A temporary key is good with its token only."""
     given = sandbox.cos.add_credentials("TEMPAK", "TEMPSK", token="tok/en+=")
