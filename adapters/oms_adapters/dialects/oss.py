@@ -65,7 +65,7 @@ CODES: dict[str, type[StoreError]] = {
     "OperationNotSupported": Unsupported,
     "QpsLimitExceeded": Throttled,
     "SecondLevelDomainForbidden": InvalidRequest,
-    "SecurityTokenExpired": BadCredentials,
+    "SecurityTokenExpired": BadCredentials,  # https://help.aliyun.com/en/oss/user-guide/0002-00000007
     "SymlinkTargetNotExist": NotFound,
     "TotalQpsLimitExceeded": Throttled,
     "UbsmsInvalidBid": AccessDenied,
@@ -81,7 +81,7 @@ SENTENCES = {
     "InDebt": ARREARS,
     "InDebtOverdue": ARREARS,
     "InvalidObjectName": "OSS takes keys of 1 to 1023 bytes of UTF-8 that do not begin with / or \\",
-    "InvalidSecurityToken": "the security token is not valid; get new temporary credentials",
+    "InvalidSecurityToken": "the security token is not valid or has expired; get new temporary credentials",
     "KeyDisabled": "the KMS key that encrypts the object is disabled",
     "KeyPendingDeletion": "the KMS key that encrypts the object is about to be deleted",
     "NonStandardHostForbidden": "the endpoint is none of OSS; check it",
