@@ -13,12 +13,26 @@ def _restores(capabilities: Capabilities) -> bool:
     return capabilities.restore
 
 
+def _put_archived(harness: Harness, folder: str) -> dict[str, str]:
+    """Store an object in each of OMS's archive classes; return those whose class the vendor does not read at once."""
+    kept = {}
+    for word in (StorageClass.ARCHIVE, StorageClass.DEEP_ARCHIVE):
+        if word not in harness.store.capabilities.storage_classes:
+            continue
+        key = f"{harness.prefix}archive/{folder}/{word}"
+        harness.put(key, b"cold", storage_class=word)
+        vendor = harness.head(key).storage_class
+        if harness.store.capabilities.is_archived_class(vendor):  # Azure's Cold, for one, is not
+            kept[key] = vendor
+    return kept
+
+
 @case(_restores)
 def check_archived_is_refused(harness: Harness) -> None:
-    """An archived object is stated as archived, and a read of it is refused as such."""
-    for word in (StorageClass.ARCHIVE, StorageClass.DEEP_ARCHIVE):
-        key = f"{harness.prefix}archive/{word}"
-        harness.put(key, b"cold", storage_class=word)
+    """An object of an archived class is stated as archived, and a read of it is refused as such."""
+    archived = _put_archived(harness, "refused")
+    assert archived, "no class is archived, though the store is said to restore"
+    for key, word in archived.items():
         assert harness.head(key).archive is ArchiveState.ARCHIVED
         assert harness.perform(harness.store.list_page(key)).objects[0].storage_class
         try:
@@ -31,8 +45,7 @@ def check_archived_is_refused(harness: Harness) -> None:
 @case(_restores)
 def check_restore(harness: Harness) -> None:
     """A restore is accepted, a repeated one is no error, and once it ended the object is readable."""
-    key = f"{harness.prefix}archive/restore"
-    harness.put(key, b"cold", storage_class=StorageClass.ARCHIVE)
+    key = next(iter(_put_archived(harness, "restore")))
     word = harness.head(key).storage_class
     call = harness.store.restore(key, days=2, tier=RestoreTier.EXPEDITED, storage_class=word)
     assert harness.perform(call) is Restore.REQUESTED

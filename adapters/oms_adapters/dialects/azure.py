@@ -126,7 +126,7 @@ class AzureDialect:
         """Refuse a reply that ignored or changed the range: its bytes would be taken for others."""
         stated, size = stated_span(reply.headers), whole_size(reply.headers) or 0
         wanted = (0, size - 1) if span is None else (span.first, min(span.last, size - 1))
-        if (stated or (0, size - 1)) != wanted:
+        if (stated or (0, size - 1)) != wanted or (span is not None and span.first >= size):
             raise self._unexpected("read", key, reply, "other bytes came than those asked for")
 
     # Writing

@@ -1,0 +1,47 @@
+"""Azurite, Microsoft's own emulator of Blob Storage: what it does otherwise is declared, with the reason.
+
+It runs only where OPENOMS_TEST_SERVERS names azurite.
+"""
+
+import pytest
+from azure.storage.blob import BlobServiceClient
+
+from oms_adapters.azure import CAPABILITIES
+from oms_adapters.config import StoreConfig
+from oms_adapters.conformance import open_harness, run_case, select_cases
+from oms_engine.model import Credentials, Secret
+from support.azure_account import ACCOUNT, DEVIATIONS, KEY, forge
+from support.servers import azurite
+
+UTF16 = "it sorts by UTF-16 units, which the adapter notices and refuses"
+OWN = {
+    "odd_key[control]": "it answers a listing that XML cannot hold with 500",
+    "odd_key[backslash]": "it makes a slash of it",
+    "key_too_long": "it does not limit the length of names",
+    "list_order": UTF16,
+    "list_pages": UTF16,
+    "list_start_anywhere": UTF16,
+    "read_whole": "its GET does not state the access tier",
+    "range_outside": "it answers 206 with no bytes where Azure says 416",
+    "wrong_content_md5": "it says InvalidOperation where Azure says Md5Mismatch",
+    "wrong_part_md5": "it says InvalidOperation where Azure says Md5Mismatch",
+    "wrong_secret": "it says AuthorizationFailure where Azure says AuthenticationFailed",
+    "unknown_access_key": "it says ResourceNotFound; Azure's account would have no address",
+}
+
+
+@pytest.fixture(scope="module")
+def harness(tmp_path_factory):
+    """A container of a server of its own."""
+    with azurite(str(tmp_path_factory.mktemp("azurite"))) as url:
+        client = BlobServiceClient(f"{url}/{ACCOUNT}", credential={"account_name": ACCOUNT, "account_key": KEY})
+        client.create_container("conformance")
+        config = StoreConfig("Azure", "conformance", endpoint=url, credentials=Credentials(ACCOUNT, Secret(KEY)))
+        with open_harness(config, forge=forge) as opened:
+            yield opened
+
+
+@pytest.mark.parametrize("case", select_cases(CAPABILITIES), ids=str)
+def test_azurite(case, harness):
+    """Azurite behaves as every store owes, but for what Azure does not hold and what it does not do itself."""
+    run_case(case, harness, DEVIATIONS | OWN)
