@@ -81,8 +81,10 @@ def _build(found: list[tuple[str, str, str, str, str]], *, decoded: bool) -> lis
     if decoded:
         keys = tuple([unquote_form(key) if "%" in key or "+" in key else key for key in keys])
     try:
-        moments = map(_TIMESTAMP, map(_FROM_ISO, times))
-        return list(map(_NEW, zip(keys, map(int, sizes), moments, etags, words, strict=True)))
+        # Most stores state whole seconds, so many objects of a page share one: each text is read once.
+        moments = {text: _TIMESTAMP(_FROM_ISO(text)) for text in set(times)}
+        at = map(moments.__getitem__, times)
+        return list(map(_NEW, zip(keys, map(int, sizes), at, etags, words, strict=True)))
     except ValueError as error:
         raise UnexpectedReply(f"the listing states a time that is none: {error}") from None
 
