@@ -24,7 +24,12 @@ BASE = Capabilities(
     requester_pays=False,
 )
 
-LIMITS = frozenset(item.name for item in fields(Capabilities)) - {"class_of", "is_archived_class", "part_etag_is_md5"}
+LIMITS = frozenset(item.name for item in fields(Capabilities)) - {
+    "class_of",
+    "is_archived_class",
+    "part_etag_is_md5",
+    "storage_classes",
+}
 """Values of ``Capabilities`` that a quirk may set."""
 
 WAYS: dict[str, type] = {

@@ -64,10 +64,9 @@ class PresetAdapter:
 
     def region_of_host(self, host: str) -> str | None:
         """Return the region a host of the vendor belongs to, None for other hosts."""
-        for pattern in self._hosts:
-            if found := pattern.fullmatch(host):
-                return next((name for name, label in self.preset.regions.items() if label == found[1]), found[1])
-        return None
+        labels = [found[1] for pattern in self._hosts if (found := pattern.fullmatch(host))]
+        known = (name for name, label in self.preset.regions.items() if label in labels)
+        return next(known, labels[0] if labels else None)
 
     def open(self, config: StoreConfig) -> BucketStore:
         """Return the bucket as a store; nothing is sent."""
@@ -182,7 +181,12 @@ def _profile(preset: Preset) -> S3Profile:
     limits: dict[str, Any] = {quirk.name: quirk.value for quirk in preset.quirks if quirk.name in LIMITS}
     if "etag_is_md5" in limits:
         limits["part_etag_is_md5"] = limits["etag_is_md5"]
-    capabilities = replace(BASE, class_of=classes.class_of, is_archived_class=classes.is_archived)
+    capabilities = replace(
+        BASE,
+        class_of=classes.class_of,
+        is_archived_class=classes.is_archived,
+        storage_classes=frozenset(words),
+    )
     return S3Profile(
         cloud_type=preset.cloud_type,
         scheme=preset.scheme,

@@ -152,6 +152,8 @@ class Capabilities:
     """The vendor's word -> OMS's word; unknown words are STANDARD."""
     is_archived_class: Callable[[str], bool] = field(default=lambda _word: False)
     """Whether objects of this vendor class need a restore before they are read."""
+    storage_classes: frozenset[StorageClass] = frozenset(StorageClass)
+    """OMS's classes that a write may ask for."""
 
 
 @runtime_checkable

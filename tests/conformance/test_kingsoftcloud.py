@@ -1,0 +1,70 @@
+"""KS3 passes the suite against a loopback gateway with its quirks, and against moto; what it does otherwise is declared."""
+
+import pytest
+
+from oms_adapters.config import StoreConfig
+from oms_adapters.conformance import open_harness, run_case, select_cases
+from oms_adapters.kingsoftcloud import ADAPTER
+from oms_adapters.sandbox import Sandbox
+from oms_engine.errors import InvalidRequest
+from oms_engine.model import RestoreTier
+from support.gateways import MOTO, gateway_harness, moto_harness
+
+CONFIG = StoreConfig("ks3", "bucket", region="BEIJING")
+CASES = select_cases(ADAPTER.profile.capabilities)
+NO_ARCHIVE = "moto knows S3's storage classes only, and KS3's archived one is none of them"
+ARCHIVE = dict.fromkeys(["restore", "archived_is_refused", "storage_classes"], NO_ARCHIVE)
+
+
+@pytest.fixture(scope="module")
+def gateway():
+    """A bucket of the gateway."""
+    with gateway_harness("KingsoftCloud", "ks3") as harness:
+        yield harness
+
+
+@pytest.fixture(scope="module")
+def moto():
+    """A bucket of moto."""
+    with moto_harness("KingsoftCloud") as harness:
+        yield harness
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gateway(case, gateway):
+    """The adapter and the gateway behave as every store owes."""
+    run_case(case, gateway)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_moto(case, moto):
+    """The adapter and moto behave as every store owes, but for the declared deviations."""
+    run_case(case, moto, {**MOTO, **ARCHIVE})
+
+
+def test_a_bucket_of_another_region_is_followed():
+    """The wrong region's host answers 307 with the right one; the call goes there, signed for that region."""
+    with Sandbox(clouds=["ks3"]) as sandbox:
+        cloud = sandbox.clouds["ks3"]
+        cloud.create_bucket("far").put("k", b"x")
+        cloud.domains = ("ks3-cn-beijing.localhost", "ks3-cn-shanghai.localhost")
+        wrong = f"http://ks3-cn-shanghai.localhost:{cloud.endpoint.port}"
+        config = StoreConfig("ks3", "far", endpoint=wrong, region="SHANGHAI", credentials=cloud.credentials)
+        with open_harness(config) as harness:
+            assert harness.keys("") == ["k"]
+            assert harness.body("k") == b"x"
+        assert [entry.status for entry in cloud.log][:2] == [307, 200]
+
+
+def test_the_bucket_is_in_the_host():
+    """KS3 refuses a bucket in the path; the adapter puts it in front unless it is told otherwise."""
+    with gateway_harness("KingsoftCloud", "ks3") as harness:
+        assert harness.store.endpoint.host == "conformance.localhost"
+        with pytest.raises(InvalidRequest, match="Name the bucket in the host"):
+            harness.perform(harness.variant(addressing="path").list_page(""))
+
+
+def test_a_restored_copy_lives_seven_days_at_most():
+    """A longer life is cut to what KS3 grants, and no tier is sent."""
+    body = ADAPTER.open(CONFIG).restore("k", days=30, tier=RestoreTier.STANDARD).request.body
+    assert body == b"<RestoreRequest><Days>7</Days></RestoreRequest>"

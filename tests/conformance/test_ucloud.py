@@ -1,0 +1,37 @@
+"""US3 passes the suite against a loopback gateway with its quirks, and against moto; what it does otherwise is declared."""
+
+import pytest
+
+from oms_adapters.conformance import run_case, select_cases
+from oms_adapters.ucloud import ADAPTER
+from support.gateways import MOTO, gateway_harness, moto_harness
+
+CASES = select_cases(ADAPTER.profile.capabilities)
+NO_MD5 = "US3 does not look at Content-MD5: https://docs.ucloud.cn/ufile/s3/s3_introduction"
+GATEWAY = {"wrong_content_md5": NO_MD5, "wrong_part_md5": NO_MD5}
+
+
+@pytest.fixture(scope="module")
+def gateway():
+    """A bucket of the gateway."""
+    with gateway_harness("UCloud", "us3") as harness:
+        yield harness
+
+
+@pytest.fixture(scope="module")
+def moto():
+    """A bucket of moto."""
+    with moto_harness("UCloud") as harness:
+        yield harness
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gateway(case, gateway):
+    """The adapter and the gateway behave as every store owes, but for the declared deviations."""
+    run_case(case, gateway, GATEWAY)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_moto(case, moto):
+    """The adapter and moto behave as every store owes, but for the declared deviations."""
+    run_case(case, moto, MOTO)
