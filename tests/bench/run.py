@@ -45,6 +45,8 @@ class Load:
     latency_ms: int = 0
     prefilled: bool = False
     """The destination holds everything already."""
+    beside: tuple[Contender, ...] = ()
+    """Measured too, for the notes; decides nothing."""
     cpu_required: float = 0.0
     """Also report CPU seconds per 1,000 objects, at most this part of the peer's."""
 
@@ -60,8 +62,9 @@ class Load:
 
 DEFAULT = rclone("default", [])
 TUNED = rclone("tuned", SMALL)
+TWO = replace(OURS, name="openoms --processes 2", flags=("--processes", "2"))
 LOADS = (
-    Load("small", "20,000 x 8 KB", 20_000, 8192, 3.0, (DEFAULT, TUNED), cpu_required=0.4),
+    Load("small", "20,000 x 8 KB", 20_000, 8192, 3.0, (DEFAULT, TUNED), beside=(TWO,), cpu_required=0.4),
     Load(
         "latency", "the same, 20 ms added latency", 20_000, 8192, 1.5,
         (rclone("256 transfers", FAR_256), rclone("512 transfers", FAR_512)), latency_ms=20,
@@ -83,7 +86,7 @@ def measure_load(server: Server, load: Load, reps: int) -> list[Line]:
     if load.prefilled:
         run(OURS, server, load.objects)
     server.delay(load.latency_ms)
-    runs: dict[Contender, list[Run]] = {contender: [] for contender in (*load.peers, OURS)}
+    runs: dict[Contender, list[Run]] = {contender: [] for contender in (*load.peers, OURS, *load.beside)}
     for rep in range(reps):
         for contender, done in runs.items():
             if not load.prefilled:
@@ -96,7 +99,7 @@ def measure_load(server: Server, load: Load, reps: int) -> list[Line]:
 
 def load_lines(load: Load, runs: dict[Contender, list[Run]]) -> list[Line]:
     """Turn runs into the row's line, and the CPU line where one is asked for."""
-    rates = {contender: median(load.rate(it.seconds) for it in done) for contender, done in runs.items()}
+    rates = {contender: load.rate(median(it.seconds for it in done)) for contender, done in runs.items()}
     best = max(load.peers, key=rates.__getitem__)
     ratio = rates[OURS] / rates[best]
     notes = tuple(describe(load, contender, done) for contender, done in runs.items())
