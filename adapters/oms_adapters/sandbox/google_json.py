@@ -21,6 +21,7 @@ from oms_adapters.sandbox.core import Bucket, Object, Stored
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.reply import Reply
 from oms_adapters.sandbox.request import Incoming
+from oms_adapters.sandbox.starts import just_before
 from oms_adapters.sandbox.xmltext import iso_time, text_of
 
 PAGE = 1000
@@ -151,21 +152,12 @@ def list_objects(context: Context) -> Reply:
     prefix, start = incoming.bytes_query("prefix"), incoming.bytes_query("startOffset")
     limit = min(int(incoming.text_query("maxResults", str(PAGE))), PAGE)
     token = b64decode(incoming.text_query("pageToken"))
-    listing = bucket.page(max(prefix, b""), max(token, _before(start)), limit)
+    listing = bucket.page(prefix, max(token, just_before(start)), limit)
     keys = [key for key, _ in listing.entries]
     reply: dict[str, Any] = {"kind": "storage#objects", "items": [_item(context, key) for key in keys]}
     if listing.truncated:
         reply["nextPageToken"] = b64encode(keys[-1]).decode()
     return json_reply(reply)
-
-
-def _before(start: bytes) -> bytes:
-    """Return the greatest bytes that sort before ``start``, as far as names of 1024 bytes go."""
-    if not start:
-        return b""
-    if start[-1] == 0:
-        return start[:-1]
-    return start[:-1] + bytes([start[-1] - 1]) + b"\xff" * 1024
 
 
 def get_object(context: Context) -> Reply:
