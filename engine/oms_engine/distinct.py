@@ -25,10 +25,12 @@ _BUFFER: Final = 1 << 20
 class DistinctKeys:
     """The set of keys seen. Must be closed; owned by one thread.
 
-    10 million keys take about 100 MB of memory, and their own length and at most 7 bytes each of temporary disk.
+    10 million keys take about 100 MB of memory, and their own length and at most 7 bytes each of temporary disk. With
+    ``note_bytes`` a note of that length is kept beside each key, on the disk too.
     """
 
-    def __init__(self, directory: str | None = None) -> None:
+    def __init__(self, directory: str | None = None, *, note_bytes: int = 0) -> None:
+        self._note = note_bytes
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115  (see close)
         self._tail = bytearray()
         self._flushed = 0
@@ -56,6 +58,14 @@ class DistinctKeys:
         Raises:
             OSError: the temporary file cannot be written.
         """
+        return self.note_of(key, bytes(self._note)) is None
+
+    def note_of(self, key: str, note: bytes) -> bytes | None:
+        """Return the note a key was remembered with; remember it with this one and return None where it is new.
+
+        Raises:
+            OSError: the temporary file cannot be written.
+        """
         if self._count * 4 > self._mask * 3:
             self._grow()  # here, where no name holds on to the old table
         raw = key_bytes(key)
@@ -64,20 +74,20 @@ class DistinctKeys:
         marks, places, mask = self._marks, self._places, self._mask
         slot = hashed & mask
         while place := places[slot]:
-            if marks[slot] == mark and self._at(place, len(raw)) == raw:
+            if marks[slot] == mark and (record := self._at(place, len(raw))) is not None and record.startswith(raw):
                 self.duplicates += 1
-                return False
+                return record[len(raw) :]
             slot = (slot + 1) & mask
         marks[slot] = mark
-        places[slot] = self._append(raw)
+        places[slot] = self._append(raw, note)
         self._count += 1
-        return True
+        return None
 
-    def _append(self, raw: bytes) -> int:
-        """Write a key; return its place, counted in units from 1."""
+    def _append(self, raw: bytes, note: bytes) -> int:
+        """Write a key and its note; return its place, counted in units from 1."""
         offset = self._flushed + len(self._tail)
-        pad = -(_LENGTH + len(raw)) % _UNIT
-        self._tail += len(raw).to_bytes(_LENGTH, "little") + raw + bytes(pad)
+        pad = -(_LENGTH + len(raw) + len(note)) % _UNIT
+        self._tail += len(raw).to_bytes(_LENGTH, "little") + raw + note + bytes(pad)
         if len(self._tail) >= _BUFFER:
             self._flush()
         return offset // _UNIT + 1
@@ -90,13 +100,14 @@ class DistinctKeys:
         self._tail = bytearray()
 
     def _at(self, place: int, size: int) -> bytes | None:
-        """Return the key at a place when it has ``size`` bytes."""
+        """Return the key at a place, and its note behind it, when the key has ``size`` bytes."""
         offset = (place - 1) * _UNIT
+        whole = _LENGTH + size + self._note
         if offset >= self._flushed:
             start = offset - self._flushed
-            record = bytes(self._tail[start : start + _LENGTH + size])
+            record = bytes(self._tail[start : start + whole])
         else:
-            record = os.pread(self._file.fileno(), _LENGTH + size, offset)
+            record = os.pread(self._file.fileno(), whole, offset)
         return record[_LENGTH:] if int.from_bytes(record[:_LENGTH], "little") == size else None
 
     def _make(self, slots: int) -> None:
@@ -129,7 +140,8 @@ class DistinctKeys:
             while len(block) - start >= _LENGTH:
                 size = int.from_bytes(block[start : start + _LENGTH], "little")
                 end = start + _LENGTH + size
-                after = end + -end % _UNIT
+                after = end + self._note
+                after += -after % _UNIT
                 if after > len(block):
                     break
                 yield (begin + start) // _UNIT + 1, block[start + _LENGTH : end]

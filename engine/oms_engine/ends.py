@@ -47,7 +47,7 @@ def migrated(session: Session, listed: ListedObject, copied: Copied, verdict: Ve
     """End an object that lies at the destination, proved."""
     line = success_line(
         session.clock_text(),
-        listed.key,
+        session.name_of(listed.key),
         listed.size,
         copied.head.etag,
         copied.written.etag,
@@ -60,15 +60,23 @@ def migrated(session: Session, listed: ListedObject, copied: Copied, verdict: Ve
 
 def skipped(session: Session, listed: ListedObject, reason: str) -> End:
     """End an object that need not move."""
+    size = max(0, listed.size)
     return End(
-        Outcome.SKIPPED, reason, max(0, listed.size), skip_line(session.clock_text(), listed.key, listed.size, reason)
+        Outcome.SKIPPED, reason, size, skip_line(session.clock_text(), session.name_of(listed.key), size, reason)
     )
 
 
 def copied_before(session: Session, listed: ListedObject, etag: str) -> End:
     """End an object that the interrupted process of this run had copied before its report was committed."""
     line = success_line(
-        session.clock_text(), listed.key, listed.size, listed.etag, etag, None, "size_last_modified", COPIED_BEFORE
+        session.clock_text(),
+        session.name_of(listed.key),
+        listed.size,
+        listed.etag,
+        etag,
+        None,
+        "size_last_modified",
+        COPIED_BEFORE,
     )
     return End(Outcome.MIGRATED, COPIED_BEFORE, listed.size, line)
 
@@ -88,10 +96,10 @@ def parked(session: Session, listed: ListedObject, kind: ParkKind) -> End:
 
 def failed(session: Session, job: ObjectJob, error: ObjectError | StoreError, *, code: str | None = None) -> End:
     """End an object that could not be moved, with the reason in the failed list."""
-    size = job.listed.size if job.listed else 0
+    size = max(0, job.listed.size) if job.listed else 0
     code = code or getattr(error, "code", "") or "MIGRATE_OBJ_FAILURE"
     message = str(error)
-    line = failed_line(code, session.clock_text(), job.key, message)
+    line = failed_line(code, session.clock_text(), session.name_of(job.key), message)
     return End(Outcome.FAILED, code, size, line, Failure(job.key, size, code, message, session.now()))
 
 
@@ -128,6 +136,5 @@ async def store_failed(session: Session, job: ObjectJob, error: StoreError) -> E
     if isinstance(error, Archived):
         return failed(session, job, error, code="MIGRATE_SRC_ARCHIVE_OBJ_FAILURE")
     side = "SRC" if at_source else "DST"
-    return failed(
-        session, job, error, code=_FAILURE_CODES.get(error.operation, "MIGRATE_{side}_OBJ_FAILURE").format(side=side)
-    )
+    code = _FAILURE_CODES.get(error.operation, "MIGRATE_{side}_OBJ_FAILURE").format(side=side)
+    return failed(session, job, error, code=getattr(error, "code", None) or code)

@@ -19,6 +19,7 @@
         ├── ConditionFailed         If-Match did not match
         ├── Archived                bytes are not readable until restored
         ├── Unsupported             the store does not know the call
+        │   └── RangeIgnored        a range was asked for, the whole object was sent
         ├── InvalidRequest          the store refuses the request as it is (key, metadata, class)
         ├── DigestRefused           the bytes that arrived are not those announced (BadDigest)
         ├── UploadGone              the multipart upload is unknown (aborted, completed or expired)
@@ -168,6 +169,10 @@ class Archived(StoreError):
 
 class Unsupported(StoreError):
     """The store does not offer the call."""
+
+
+class RangeIgnored(Unsupported):
+    """A range was asked for and the server sends the whole object: it can only be read from its beginning."""
 
 
 class InvalidRequest(StoreError):

@@ -76,7 +76,7 @@ def check_list_head(head: ObjectHead) -> None:
 E = TypeVar("E", ListEntry, UrlEntry)
 
 
-class _LineParser(Generic[E]):
+class LineParser(Generic[E]):
     """Cut bytes into lines, check and decode them."""
 
     def __init__(self, name: str = "list file") -> None:
@@ -156,7 +156,7 @@ class _LineParser(Generic[E]):
         raise NotImplementedError
 
 
-class ObjectListParser(_LineParser[ListEntry]):
+class ObjectListParser(LineParser[ListEntry]):
     """Parse an object list file fed in pieces of any size."""
 
     def _entries(self, lines: list[str], first: int) -> list[ListEntry]:
@@ -169,7 +169,7 @@ class ObjectListParser(_LineParser[ListEntry]):
         ]
 
 
-class UrlListParser(_LineParser[UrlEntry]):
+class UrlListParser(LineParser[UrlEntry]):
     """Parse a URL list file fed in pieces of any size: ``<URL>`` TAB ``<destination object name>`` per line."""
 
     def _entries(self, lines: list[str], first: int) -> list[UrlEntry]:

@@ -111,13 +111,13 @@ class Migration:
         self._limiter.set_rate(rate_at(self._bandwidth, time.time()))
         async with Wire(self.settings.wire, limiter=self._limiter) as wire:
             try:
-                await self._preflight(wire, source, destination)
+                lists = await self._preflight(wire, source, destination)
             except TaskError as error:
                 seconds = self._meter.seconds
                 return Result(TaskState.FAILED, Counters(), seconds, error_code=error.code, error_message=str(error))
             run = self._ledger.open_run(
                 identity=identity_of(self.spec, source, destination),
-                rules=rules_of(self.spec),
+                rules=rules_of(self.spec) + lists,
                 name=self.spec.name,
                 retry_failed=self.spec.retry_failed,
             )
@@ -135,19 +135,21 @@ class Migration:
             async with self._coordinated(session, run) as coordinator:
                 return await self._run(coordinator, run)
 
-    async def _preflight(self, wire: Wire, source: BucketStore, destination: BucketStore) -> None:
-        """Find out at once whether both buckets can be reached and listed.
+    async def _preflight(self, wire: Wire, source: BucketStore, destination: BucketStore) -> str:
+        """Find out at once whether both buckets can be reached and listed; return which list it is, if it is one.
 
         Raises:
             TaskError: what is wrong, with OMS's code.
         """
         prefix = next((segment.prefix for segment in segments_of(self.spec)), "")
         for store, is_source in ((source, True), (destination, False)):
+            if not store.capabilities.lists:
+                continue
             try:
                 await wire.call(store.list_page(prefix if is_source else "", limit=1))
             except StoreError as error:
                 raise listing_error(error, source=is_source) from error
-        await check_list(self.spec, wire, source, self._open_list)
+        return await check_list(self.spec, wire, source, self._open_list)
 
     @asynccontextmanager
     async def _coordinated(self, session: Session, run: RunInfo) -> AsyncIterator[Coordinator]:

@@ -8,7 +8,7 @@ object, or of another cut, is aborted first.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from hashlib import md5
 from typing import NamedTuple
 
@@ -145,7 +145,10 @@ async def _send_part(
     def write_call(_part_head: ObjectHead, _digests: Digests) -> Call[WrittenPart]:
         return session.destination.write_part(upload.key, upload.upload_id, number, size=span.size)
 
-    read = session.source.read(listed.key, span=span, if_match=head.etag or None)
+    if session.fronted is None:
+        read = session.source.read(listed.key, span=span, if_match=head.etag or None)
+    else:
+        read = session.fronted.read_stated(head, span=span)
     for attempt in range(1, PART_ATTEMPTS + 1):
         moved = await session.relay(read, write_call, size=span.size, md5=need_md5)
         part, digests = moved.written, moved.digests
@@ -196,17 +199,33 @@ def _joined(parts: list[WrittenPart]) -> Digests:
 async def move_unknown(session: Session, key: str, read: Call[ObjectHead], plan: PartPlan) -> Arrived:
     """Move an object whose size nobody states: read on, part by part, or at once when it ends within the first.
 
-    One part is held in memory. An upload is not resumed, as nothing says whether the object is still the same.
+    One part is held in memory, so few grow beyond a small object's size at a time. An upload is not resumed, as nothing
+    says whether the object is still the same.
     """
+    small = session.settings.small_object_bytes
+    async with AsyncExitStack() as held:
+        await session.memory.acquire(small)
+        held.callback(session.memory.release, small)
+        return await _move_unknown(session, key, read, plan, held)
+
+
+async def _move_unknown(
+    session: Session, key: str, read: Call[ObjectHead], plan: PartPlan, gates: AsyncExitStack
+) -> Arrived:
     upload: Upload | None = None
     parts: list[WrittenPart] = []
     held = bytearray()
+    grown = False
     try:
         async with session.wire.stream(read) as (head, chunks):
             async for chunk in chunks:
                 await session.limiter.pace(len(chunk))
                 session.count_bytes(len(chunk))
                 held += chunk
+                if not grown and len(held) > session.settings.small_object_bytes:
+                    await session.unstated.acquire()
+                    gates.callback(session.unstated.release)
+                    grown = True
                 if len(held) >= plan.part_size:
                     upload = upload or await _new_upload(session, key, head, plan)
                     parts.append(await _send_held(session, upload, len(parts) + 1, bytes(held[: plan.part_size])))

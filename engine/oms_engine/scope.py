@@ -7,7 +7,7 @@ import time
 from oms_engine.errors import ConfigError, NotFound, StoreError, TaskError
 from oms_engine.keysource import FailedKeys, KeySource, NamedKeys
 from oms_engine.ledger import Ledger, RunInfo, Segment
-from oms_engine.listkeys import ListFileKeys
+from oms_engine.listkeys import ListKeys, UrlListKeys
 from oms_engine.model import TaskType
 from oms_engine.session import StoreOpener, listing_error
 from oms_engine.store import BucketStore
@@ -67,23 +67,33 @@ async def open_keys(
     return keys
 
 
-def _list_keys(spec: MigrationSpec, wire: Wire, list_store: StoreOpener | None) -> ListFileKeys:
+def _list_keys(spec: MigrationSpec, wire: Wire, list_store: StoreOpener | None) -> ListKeys | UrlListKeys:
     if list_store is None or spec.scope.list_key is None:
-        raise ConfigError("the object list file is not given: name its bucket and key")
-    return ListFileKeys(wire, list_store(), spec.scope.list_key)
+        raise ConfigError("the list file is not given: name its bucket and key")
+    kind = UrlListKeys if spec.scope.task_type is TaskType.URL_LIST else ListKeys
+    return kind(wire, list_store(), spec.scope.list_key)
 
 
-async def check_list(spec: MigrationSpec, wire: Wire, source: BucketStore, list_store: StoreOpener | None) -> None:
-    """Hold a task's object list file against OMS's rules; its first object must exist, as OMS asks.
+async def check_list(spec: MigrationSpec, wire: Wire, source: BucketStore, list_store: StoreOpener | None) -> str:
+    """Hold a task's list against OMS's rules; the first object of an object list must exist, as OMS asks.
+
+    Returns:
+        What tells this list from another one of the same name, for the task's rules: a run counts its lines.
 
     Raises:
         TaskError: TRF codes of the file; OMS.0089 the first object is missing.
     """
-    if spec.scope.task_type is not TaskType.LIST or spec.retry_failed:
-        return
+    if spec.scope.task_type not in {TaskType.LIST, TaskType.URL_LIST} or spec.retry_failed:
+        return ""
     keys = _list_keys(spec, wire, list_store)
     await keys.check()
     first = await keys.first()
+    if spec.scope.task_type is TaskType.LIST:
+        await _check_first(first, wire, source)
+    return f" list={keys.version}"
+
+
+async def _check_first(first: str, wire: Wire, source: BucketStore) -> None:
     try:
         await wire.call(source.head(first))
     except NotFound as error:
@@ -96,7 +106,7 @@ async def check_list(spec: MigrationSpec, wire: Wire, source: BucketStore, list_
 def identity_of(spec: MigrationSpec, source: BucketStore, destination: BucketStore) -> str:
     """Return what makes a task this task: where from, where to, which objects."""
     scope = spec.scope
-    what = f"{scope.task_type.value} {list(scope.keys)!r}" if scope.list_key is None else f"list {scope.list_key!r}"
+    what = f"{scope.task_type.value} {list(scope.keys) if scope.list_key is None else scope.list_key!r}"
     return (
         f"{source.label} at {source.endpoint.netloc} to {destination.label} at {destination.endpoint.netloc}"
         f", {what}, prefix {spec.strip_prefix!r} to {spec.save_prefix!r}"

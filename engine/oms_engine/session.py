@@ -15,15 +15,19 @@ from oms_engine.gates import Gate
 from oms_engine.ledger import Ledger, Upload
 from oms_engine.limiter import Limiter
 from oms_engine.metadata import plan_attributes
-from oms_engine.model import ObjectHead, Outcome, WriteOptions, WrittenPart
+from oms_engine.model import ObjectHead, Outcome, TaskType, WriteOptions, WrittenPart
 from oms_engine.pace import Pace, PaceSettings
 from oms_engine.plan import effective_rule, storage_class_for
 from oms_engine.records import render_time
-from oms_engine.store import MIB, BucketStore, Call
+from oms_engine.store import MIB, BucketStore, Call, FrontedStore
 from oms_engine.task import MigrationSpec
+from oms_engine.urlkeys import entry_name
 from oms_engine.wire import Relayed, Wire, WireSettings
 
 W = TypeVar("W")
+
+UNSTATED_AT_ONCE = 2
+"""Objects whose size nobody states and that outgrew a small one: each holds a part in memory."""
 
 TROUBLE_SECONDS = 1.0
 """How long the answer to "is the store there?" holds."""
@@ -181,7 +185,17 @@ class Session:
         self._asked: dict[bool, tuple[float, asyncio.Future[TaskError | None]]] = {}
 
         self._connections = settings.connections // settings.processes
+        self.fronted = source if isinstance(source, FrontedStore) else None
+        """The source again, when its bytes are read through a CDN."""
+        by_url = spec.scope.task_type is TaskType.URL_LIST
+        self.name_of: Callable[[str], str] = entry_name if by_url else str
+        """What a source key is called at the destination and in lists, prefixes apart."""
+        self.unstated = Gate(lambda: UNSTATED_AT_ONCE)
         self._read_from, self._write_to = source.endpoint, destination.endpoint
+        if self.fronted is not None:
+            self._read_from = self.fronted.read_endpoint
+        elif not source.capabilities.lists:  # many hosts: what each bears, its own pace says
+            self._read_from = destination.endpoint
         self.overwrite = effective_rule(spec.overwrite, source.capabilities, destination.capabilities)
         self._clock_second = 0
         self._clock_text = ""
@@ -250,9 +264,11 @@ class Session:
         Raises:
             TaskError: the store is out; the objects stay unmoved and the run can be resumed.
         """
+        source = error.store == self.source.label
+        if source and not self.source.capabilities.lists:
+            return  # each URL is a server of its own
         self._outage += 1
         if self._outage >= self.settings.outage_failures:
-            source = error.store == self.source.label
             raise TaskError(
                 "TRF.0157" if source else "TRF.0061",
                 f"{self._outage} objects in a row failed because the {'source' if source else 'destination'} does not "
@@ -272,6 +288,8 @@ class Session:
 
     async def _ask(self, source: bool) -> TaskError | None:
         store = self.source if source else self.destination
+        if not store.capabilities.lists:
+            return None
         try:
             await self.wire.call(store.list_page("", limit=1))
         except StoreError as error:

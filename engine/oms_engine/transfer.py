@@ -29,12 +29,14 @@ from oms_engine.errors import (
     DigestRefused,
     NotFound,
     ObjectError,
+    RangeIgnored,
+    Retry,
     SourceChanged,
     StoreError,
     UploadGone,
 )
 from oms_engine.ledger import ParkKind
-from oms_engine.model import ListedObject, ObjectHead, Outcome, OverwriteMode, Written
+from oms_engine.model import ConsistencyCheck, ListedObject, ObjectHead, Outcome, OverwriteMode, Written
 from oms_engine.multipart import move_in_parts, move_unknown
 from oms_engine.plan import (
     Action,
@@ -54,6 +56,9 @@ from oms_engine.verify import Verdict, verify
 ATTEMPTS = 2
 """Journeys of one object: the second starts from a fresh look at the source."""
 
+STREAM_ATTEMPTS = 3
+"""Reads of an object that can only be read from its beginning."""
+
 UNKNOWN = -1
 """``ListedObject.size`` of an object whose source does not state one."""
 
@@ -71,7 +76,9 @@ async def transfer(session: Session, job: ObjectJob) -> End:
             end = await _journey(session, job)
         except ConditionFailed as error:
             if last:
-                return failed(session, job, SourceChanged(f"the object was replaced while it was read, twice: {error}"))
+                code = getattr(error, "code", None)
+                changed = SourceChanged(f"the object was replaced while it was read, twice: {error}")
+                return failed(session, job, error if code else changed)
         except (ChecksumMismatch, DigestRefused) as error:
             if last:
                 return failed(session, job, error, code=ChecksumMismatch.code)
@@ -94,9 +101,9 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: PLR0911  (
     decision = decide_scope(listed, spec.migrate_since)
     if decision is not None:
         return skipped(session, listed, decision.reason)
-    key = destination_key(
-        listed.key, spec.strip_prefix, spec.save_prefix, max_bytes=session.destination.capabilities.max_key_bytes
-    )
+    most = session.destination.capabilities.max_key_bytes
+    key = destination_key(session.name_of(listed.key), spec.strip_prefix, spec.save_prefix, max_bytes=most)
+    _refuse_unstated(session, listed)
     # 2. does it have to move?
     decision, there = await _decision(session, job, listed, key)
     if decision.action is Action.SKIP:
@@ -104,7 +111,7 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: PLR0911  (
             return copied_before(session, listed, "")
         return skipped(session, listed, decision.reason)
     if spec.dry_run:
-        return End(Outcome.MIGRATED, f"would be copied: {decision.reason}", listed.size)
+        return End(Outcome.MIGRATED, f"would be copied: {decision.reason}", max(0, listed.size))
     # 3. can it move now, and at once?
     if spec.restore and job.parked is not ParkKind.ARCHIVED and _archived(session, listed):
         return parked(session, listed, ParkKind.ARCHIVED)
@@ -119,7 +126,7 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: PLR0911  (
             return parked(session, listed, ParkKind.ARCHIVED)
         raise
     # 5. prove it, or take it back
-    verdict = await _prove(session, listed, key, copied)
+    verdict = await _prove(session, key, copied)
     if plan.size is None:
         listed = listed._replace(size=copied.digests.size)
     return migrated(session, listed, copied, verdict)
@@ -129,6 +136,18 @@ async def _look_up(session: Session, key: str) -> ListedObject:
     head = await session.wire.call(session.source.head(key))
     size = UNKNOWN if head.size is None else head.size
     return ListedObject(key, size, head.last_modified, head.etag, head.storage_class)
+
+
+def _refuse_unstated(session: Session, listed: ListedObject) -> None:
+    """Refuse an object of the web whose size nobody states, where size and time are to be compared.
+
+    Raises:
+        ObjectError: it needs ``no_check``.
+    """
+    unstated = listed.size == UNKNOWN and not session.source.capabilities.lists
+    if unstated and session.spec.check is not ConsistencyCheck.NO_CHECK:
+        message = "the server states no Content-Length, so the copy cannot be checked: migrate it with no_check"
+        raise ObjectError(message, code="CHECK_SRC_OBJ_SIZE_FAILURE")
 
 
 def _archived(session: Session, listed: ListedObject) -> bool:
@@ -163,18 +182,45 @@ def _plan(session: Session, listed: ListedObject, content_type: str | None = Non
 
 async def _move(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:
     if plan.size is None:
-        return Copied(*await move_unknown(session, key, session.source.read(listed.key), plan))
+        return await _move_once_through(session, listed, key, plan)
     if not plan.single:
         head = await session.wire.call(session.source.head(listed.key))
         if (listed.etag and head.etag != listed.etag) or head.size != listed.size:
             raise _other_size(session, listed, head.size)
         plan = _plan(session, listed, head.attributes.content_type)
-        if not plan.single:
-            return Copied(*await move_in_parts(session, listed, key, head, plan))
+        if not plan.single and head.etag:
+            try:
+                return Copied(*await move_in_parts(session, listed, key, head, plan))
+            except RangeIgnored:
+                pass
+        if not plan.single:  # nothing tells whether two reads are of one version, or the server reads no ranges
+            return await _move_once_through(session, listed, key, plan)
         return await _move_streamed(session, listed, key)
     if listed.size <= session.settings.small_object_bytes:
         return await _move_whole(session, listed, key)
     return await _move_streamed(session, listed, key)
+
+
+async def _move_once_through(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:
+    """Move an object by one read from its first byte to its last; a connection that breaks costs all of it."""
+    for attempt in range(1, STREAM_ATTEMPTS + 1):
+        read = session.source.read(listed.key, if_match=listed.etag or None)
+        try:
+            return Copied(*await move_unknown(session, key, read, plan))
+        except StoreError as error:
+            if attempt == STREAM_ATTEMPTS or error.retry is Retry.NEVER or session.stopping:
+                raise
+    raise AssertionError("unreachable")
+
+
+async def _read_call(session: Session, listed: ListedObject) -> Call[ObjectHead]:
+    """Return the read of a whole object; of one behind a CDN, held against what the bucket states of it now."""
+    if session.fronted is None:
+        return session.source.read(listed.key, if_match=listed.etag or None)
+    stated = await session.wire.call(session.source.head(listed.key))
+    if (listed.etag and stated.etag != listed.etag) or stated.size != listed.size:
+        raise _other_size(session, listed, stated.size)
+    return session.fronted.read_stated(stated)
 
 
 async def _move_whole(session: Session, listed: ListedObject, key: str) -> Copied:
@@ -184,7 +230,11 @@ async def _move_whole(session: Session, listed: ListedObject, key: str) -> Copie
     try:
         if session.limiter.rate:
             await session.limiter.pace(size)
-        call = session.source.read(listed.key, if_match=listed.etag or None)
+        call = (
+            session.source.read(listed.key, if_match=listed.etag or None)
+            if session.fronted is None  # most: no coroutine for them
+            else await _read_call(session, listed)
+        )
         head, body = await session.wire.fetch(call, limit=2 * session.settings.small_object_bytes)
         if len(body) != size:
             raise _other_size(session, listed, len(body))
@@ -226,14 +276,14 @@ async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Co
     proved = session.destination.capabilities.etag_is_md5 and not session.spec.kms
 
     def write_call(head: ObjectHead, digests: Digests) -> Call[Written]:
-        if head.size != listed.size:
+        if head.size not in {None, listed.size}:
             raise _other_size(session, listed, head.size)
         if proved and head.md5 is not None:
             digests.drop_md5()
         options = write_options(session, head, md5=head.md5, crc64=head.crc64)
         return session.destination.write(key, size=listed.size, options=options)
 
-    read = session.source.read(listed.key, if_match=listed.etag or None)
+    read = await _read_call(session, listed)
     relayed = await session.relay(read, write_call, size=listed.size, md5=True)
     return Copied(relayed.head, relayed.written, relayed.digests)
 
@@ -243,7 +293,7 @@ def _other_size(session: Session, listed: ListedObject, size: int | None) -> Con
     return ConditionFailed(message, store=session.source.label, operation="read", key=listed.key)
 
 
-async def _prove(session: Session, listed: ListedObject, key: str, copied: Copied) -> Verdict:
+async def _prove(session: Session, key: str, copied: Copied) -> Verdict:
     """Hold what arrived against what was read and stated; take it back when they differ.
 
     Raises:
@@ -259,4 +309,4 @@ async def _prove(session: Session, listed: ListedObject, key: str, copied: Copie
     if verdict.ok:
         return verdict
     await session.wire.call(session.destination.delete(key))
-    raise ChecksumMismatch(f"{verdict.method}: {verdict.detail}; the copy of {listed.key!r} was deleted again")
+    raise ChecksumMismatch(f"{verdict.method}: {verdict.detail}; the copy {key!r} was deleted again")
