@@ -71,7 +71,7 @@ class Driver:
     def finish(self):
         """Wait for its end; return its exit code and its result."""
         output, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, json.loads(output)
+        return self.process.returncode, json.loads(output)["result"]
 
 
 def alive(pid):
@@ -85,9 +85,9 @@ def alive(pid):
 @pytest.fixture
 def mixed(world):
     """Small objects, some that stream, some in parts; a destination that takes its time."""
-    world.source.put_many((f"{number % 5}/{number:04}", os.urandom(500 + number)) for number in range(400))
+    world.source.put_many((f"{number % 5}/{number:04}", os.urandom(500 + number)) for number in range(300))
     world.source.put_many((f"7/streamed{number}", os.urandom(2 * MIB)) for number in range(3))
-    world.source.put_many((f"8/big{number}", os.urandom(50 * MIB)) for number in range(2))
+    world.source.put_many((f"8/big{number}", os.urandom(40 * MIB)) for number in range(2))
     world.obs.latency = 0.05
     return world
 
@@ -142,22 +142,23 @@ def check_effort(world, rounds):
     assert sum(parts.values()) - len(parts) <= rounds * 2 * PARTS_AT_ONCE
 
 
-@pytest.mark.parametrize(("processes", "seed"), [(1, 1), (1, 2), (3, 3)])
+@pytest.mark.parametrize(("processes", "seed"), [(1, 1), (3, 3)])
 def test_killed_at_random_moments(mixed, processes, seed):
     """Killed again and again at random moments, the same command ends with every key migrated and listed once."""
     dice = random.Random(seed)
     kills = 0
-    while True:
+    for _ in range(6):
         running = Driver(mixed, processes=processes)
         time.sleep(dice.uniform(0.05, 0.6) if processes == 1 else dice.uniform(0.4, 1.3))
         kills += running.kill()
         if finished(mixed):
             break
-        if kills == 8:
-            mixed.obs.latency = 0.0
-    assert kills >= 3
+    else:
+        mixed.obs.latency = 0.0
+        assert Driver(mixed, processes=processes).finish()[0] == 0
+    assert kills >= 2
     ran = ended(mixed)
-    assert ran.counts == (405, 405, 0, 0)
+    assert ran.counts == (305, 305, 0, 0)
     mixed.check_clean(ran)
     check_effort(mixed, kills)
 
@@ -167,7 +168,7 @@ def test_interrupted_at_random_moments(mixed, processes):
     """SIGINT pauses within a moment and says so by 130; the same command goes on and nothing is sent twice."""
     dice = random.Random(processes)
     codes = []
-    for _ in range(4):
+    for _ in range(3):
         running = Driver(mixed, processes=processes)
         time.sleep(dice.uniform(0.05, 0.5) if processes == 1 else dice.uniform(0.3, 1.2))
         running.process.send_signal(signal.SIGINT)
@@ -182,13 +183,13 @@ def test_interrupted_at_random_moments(mixed, processes):
         code, _ = Driver(mixed, processes=processes).finish()
         assert code == 0
     ran = ended(mixed)
-    assert ran.counts == (405, 405, 0, 0)
+    assert ran.counts == (305, 305, 0, 0)
     mixed.check_clean(ran)
     puts = Counter(entry.key for entry in mixed.obs.log if entry.operation in {"PutObject", "CreateMultipartUpload"})
     assert [key for key, times in puts.items() if times > 1 and not key.startswith("oms/task/")] == []
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_a_killed_worker_is_made_up_for(mixed, seed):
     """When one worker process is killed its segments and large objects go on elsewhere, each key counted once."""
     dice = random.Random(seed)
@@ -203,9 +204,9 @@ def test_a_killed_worker_is_made_up_for(mixed, seed):
     os.kill(dice.choice(victims), signal.SIGKILL)
     mixed.obs.latency = 0.0
     code, result = running.finish()
-    assert (code, result["counters"]["migrated"]) == (0, 405)
+    assert (code, result["counters"]["migrated"]) == (0, 305)
     ran = ended(mixed)
-    assert ran.counts == (405, 405, 0, 0)
+    assert ran.counts == (305, 305, 0, 0)
     mixed.check_clean(ran)
 
 
@@ -219,9 +220,9 @@ def test_all_workers_killed(mixed):
         os.kill(pid, signal.SIGKILL)
     mixed.obs.latency = 0.0
     code, result = running.finish()
-    assert (code, result["counters"]["migrated"]) == (0, 405)
+    assert (code, result["counters"]["migrated"]) == (0, 305)
     ran = ended(mixed)
-    assert ran.counts == (405, 405, 0, 0)
+    assert ran.counts == (305, 305, 0, 0)
     mixed.check_clean(ran)
 
 
@@ -229,7 +230,7 @@ def test_failures_survive_a_kill(mixed):
     """Objects that failed before a kill stay failed, once, and a retry moves them alone."""
     from oms_adapters.sandbox import Answer, Fault, Match
 
-    for key in ("0/0000", "0/0395", "8/big0"):
+    for key in ("0/0000", "0/0295", "8/big0"):
         mixed.s3.faults.add(Fault(Match(operation="GetObject", key=key), Answer(403, "AccessDenied"), times=None))
     for pause in (0.4, 0.6):
         running = Driver(mixed)
@@ -239,11 +240,11 @@ def test_failures_survive_a_kill(mixed):
     code, _ = Driver(mixed).finish()
     assert code == 1
     ran = ended(mixed)
-    assert ran.codes() == dict.fromkeys(["0/0000", "0/0395", "8/big0"], "GET_SRC_OBJ_FAILURE")
+    assert ran.codes() == dict.fromkeys(["0/0000", "0/0295", "8/big0"], "GET_SRC_OBJ_FAILURE")
     mixed.check_copy(ran)
     mixed.s3.faults.clear(), mixed.s3.clear_log()
     code, _ = Driver(mixed, retry_failed=True).finish()
     assert code == 0
     again = ended(mixed)
-    assert set(again.lists["success"]) == {"0/0000", "0/0395", "8/big0"}
+    assert set(again.lists["success"]) == {"0/0000", "0/0295", "8/big0"}
     assert {entry.key for entry in mixed.s3.log if entry.operation == "GetObject"} == set(again.lists["success"])

@@ -98,7 +98,9 @@ class MigrationLife(RuleBasedStateMachine):
         for key in self.broken:
             quoted = key.replace("[", "[[]")
             fault = Fault(
-                Match(operation="GetObject", key=quoted, bucket=self.world.source.name), Answer(403, "AccessDenied"), times=None
+                Match(operation="GetObject", key=quoted, bucket=self.world.source.name),
+                Answer(403, "AccessDenied"),
+                times=None,
             )
             self.world.s3.faults.add(fault)
 
@@ -115,7 +117,7 @@ class MigrationLife(RuleBasedStateMachine):
     def run(self):
         """A run goes to its end, on from where the last one stopped."""
         self.begin()
-        resumed_over = {key for key in self.touched}
+        resumed_over = set(self.touched)
         ran = self.world.run()
         assert ran.result.complete
         self.settle(ran, resumed_over)

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import json
 import pickle
+import resource
 import signal
 import sys
 from dataclasses import asdict, dataclass
@@ -59,7 +60,8 @@ def main() -> int:
         result = uvloop.run(drive(plan, ledger))
     finally:
         ledger.close()
-    print(json.dumps(asdict(result)), flush=True)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+    print(json.dumps({"result": asdict(result), "max_rss": most * 1024}), flush=True)
     if result.state is TaskState.PAUSED:
         return 130
     return 0 if result.state is TaskState.SUCCEEDED else 1 if result.complete else 3
