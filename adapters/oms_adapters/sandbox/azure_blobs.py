@@ -77,9 +77,11 @@ def list_blobs(context: Context) -> Reply:
     parts = [_blob_element(context, key, item) for key, item in listing.entries]
     last = b64encode(listing.entries[-1][0]).decode() if listing.truncated else ""
     marker = f"<NextMarker>{last}</NextMarker>" if last else "<NextMarker />"
+    asked = ("prefix", "Prefix"), ("marker", "Marker"), ("startFrom", "StartFrom"), ("maxresults", "MaxResults")
+    echo = "".join(tag(element, incoming.text_query(name)) for name, element in asked if incoming.query.get(name))
     body = (
         f'{HEAD.strip()}<EnumerationResults ServiceEndpoint="http://sandbox/" ContainerName="{incoming.bucket}">'
-        f"<Blobs>{''.join(parts)}</Blobs>{marker}</EnumerationResults>"
+        f"{echo}<Blobs>{''.join(parts)}</Blobs>{marker}</EnumerationResults>"
     )
     return xml_reply(b"\xef\xbb\xbf" + body.encode("utf-8", "surrogateescape"))
 
