@@ -78,7 +78,9 @@ def list_blobs(context: Context) -> Reply:
     last = b64encode(listing.entries[-1][0]).decode() if listing.truncated else ""
     marker = f"<NextMarker>{last}</NextMarker>" if last else "<NextMarker />"
     asked = ("prefix", "Prefix"), ("marker", "Marker"), ("startFrom", "StartFrom"), ("maxresults", "MaxResults")
-    echo = "".join(tag(element, incoming.text_query(name)) for name, element in asked if incoming.query.get(name))
+    echo = "".join(
+        _text_element(element, incoming.text_query(name)) for name, element in asked if name in incoming.query
+    )
     body = (
         f'{HEAD.strip()}<EnumerationResults ServiceEndpoint="http://sandbox/" ContainerName="{incoming.bucket}">'
         f"{echo}<Blobs>{''.join(parts)}</Blobs>{marker}</EnumerationResults>"
@@ -86,14 +88,14 @@ def list_blobs(context: Context) -> Reply:
     return xml_reply(b"\xef\xbb\xbf" + body.encode("utf-8", "surrogateescape"))
 
 
-def _name_element(name: str) -> str:
-    if _INVALID.search(name):
-        return f'<Name Encoded="true">{quote(name, safe="", errors="surrogateescape")}</Name>'
-    return f"<Name>{escape(name)}</Name>"
+def _text_element(tag_name: str, text: str) -> str:
+    if _INVALID.search(text):
+        return f'<{tag_name} Encoded="true">{quote(text, safe="", errors="surrogateescape")}</{tag_name}>'
+    return f"<{tag_name}>{escape(text)}</{tag_name}>"
 
 
 def _blob_element(context: Context, key: bytes, item: Object | None) -> str:
-    name = _name_element(text_of(key))
+    name = _text_element("Name", text_of(key))
     if item is None:
         return f"<BlobPrefix>{name}</BlobPrefix>"
     tier, status = _tier_of(context, item)

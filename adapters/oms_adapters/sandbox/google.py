@@ -50,11 +50,16 @@ def hash_of(item: Object) -> str:
 
     https://cloud.google.com/storage/docs/hashes-etags
     """
-    checksum = 0
-    for piece in item.blob.pieces:
-        checksum = fastcrc.crc32.iscsi(piece, checksum)
-    crc = f"crc32c={b64encode(checksum.to_bytes(4, 'big')).decode()}"
+    crc = crc32c_of(item.blob)
     return crc if "-" in item.etag else f"{crc},md5={b64encode(item.blob.md5()).decode()}"
+
+
+def crc32c_of(blob: Blob) -> str:
+    """Return the CRC32C of bytes as ``x-goog-hash`` has it."""
+    checksum = 0
+    for piece in blob.pieces:
+        checksum = fastcrc.crc32.iscsi(piece, checksum)
+    return f"crc32c={b64encode(checksum.to_bytes(4, 'big')).decode()}"
 
 
 def generation_headers(item: Object) -> list[tuple[str, str]]:
@@ -86,6 +91,14 @@ def put_object(context: Context) -> Reply:
         raise Refusal("InvalidArgument", "Object names cannot contain line breaks.")
     reply = objects.put_object(context)
     reply.headers += generation_headers(context.bucket().get(context.incoming.key))
+    return reply
+
+
+def upload_part(context: Context) -> Reply:
+    """Store a part and state its hashes."""
+    reply = uploads.upload_part(context)
+    md5 = b64encode(context.body.md5()).decode()
+    reply.headers.append(("x-goog-hash", f"{crc32c_of(context.body)},md5={md5}"))
     return reply
 
 
@@ -210,6 +223,7 @@ class Google(Dialect):
         "GetObject": get_object,
         "HeadObject": head_object,
         "PutObject": put_object,
+        "UploadPart": upload_part,
         "CompleteMultipartUpload": complete_upload,
     }
 

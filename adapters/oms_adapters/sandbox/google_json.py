@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes
 from oms_adapters.sandbox import objects
 from oms_adapters.sandbox.blob import Blob
 from oms_adapters.sandbox.context import Context
-from oms_adapters.sandbox.core import Bucket, Object, Stored
+from oms_adapters.sandbox.core import Bucket, Stored
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.reply import Reply
 from oms_adapters.sandbox.request import Incoming
@@ -96,9 +96,11 @@ def _bucket_resource(context: Context, bucket: Bucket) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _resource(bucket: str, key: bytes, item: Object, headers: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return an object as the API states it; ``headers`` are those of a read."""
-    stated = dict(headers)
+def _item(context: Context, key: bytes) -> dict[str, Any]:
+    """Return an object as the API states it."""
+    item, bucket = context.bucket().get(key), context.incoming.bucket
+    stated = dict(context.dialect.render_stored(item, with_crc64=False))
+    host = context.incoming.headers.get("host", "")
     when = iso_time(item.mtime, milliseconds=True)
     hashes = dict(pair.split("=", 1) for pair in stated["x-goog-hash"].split(","))
     resource: dict[str, Any] = {
@@ -107,7 +109,7 @@ def _resource(bucket: str, key: bytes, item: Object, headers: list[tuple[str, st
         "storageClass": item.stored.storage_class, "crc32c": hashes["crc32c"],
         "etag": b64encode(stated["x-goog-generation"].encode()).decode(),
         "id": f"{bucket}/{text_of(key)}/{stated['x-goog-generation']}",
-        "mediaLink": f"/download/storage/v1/b/{bucket}/o/{quote(key, safe='')}?alt=media",
+        "mediaLink": f"http://{host}/download/storage/v1/b/{bucket}/o/{quote(key, safe='')}?alt=media",
     }  # fmt: skip
     if "md5" in hashes:
         resource["md5Hash"] = hashes["md5"]
@@ -121,11 +123,6 @@ def _resource(bucket: str, key: bytes, item: Object, headers: list[tuple[str, st
 def _text(value: str) -> str:
     """Return a header value, latin-1 text of its bytes, as the text those bytes are."""
     return value.encode("latin-1").decode("utf-8", "replace")
-
-
-def _item(context: Context, key: bytes) -> dict[str, Any]:
-    item = context.bucket().get(key)
-    return _resource(context.incoming.bucket, key, item, context.dialect.render_stored(item, with_crc64=False))
 
 
 def list_buckets(context: Context) -> Reply:
