@@ -24,8 +24,7 @@ from oms_engine.errors import ConfigError
 from oms_engine.model import Credentials, Secret
 from support.google_account import account_of, credentials_of
 
-# Not a%2Fb: the emulator's media links decode it once too often.
-ODD = ["a//b", "/lead", "dir/x", "a+b %41 100%", "tab\there", "中文/😀", "q?a=b&c#d;e", "quote\"'<>", "~*!()"]
+ODD = ["a//b", "/lead", "dir/x", "a+b %41 100%", "a%2Fb", "tab\there", "中文/😀", "q?a=b&c#d;e", "quote\"'<>", "~*!()"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,7 +82,8 @@ def story(client):
         told.append((blob.name, blob.size, blob.md5_hash, blob.crc32c))
     for blob in client.list_blobs(bucket, page_size=3):
         told.append((blob.name, blob.size, blob.md5_hash, blob.storage_class, blob.content_type, blob.metadata))
-        told.append((blob.download_as_bytes(raw_download=True), blob.download_as_bytes(start=1, end=3)))
+        named = bucket.blob(blob.name)  # the emulator's media links do not quote names
+        told.append((named.download_as_bytes(raw_download=True), named.download_as_bytes(start=1, end=3)))
     told.append([blob.name for blob in client.list_blobs(bucket, prefix="a")])
     stated = bucket.get_blob(ODD[0])
     told.append((stated.cache_control, stated.content_disposition, stated.metadata, stated.storage_class))
