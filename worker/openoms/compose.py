@@ -88,7 +88,6 @@ def store_config(side: Side, *, requester_pays: bool = False) -> StoreConfig:
         addressing=side.addressing,
         credentials=side.credentials,
         requester_pays=requester_pays,
-        extra=dict(side.extra),
     )
 
 

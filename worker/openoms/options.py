@@ -16,10 +16,7 @@ from oms_engine.errors import ConfigError
 from openoms.plan import MigrateOptions
 from openoms.words import unknown
 
-PLACE_HELP = (
-    "s3://bucket/path or obs://bucket/path; without a path the whole bucket. Sources are also oss, cos, az, gs, "
-    "qingstor, ks3, bos, kodo and us3"
-)
+PLACE_HELP = "s3://bucket/path or obs://bucket/path; without a path the whole bucket"
 CREDENTIALS_HELP = (
     "Credentials come from OPENOMS_SOURCE_AK, _SK, _TOKEN and OPENOMS_DESTINATION_AK, …; else from AWS_ACCESS_KEY_ID, "
     "… or OBS_ACCESS_KEY_ID, …; else from a profile of the configuration file. They are never options: every user of "
@@ -73,16 +70,7 @@ def add_places(parser: Parser) -> None:
             f"--{side}-profile", metavar="NAME", help="profile of the configuration file: credentials, endpoint, region"
         )
         if side == "source":
-            add_source_extras(group)
-
-
-def add_source_extras(group: argparse._ArgumentGroup) -> None:
-    """Add the options that only a source has."""
-    group.add_argument("--requester-pays", action="store_true", help="pay for reading the source")
-    group.add_argument(
-        "--source-option", dest="source_options", metavar="NAME=VALUE", action="append", default=[],
-        help="an option of the source's cloud, e.g. app_id=1250000000 (Tencent); may be repeated",
-    )  # fmt: skip
+            group.add_argument("--requester-pays", action="store_true", help="pay for reading the source")
 
 
 def add_what(parser: Parser) -> None:

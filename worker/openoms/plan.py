@@ -39,9 +39,6 @@ STORAGE_ALIASES = {"source": StoragePolicy.SRC_STORAGE_MAPPING}
 MAX_OBJECTS = 500
 """OMS takes at most 500 entries of ``object_key`` (API reference 5.2.3); more belong in a list file."""
 
-DESTINATIONS = frozenset({"obs", "s3"})
-"""Schemes that are migrated to: OBS, and S3 with every store that speaks its protocol."""
-
 MAX_RESTORE_DAYS = {"obs": 30}
 """https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0087.html"""
 
@@ -57,7 +54,6 @@ class MigrateOptions(TypedDict, total=False):
     source_addressing: str | None
     source_profile: str | None
     source_credentials: Credentials | None
-    source_options: Sequence[str]
     destination_endpoint: str | None
     destination_region: str | None
     destination_addressing: str | None
@@ -124,8 +120,6 @@ def build_plan(source: str, destination: str, settings: Settings, options: Migra
         ConfigError: anything that cannot be carried out as written.
     """
     source_url, destination_url = parse_url(source), parse_url(destination)
-    if destination_url.scheme not in DESTINATIONS:
-        raise ConfigError(f"{destination_url.label} can only be a source; the destination is obs:// or s3://.")
     source_side = settings.side("source", source_url, side_options("source", options))
     destination_side = settings.side("destination", destination_url, side_options("destination", options))
     refuse_same_place(source_side, destination_side)
@@ -145,21 +139,7 @@ def side_options(name: str, options: MigrateOptions) -> SideOptions:
     given: dict[str, Any] = {
         key: options.get(f"{name}_{key}") for key in ("endpoint", "region", "addressing", "profile", "credentials")
     }
-    return SideOptions(**given, extra=parse_options(options.get("source_options", ()) if name == "source" else ()))
-
-
-def parse_options(words: Sequence[str]) -> tuple[tuple[str, str | bool], ...]:
-    """Return ``NAME=VALUE`` words as options of an adapter; ``true`` and ``false`` are truth values.
-
-    Raises:
-        ConfigError: a word without ``=``.
-    """
-    truth = {"true": True, "false": False}
-    pairs = [word.partition("=") for word in words]
-    for name, mark, _ in pairs:
-        if not name or not mark:
-            raise ConfigError(f"--source-option {name!r} is no NAME=VALUE, such as app_id=1250000000.")
-    return tuple((name, truth.get(value.lower(), value)) for name, _, value in pairs)
+    return SideOptions(**given)
 
 
 def refuse_same_place(source: Side, destination: Side) -> None:

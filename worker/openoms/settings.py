@@ -24,21 +24,12 @@ SideName = Literal["source", "destination"]
 VENDOR_VARIABLES = {
     "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
     "obs": ("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN"),
-    "oss": ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"),
-    "az": ("AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", ""),
 }
 """Scheme -> the vendor's variables. AWS: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
-OBS: https://support.huaweicloud.com/intl/en-us/sdk-python-devg-obs/obs_22_0501.html
-OSS: https://www.alibabacloud.com/help/en/oss/developer-reference/configure-access-credentials
-Azure: https://learn.microsoft.com/en-us/cli/azure/azure-cli-configuration"""
+OBS: https://support.huaweicloud.com/intl/en-us/sdk-python-devg-obs/obs_22_0501.html"""
 
-CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
-"""https://learn.microsoft.com/en-us/azure/storage/common/storage-configure-connection-string"""
-KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
-"""Path of a service account's key: https://cloud.google.com/docs/authentication/application-default-credentials"""
-
-VENDOR_REGIONS: dict[str, tuple[str, ...]] = {"s3": ("AWS_REGION", "AWS_DEFAULT_REGION")}
-VENDOR_ENDPOINTS: dict[str, tuple[str, ...]] = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}
+VENDOR_REGIONS = {"s3": ("AWS_REGION", "AWS_DEFAULT_REGION"), "obs": ()}
+VENDOR_ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "obs": ()}
 """https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html"""
 
 ADDRESSING: dict[str, Addressing | None] = {"auto": None, "path": "path", "virtual": "virtual"}
@@ -54,8 +45,6 @@ class SideOptions:
     profile: str | None = None
     credentials: Credentials | None = None
     """Given in Python only: on a command line everybody could read it."""
-    extra: tuple[tuple[str, str | bool], ...] = ()
-    """Options of the cloud's adapter, e.g. ``app_id``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +60,6 @@ class Side:
     """None: what the cloud recommends."""
     origin: str = ""
     """Where the credentials were found, for messages."""
-    extra: tuple[tuple[str, str | bool], ...] = ()
-    """Options of the cloud's adapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +86,8 @@ class Settings:
         """
         profile = self._profile(name, options)
         credentials, origin = self._credentials(name, url.scheme, options, profile)
-        endpoint = self._first(
-            name, "ENDPOINT", options.endpoint, VENDOR_ENDPOINTS.get(url.scheme, ()), profile.endpoint
-        )
-        region = self._first(name, "REGION", options.region, VENDOR_REGIONS.get(url.scheme, ()), profile.region)
+        endpoint = self._first(name, "ENDPOINT", options.endpoint, VENDOR_ENDPOINTS[url.scheme], profile.endpoint)
+        region = self._first(name, "REGION", options.region, VENDOR_REGIONS[url.scheme], profile.region)
         addressing = self._first(name, "ADDRESSING", options.addressing, (), profile.addressing) or "auto"
         if addressing not in ADDRESSING:
             raise unknown("addressing", addressing, ADDRESSING, where=f"--{name}-addressing")
@@ -114,7 +99,6 @@ class Settings:
             region=region,
             addressing=ADDRESSING[addressing],
             origin=origin,
-            extra=options.extra,
         )
 
     def endpoint_of(self, cloud_type: str, region: str | None) -> str | None:
@@ -162,31 +146,17 @@ class Settings:
         if options.credentials is not None:
             return options.credentials, "the caller"
         ours = tuple(f"OPENOMS_{name.upper()}_{part}" for part in ("AK", "SK", "TOKEN"))
-        vendor = VENDOR_VARIABLES.get(scheme)
-        for variables in (ours, vendor) if vendor else (ours,):
+        for variables in (ours, VENDOR_VARIABLES[scheme]):
             found = self._from_variables(variables)
             if found:
                 return found, variables[0]
-        if whole := self._whole(scheme):
-            return whole
         if profile.secret_key:
             return Credentials(profile.access_key, profile.secret_key, profile.token), "the profile"
-        others = {"gs": f", or {KEY_FILE}"}.get(scheme, f", or {vendor[0]} and {vendor[1]}" if vendor else "")
+        vendor = VENDOR_VARIABLES[scheme]
         raise ConfigError(
-            f"no credentials for the {name}: set {ours[0]} and {ours[1]}{others}, "
+            f"no credentials for the {name}: set {ours[0]} and {ours[1]}, or {vendor[0]} and {vendor[1]}, "
             f"or name a profile of the configuration file with --{name}-profile."
         )
-
-    def _whole(self, scheme: str) -> tuple[Credentials, str] | None:
-        """Return credentials that are one text: a connection string, or the key file of a service account."""
-        if scheme == "az" and (text := self.environ.get(CONNECTION_STRING)):
-            return Credentials("", Secret(text)), CONNECTION_STRING
-        if scheme == "gs" and (path := self.environ.get(KEY_FILE)):
-            try:
-                return Credentials("", Secret(Path(path).read_text(encoding="utf-8"))), KEY_FILE
-            except (OSError, UnicodeDecodeError):
-                raise ConfigError(f"{KEY_FILE} names {path}, which cannot be read as text; name a key file.") from None
-        return None
 
     def _from_variables(self, variables: tuple[str, ...]) -> Credentials | None:
         access, secret, token = (self.environ.get(variable, "") for variable in variables)

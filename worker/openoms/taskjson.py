@@ -284,27 +284,16 @@ def _side(name: SideName, field: str, node: NodeBody, cloud: str, settings: Sett
         raise ConfigError(
             f"{field}.{lack} is missing; give ak and sk, or neither to use the environment.", code=MISSING
         )
+    given = None
+    if node.ak and node.sk:
+        given = Credentials(node.ak, Secret(node.sk), Secret(node.security_token) if node.security_token else None)
     url = BucketUrl(SCHEME_OF_CLOUD[cloud], node.bucket)
     try:
         check_bucket(node.bucket)
         endpoint = settings.endpoint_of(cloud, node.region)
-        said = SideOptions(endpoint=endpoint, region=node.region, credentials=_credentials(node), extra=_extra(node))
-        return settings.side(name, url, said)
+        return settings.side(name, url, SideOptions(endpoint=endpoint, region=node.region, credentials=given))
     except ConfigError as error:
         raise ConfigError(str(error), code=error.code or _side_code(field)) from None
-
-
-def _credentials(node: NodeBody) -> Credentials | None:
-    """Return the credentials of a node, in any of OMS's forms; None to use the environment."""
-    if isinstance(node, SourceBody) and (whole := node.json_auth_file or node.connection_string):
-        return Credentials("", Secret(whole))
-    if node.ak and node.sk:
-        return Credentials(node.ak, Secret(node.sk), Secret(node.security_token) if node.security_token else None)
-    return None
-
-
-def _extra(node: NodeBody) -> tuple[tuple[str, str | bool], ...]:
-    return (("app_id", node.app_id),) if isinstance(node, SourceBody) and node.app_id else ()
 
 
 def _scope(body: TaskBody) -> Scope:

@@ -19,20 +19,8 @@ from oms_engine.errors import ConfigError
 from oms_engine.model import key_bytes
 from openoms.words import nearest
 
-CLOUD_OF_SCHEME = {
-    "s3": "AWS",
-    "obs": "HuaweiCloud",
-    "oss": "Aliyun",
-    "cos": "Tencent",
-    "az": "Azure",
-    "gs": "Google",
-    "qingstor": "QingCloud",
-    "ks3": "KingsoftCloud",
-    "bos": "Baidu",
-    "kodo": "Qiniu",
-    "us3": "UCloud",
-}
-"""URL scheme -> OMS's ``cloud_type``, of the clouds that ship; others are asked of the registry."""
+CLOUD_OF_SCHEME = {"s3": "AWS", "obs": "HuaweiCloud"}
+"""URL scheme -> OMS's ``cloud_type``."""
 
 SCHEME_OF_CLOUD = {cloud: scheme for scheme, cloud in CLOUD_OF_SCHEME.items()}
 
@@ -51,7 +39,7 @@ class BucketUrl:
     @property
     def cloud_type(self) -> str:
         """OMS's word for the cloud, e.g. ``HuaweiCloud``."""
-        return CLOUD_OF_SCHEME.get(self.scheme) or cloud_of_scheme(self.scheme)
+        return CLOUD_OF_SCHEME[self.scheme]
 
     @property
     def label(self) -> str:
@@ -94,10 +82,7 @@ def split_url(text: str) -> tuple[str, str, str]:
     if not mark:
         raise ConfigError(f"{text!r} is not a bucket URL; write s3://bucket/path or obs://bucket/path.")
     if scheme.lower() not in CLOUD_OF_SCHEME:
-        try:
-            cloud_of_scheme(scheme.lower())
-        except ConfigError:
-            raise _unknown_scheme(text, scheme) from None
+        raise _unknown_scheme(text, scheme)
     bucket, _, path = rest.partition("/")
     if not bucket:
         raise ConfigError(f"{text!r} names no bucket; write {scheme.lower()}://bucket/path.")
@@ -107,20 +92,8 @@ def split_url(text: str) -> tuple[str, str, str]:
     return scheme.lower(), bucket, path
 
 
-def cloud_of_scheme(scheme: str) -> str:
-    """Return the cloud that an installed package adds under a scheme.
-
-    Raises:
-        ConfigError: no adapter has it; the message lists those known.
-    """
-    from oms_adapters.registry import adapter_for  # noqa: PLC0415 - imports every adapter; only for schemes not shipped
-
-    return adapter_for(scheme).cloud_type
-
-
 def _unknown_scheme(text: str, scheme: str) -> ConfigError:
     guess = nearest(scheme, CLOUD_OF_SCHEME)
-    known = ", ".join(f"{name}://" for name in CLOUD_OF_SCHEME)
-    hint = f"did you mean {guess}://?" if guess else f"known are {known}."
+    hint = f"did you mean {guess}://?" if guess else "known are s3:// and obs://."
     extra = " An S3-compatible store is s3:// with its endpoint as option." if scheme in {"http", "https"} else ""
     return ConfigError(f"unknown scheme {scheme!r} in {text!r}; {hint}{extra}")
