@@ -9,12 +9,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from oms_engine.errors import ConfigError
 from oms_engine.model import Credentials
 from oms_engine.store import Endpoint
+
+if TYPE_CHECKING:
+    from oms_adapters.cdn import CdnConfig  # a command line that only parses has no use for it
 
 Addressing = Literal["path", "virtual"]
 
@@ -42,6 +45,8 @@ class StoreConfig:
     requester_pays: bool = False
     extra: Mapping[str, str | bool] = field(default_factory=dict)
     """Options of one dialect, e.g. ``list_version``, ``sign_payload``, ``etag_is_md5``; unknown ones are refused."""
+    cdn: CdnConfig | None = None
+    """The objects' bytes are read through this CDN; None: from the bucket."""
 
 
 def parse_endpoint(url: str) -> Endpoint:

@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
+from oms_adapters.cdn import CdnStore
 from oms_adapters.config import StoreConfig
 from oms_adapters.control import BucketSummary
 from oms_engine.errors import ConfigError
@@ -31,6 +32,7 @@ BUILTIN = {
     "baidu": "oms_adapters.baidu:ADAPTER",
     "qiniu": "oms_adapters.qiniu:ADAPTER",
     "ucloud": "oms_adapters.ucloud:ADAPTER",
+    "urlsource": "oms_adapters.urlsource:ADAPTER",
 }
 """What ships with the package, for a source tree that is on the path without being installed."""
 
@@ -118,4 +120,5 @@ def open_store(config: StoreConfig) -> BucketStore:
     Raises:
         ConfigError: unknown cloud, bad bucket name or endpoint, missing region.
     """
-    return adapter_for(config.cloud_type).open(config)
+    store = adapter_for(config.cloud_type).open(config)
+    return store if config.cdn is None else CdnStore(store, config.cdn, config.credentials)
