@@ -233,11 +233,11 @@ class _Judge:
 
     def same_by_listing(self, source: ListedObject, destination: ListedObject) -> Method | None:
         """Return by what the listings prove two objects of one size equal, None when they do not."""
-        if not source.etag or source.etag != destination.etag:
+        if not source.etag:
             return None
-        if self._both_md5(source, destination):
-            return Method.MD5
-        return Method.ETAG if "-" in source.etag else None
+        if self._both_md5(source, destination):  # OSS writes its MD5s in capitals
+            return Method.MD5 if source.etag.lower() == destination.etag.lower() else None
+        return Method.ETAG if "-" in source.etag and source.etag == destination.etag else None
 
     def _both_md5(self, source: ListedObject, destination: ListedObject) -> bool:
         return looks_like_md5(source.etag, self._source.store.capabilities) and looks_like_md5(

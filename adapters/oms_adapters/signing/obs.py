@@ -29,6 +29,10 @@ SUB_RESOURCES = frozenset(
 )
 """Query parameters that are signed, in lower case (the vendor's page above and its SDK, ``obs/const.py``)."""
 
+BLANKS = " \t"
+"""What may stand around a header's value: of latin-1 text, where each character is a byte, nothing else is stripped.
+U+00A0 and U+0085 are the tails of UTF-8 letters there, and white space to ``str.strip``."""
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -78,7 +82,9 @@ class ObsSignature:
         date = ""
         if "x-obs-date" not in lower:
             headers["date"] = date = http_date(int(now))
-        special = "".join([f"{name}:{lower[name].strip()}\n" for name in sorted(lower) if name.startswith("x-obs-")])
+        special = "".join(
+            [f"{name}:{lower[name].strip(BLANKS)}\n" for name in sorted(lower) if name.startswith("x-obs-")]
+        )
         text = (
             f"{method}\n{lower.get('content-md5', '')}\n{lower.get('content-type', '')}\n{date}\n{special}"
             f"{canonical_resource(path, query, self._bucket)}"

@@ -110,3 +110,14 @@ def test_header_bytes_are_signed_as_sent():
     signed = ObsSignature(Credentials("AK", Secret("SK+/")), "bucket")(request, float(request_time))
     shown = SimpleNamespace(method="GET", headers={"x-obs-meta-a": "é"}, query=())
     assert signed.headers["authorization"] == esdk_authorization(shown, "k", "bucket", path_style=False, token=None)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=8))
+def test_no_byte_of_a_value_is_lost(value):
+    """UTF-8 that ends in A0 or 85 (as "\u00e0" and "\u00c5" do) keeps its last byte, which is a blank in latin-1."""
+    for word in (value, f"{value}\u00e0", f"{value}\u00c5"):
+        sent = {"x-obs-meta-a": word.encode().decode("latin-1")}
+        request = Request("GET", Endpoint("https", "h", 443), "/k", (), sent)
+        signed = ObsSignature(Credentials("AK", Secret("SK+/")), "bucket")(request, float(request_time))
+        shown = SimpleNamespace(method="GET", headers={"x-obs-meta-a": word}, query=())
+        assert signed.headers["authorization"] == esdk_authorization(shown, "k", "bucket", path_style=False, token=None)

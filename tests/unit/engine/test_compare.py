@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms_engine.compare import attribute_differences, looks_like_md5, merge_pages
+from oms_engine.compare import Method, Side, _Judge, attribute_differences, looks_like_md5, merge_pages
 from oms_engine.model import Attributes, ListedObject, key_bytes
 from oms_engine.store import Capabilities
 
@@ -74,3 +75,26 @@ def test_an_etag_is_taken_for_an_md5_only_in_its_form_and_where_the_store_says_s
     form = len(etag) == 32 and not set(etag) - set("0123456789abcdefABCDEF")
     assert looks_like_md5(etag, plain) == form
     assert not looks_like_md5(etag, replace(plain, etag_is_md5=False))
+
+
+HEX = st.text("0123456789abcdef", min_size=32, max_size=32)
+
+
+@given(HEX, HEX, st.booleans())
+def test_md5s_are_compared_whatever_their_case(ours, theirs, equal):
+    """OSS lists its MD5s in capitals, others in small letters: one object has one MD5."""
+    theirs = ours if equal else theirs
+    side = Side(SimpleNamespace(capabilities=Capabilities()))
+    judge = _Judge(SimpleNamespace(), side, side, attributes=False)
+    entries = [ListedObject("k", 1, 0.0, etag, "") for etag in (ours.upper(), theirs)]
+    assert judge.same_by_listing(*entries) is (Method.MD5 if ours == theirs else None)
+
+
+@given(HEX)
+def test_other_etags_are_compared_as_they_stand(etag):
+    """An ETag with a part count is opaque: its letters are not folded."""
+    side = Side(SimpleNamespace(capabilities=Capabilities()))
+    judge = _Judge(SimpleNamespace(), side, side, attributes=False)
+    entry = ListedObject("k", 1, 0.0, f"a{etag[1:]}-2", "")
+    assert judge.same_by_listing(entry, entry) is Method.ETAG
+    assert judge.same_by_listing(entry, entry._replace(etag=entry.etag.upper())) is None
