@@ -19,8 +19,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    types,
 )
-from sqlalchemy.types import JSON
+
+JSON = types.JSON(none_as_null=True)
 
 metadata = MetaData(
     naming_convention={
@@ -97,7 +99,8 @@ task = Table(
     Column("owner", String(64)),  # the serve process that runs it
     Column(
         "generation", Integer, nullable=False, default=0
-    ),  # +1 at every start; late words of earlier ones are dropped
+    ),  # +1 at every claim; late words of earlier ones are dropped
+    Column("run", Integer, nullable=False, default=1),  # +1 when a start begins anew instead of going on
     # progress, set (never added to) by the owner under its generation
     Column("total_num", BigInteger, nullable=False, default=0),
     Column("total_size", BigInteger, nullable=False, default=0),

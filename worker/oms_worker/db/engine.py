@@ -1,0 +1,126 @@
+"""Databases: SQLite and PostgreSQL behind one class, so that queries need not know which.
+
+SQLite (https://www.sqlite.org/wal.html): write-ahead log, foreign keys on, and every writing transaction takes the
+write lock when it begins, so two of them wait for each other instead of failing when the second begins to write.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from oms_engine.errors import RepositoryError
+
+BUSY_SECONDS = 30.0
+"""How long a SQLite transaction waits for another's."""
+POOL_SIZE = 10
+
+_BEGIN = "openoms_begin"
+
+SCHEDULING_LOCK = 0x6F6D73_01
+"""Advisory lock of PostgreSQL: one node at a time chooses tasks."""
+MIGRATION_LOCK = 0x6F6D73_02
+
+
+class Database:
+    """An engine and how to begin on it. Close it at the end."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.on_sqlite = engine.dialect.name == "sqlite"
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that only reads: one consistent look.
+
+        Raises:
+            RepositoryError: the database does not answer.
+        """
+        async with _explained(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that writes; committed at the end, rolled back when an exception passes.
+
+        Raises:
+            RepositoryError: the database does not answer, or the disk is full.
+        """
+        options = {_BEGIN: "BEGIN IMMEDIATE"}
+        async with _explained(), self.engine.connect() as connection:
+            writing = await connection.execution_options(**options)
+            async with writing.begin():
+                yield writing
+
+    @asynccontextmanager
+    async def lock(self, number: int) -> AsyncIterator[AsyncConnection]:
+        """Open a writing transaction that no other with this number runs beside, in any process."""
+        async with self.write() as connection:
+            await hold(connection, number)
+            yield connection
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+
+async def hold(connection: AsyncConnection, number: int) -> None:
+    """Wait for the advisory lock of this number until the transaction ends; SQLite's write lock serves for all."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+
+
+@asynccontextmanager
+async def _explained() -> AsyncIterator[None]:
+    """Say what the database's own errors mean, without the statement's values."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise RepositoryError(f"the database failed: {type(error.orig).__name__}: {error.orig}") from error
+    except SQLAlchemyError as error:
+        raise RepositoryError(f"the database failed: {type(error).__name__}") from error
+    except OSError as error:
+        raise RepositoryError(f"the database cannot be reached: {error.strerror or error}") from error
+
+
+def open_database(url: str) -> Database:
+    """Open a database by its URL; nothing is connected yet. A SQLite file's folder is made, readable for us only."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return Database(create_async_engine(parsed, pool_size=POOL_SIZE, pool_pre_ping=True, hide_parameters=True))
+    if parsed.database and parsed.database != ":memory:":
+        _make_private(Path(parsed.database))
+    engine = create_async_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine.sync_engine, "connect", _set_up)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return Database(engine)
+
+
+def _make_private(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise RepositoryError(f"the database file {path} cannot be made: {error.strerror}") from error
+
+
+def _set_up(connection: Any, record: Any) -> None:
+    """Prepare a new SQLite connection; transactions begin when we say so, not when the driver guesses."""
+    del record
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "temp_store = MEMORY"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Any) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))

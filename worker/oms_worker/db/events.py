@@ -1,0 +1,44 @@
+"""The journal of state transitions: one row each, written in the transaction of the transition."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oms_worker.db.tables import event
+
+
+class Transition(NamedTuple):
+    """One change of state. ``subject`` is ``task:<id>``, ``group:<uuid>`` or ``sync:<uuid>``."""
+
+    at: float
+    subject: str
+    before: int | str
+    after: int | str
+    cause: str
+    """Who or what did it, e.g. ``stop by alice``; no secret."""
+
+
+async def record_transitions(connection: AsyncConnection, transitions: list[Transition]) -> None:
+    """Write transitions down."""
+    if transitions:
+        rows = [
+            {
+                "at": change.at,
+                "subject": change.subject,
+                "before": str(change.before),
+                "after": str(change.after),
+                "cause": change.cause[:255],
+            }
+            for change in transitions
+        ]
+        await connection.execute(insert(event), rows)
+
+
+async def transitions_of(connection: AsyncConnection, subject: str) -> list[Transition]:
+    """Return the transitions of a subject, oldest first."""
+    columns = (event.c.at, event.c.subject, event.c.before, event.c.after, event.c.cause)
+    rows = await connection.execute(select(*columns).where(event.c.subject == subject).order_by(event.c.id))
+    return [Transition(*row) for row in rows]

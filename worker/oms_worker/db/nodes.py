@@ -1,0 +1,36 @@
+"""Queries about nodes: the serve processes that run tasks, and whether they live."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oms_worker.db.tables import node, task
+
+DEAD_SECONDS = 30.0
+"""A node that has not said for this long that it lives is dead."""
+
+
+async def beat(connection: AsyncConnection, node_id: str, now: float, note: str = "") -> None:
+    """Say that a node lives; it is made known at the first time."""
+    done = await connection.execute(update(node).where(node.c.id == node_id).values(heartbeat_at=now))
+    if not done.rowcount:
+        row = {"id": node_id, "started_at": now, "heartbeat_at": now, "note": note}
+        await connection.execute(insert(node).values(row))
+
+
+async def dead_owners(connection: AsyncConnection, now: float, *, besides: str) -> list[str]:
+    """Return owners of tasks that are dead: silent for too long, or unknown."""
+    living = select(node.c.id).where(node.c.heartbeat_at > now - DEAD_SECONDS)
+    query = select(task.c.owner).where(task.c.owner.is_not(None), task.c.owner != besides, task.c.owner.not_in(living))
+    return [owner for owner in (await connection.execute(query.distinct())).scalars() if owner is not None]
+
+
+async def forget(connection: AsyncConnection, node_id: str) -> None:
+    """Delete a node that has ended well."""
+    await connection.execute(delete(node).where(node.c.id == node_id))
+
+
+async def forget_dead(connection: AsyncConnection, before: float) -> None:
+    """Delete nodes that have been silent since ``before``."""
+    await connection.execute(delete(node).where(node.c.heartbeat_at < before))

@@ -1,0 +1,132 @@
+"""Queries about projects, users and tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oms_worker.db.tables import project, token, user
+
+
+class ProjectRow(NamedTuple):
+    """A project: everything lies in one, and nothing is seen from another."""
+
+    id: str
+    name: str
+    domain_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """A user with its project; the secret key sealed."""
+
+    id: str
+    name: str
+    role: str
+    access_key: str
+    sealed_secret_key: bytes
+    password_hash: str | None
+    enabled: bool
+    created_at: float
+    project: ProjectRow
+
+    @property
+    def owner(self) -> str:
+        """Whom the secret key is sealed for."""
+        return f"user:{self.id}"
+
+
+async def projects(connection: AsyncConnection, name: str | None = None) -> list[ProjectRow]:
+    """Return all projects, or those of a name, by name."""
+    query = select(project.c.id, project.c.name, project.c.domain_id).order_by(project.c.name)
+    if name is not None:
+        query = query.where(project.c.name == name)
+    return [ProjectRow(*row) for row in await connection.execute(query)]
+
+
+async def insert_project(connection: AsyncConnection, row: ProjectRow, now: float) -> None:
+    """Add a project."""
+    await connection.execute(insert(project).values(**row._asdict(), created_at=now))
+
+
+async def insert_user(connection: AsyncConnection, row: UserRow) -> None:
+    """Add a user."""
+    values = {
+        "id": row.id,
+        "name": row.name,
+        "project_id": row.project.id,
+        "role": row.role,
+        "access_key": row.access_key,
+        "sealed_secret_key": row.sealed_secret_key,
+        "password_hash": row.password_hash,
+        "enabled": row.enabled,
+        "created_at": row.created_at,
+    }
+    await connection.execute(insert(user).values(values))
+
+
+def _users() -> Select[Any]:
+    return select(
+        user.c.id,
+        user.c.name,
+        user.c.role,
+        user.c.access_key,
+        user.c.sealed_secret_key,
+        user.c.password_hash,
+        user.c.enabled,
+        user.c.created_at,
+        project.c.id,
+        project.c.name,
+        project.c.domain_id,
+    ).join_from(user, project)
+
+
+def _row(row: Row[Any] | None) -> UserRow | None:
+    if row is None:
+        return None
+    values: list[Any] = list(row)
+    return UserRow(*values[:8], project=ProjectRow(*values[8:]))
+
+
+async def users(connection: AsyncConnection) -> list[UserRow]:
+    """Return all users, by name."""
+    found = (_row(row) for row in await connection.execute(_users().order_by(user.c.name)))
+    return [row for row in found if row is not None]
+
+
+async def user_by_name(connection: AsyncConnection, name: str) -> UserRow | None:
+    """Return a user, disabled ones too."""
+    return _row((await connection.execute(_users().where(user.c.name == name))).one_or_none())
+
+
+async def user_by_key(connection: AsyncConnection, access_key: str) -> UserRow | None:
+    """Return the user of an access key, disabled ones too."""
+    return _row((await connection.execute(_users().where(user.c.access_key == access_key))).one_or_none())
+
+
+async def set_enabled(connection: AsyncConnection, name: str, *, enabled: bool) -> bool:
+    """Enable or disable a user; its tokens go when it is disabled. False when there is none."""
+    done = await connection.execute(update(user).where(user.c.name == name).values(enabled=enabled))
+    if not enabled:
+        await connection.execute(delete(token).where(token.c.user_id.in_(select(user.c.id).where(user.c.name == name))))
+    return done.rowcount == 1
+
+
+async def insert_token(connection: AsyncConnection, digest: str, user_id: str, expires_at: float) -> None:
+    """Remember a token by its digest."""
+    await connection.execute(insert(token).values(digest=digest, user_id=user_id, expires_at=expires_at))
+
+
+async def user_of_token(connection: AsyncConnection, digest: str, now: float) -> UserRow | None:
+    """Return the user of a token that has not expired."""
+    query = _users().join(token, token.c.user_id == user.c.id)
+    found = await connection.execute(query.where(token.c.digest == digest, token.c.expires_at > now))
+    return _row(found.one_or_none())
+
+
+async def forget_expired_tokens(connection: AsyncConnection, now: float) -> None:
+    """Delete tokens that have expired."""
+    await connection.execute(delete(token).where(token.c.expires_at <= now))

@@ -1,0 +1,203 @@
+"""Use cases of users: made and listed by an administrator at the command line, recognised by the API.
+
+An access key and its secret key are random and shown once. Secret keys are sealed (a signature needs them plain);
+passwords and tokens are kept as digests only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+import re
+import secrets as randomness
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from oms_engine.errors import ConfigError
+from oms_engine.model import Secret
+from oms_worker.db import users as rows
+from oms_worker.db.engine import Database
+from oms_worker.db.users import ProjectRow, UserRow
+from oms_worker.errors import Unauthorized
+from oms_worker.secrets import KeyRing
+from oms_worker.services.caller import Caller, Role
+
+TOKEN_SECONDS = 86_400.0
+"""https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html: a token is valid for 24 hours."""
+
+_ACCESS_KEY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_SECRET_KEY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"  # noqa: S105 - letters to choose from
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+SCRYPT = {"n": 2**14, "r": 8, "p": 1}
+"""https://www.rfc-editor.org/rfc/rfc7914 and its parameters for interactive logins."""
+
+WRONG_TOKEN = "OMS.0068"  # noqa: S105 - an error code
+WRONG_SIGNATURE = "OMS.1005"
+
+
+class NewKey(NamedTuple):
+    """A pair of keys, told once."""
+
+    access_key: str
+    secret_key: Secret
+    project: ProjectRow
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Whose signature a request carries, and the key to verify it with."""
+
+    caller: Caller
+    secret_key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token, told once, and whom it speaks for."""
+
+    token: Secret
+    issued_at: float
+    expires_at: float
+    user: UserRow
+
+
+class UserService:
+    """Users of all projects."""
+
+    def __init__(self, database: Database, keys: KeyRing, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._keys = keys
+        self._clock = clock
+
+    async def add(
+        self, name: str, *, project: str, role: Role = Role.OPERATOR, password: Secret | None = None
+    ) -> NewKey:
+        """Make a user with a pair of keys, and its project when it is new. Without a password it gets no tokens.
+
+        Raises:
+            ConfigError: the name is taken or no name, or the password is shorter than 8 characters.
+        """
+        for word in (name, project):
+            if not _NAME.fullmatch(word):
+                raise ConfigError(f"{word!r} is no name: up to 64 letters, digits, dots, hyphens and underscores.")
+        if password is not None and len(password.reveal()) < 8:
+            raise ConfigError("the password is too short: at least 8 characters.")
+        hashed = await asyncio.to_thread(hash_password, password) if password is not None else None
+        access_key, secret_key = _random(_ACCESS_KEY_LETTERS, 20), Secret(_random(_SECRET_KEY_LETTERS, 40))
+        number, now = uuid.uuid4().hex, self._clock()
+        sealed = self._keys.seal(f"user:{number}", {"secret_key": secret_key})
+        async with self._database.write() as connection:
+            if await rows.user_by_name(connection, name) is not None:
+                raise ConfigError(f"the user {name} exists already; choose another name.")
+            found = await rows.projects(connection, project)
+            place = found[0] if found else ProjectRow(uuid.uuid4().hex, project, uuid.uuid4().hex)
+            if not found:
+                await rows.insert_project(connection, place, now)
+            row = UserRow(number, name, role.value, access_key, sealed.data, hashed, True, now, place)
+            await rows.insert_user(connection, row)
+        return NewKey(access_key, secret_key, place)
+
+    async def users(self) -> list[UserRow]:
+        """Return all users."""
+        async with self._database.read() as connection:
+            return await rows.users(connection)
+
+    async def set_enabled(self, name: str, *, enabled: bool) -> None:
+        """Enable a user, or disable it with its keys and tokens.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        async with self._database.write() as connection:
+            if not await rows.set_enabled(connection, name, enabled=enabled):
+                raise ConfigError(f"there is no user {name}; see `openoms user list`.")
+
+    async def signer(self, access_key: str) -> Signer:
+        """Return whose access key this is.
+
+        Raises:
+            Unauthorized: OMS.1005 nobody's, or a disabled user's.
+        """
+        async with self._database.read() as connection:
+            row = await rows.user_by_key(connection, access_key)
+        if row is None or not row.enabled:
+            raise Unauthorized(WRONG_SIGNATURE, "The access key is unknown.")
+        secret_key = self._keys.open(row.owner, row.sealed_secret_key)["secret_key"]
+        return Signer(caller_of(row), secret_key)
+
+    async def issue_token(self, name: str, password: Secret, *, project: str | None = None) -> IssuedToken:
+        """Return a new token for a user who proves the password; ``project`` is a name or id to hold against theirs.
+
+        Raises:
+            Unauthorized: OMS.0068 unknown user, wrong password, another project; which one is not told.
+        """
+        now = self._clock()
+        async with self._database.read() as connection:
+            row = await rows.user_by_name(connection, name)
+        hashed = row.password_hash if row is not None and row.enabled and row.password_hash else _nobody()
+        right = await asyncio.to_thread(check_password, password, hashed)
+        if row is None or not right or (project is not None and project not in {row.project.id, row.project.name}):
+            raise Unauthorized(WRONG_TOKEN, "The user, the password or the project is wrong.")
+        token = Secret(randomness.token_urlsafe(48))
+        async with self._database.write() as connection:
+            await rows.forget_expired_tokens(connection, now)
+            await rows.insert_token(connection, digest_of(token), row.id, now + TOKEN_SECONDS)
+        return IssuedToken(token, now, now + TOKEN_SECONDS, row)
+
+    async def caller_of_token(self, token: Secret) -> Caller:
+        """Return whom a token speaks for.
+
+        Raises:
+            Unauthorized: OMS.0068 unknown or expired, or its user is disabled.
+        """
+        async with self._database.read() as connection:
+            row = await rows.user_of_token(connection, digest_of(token), self._clock())
+        if row is None or not row.enabled:
+            raise Unauthorized(WRONG_TOKEN, "The token is unknown or has expired.")
+        return caller_of(row)
+
+    async def projects(self, caller: Caller) -> list[ProjectRow]:
+        """Return the caller's project."""
+        async with self._database.read() as connection:
+            return [row for row in await rows.projects(connection) if row.id == caller.project_id]
+
+
+def caller_of(row: UserRow) -> Caller:
+    """Return the caller that a user is."""
+    return Caller(row.project.id, row.name, Role(row.role))
+
+
+def digest_of(token: Secret) -> str:
+    """Return what is kept of a token."""
+    return hashlib.sha256(token.reveal().encode()).hexdigest()
+
+
+def hash_password(password: Secret) -> str:
+    """Return ``scrypt$<salt>$<hash>``. Slow on purpose: call it in a thread."""
+    salt = os.urandom(16)
+    return f"scrypt${salt.hex()}${_scrypt(password, salt).hex()}"
+
+
+def check_password(password: Secret, hashed: str) -> bool:
+    """Whether the password is the hashed one. Slow on purpose."""
+    _, salt, known = hashed.split("$")
+    return hmac.compare_digest(_scrypt(password, bytes.fromhex(salt)), bytes.fromhex(known))
+
+
+def _scrypt(password: Secret, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.reveal().encode(), salt=salt, n=SCRYPT["n"], r=SCRYPT["r"], p=SCRYPT["p"])
+
+
+def _nobody() -> str:
+    """Return a hash that no password has, so that an unknown user takes as long as a wrong password."""
+    return f"scrypt${bytes(16).hex()}${bytes(64).hex()}"
+
+
+def _random(letters: str, length: int) -> str:
+    return "".join(randomness.choice(letters) for _ in range(length))

@@ -1,0 +1,331 @@
+"""Settings of the service: one TOML file, ``OPENOMS_*`` variables over it, options of the command line over both.
+
+The only reader of the service's environment. A nested setting is written with two underscores:
+``OPENOMS_QUOTAS__RUNNING_TASKS=20``. :func:`render_settings` shows them all with secrets masked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from oms_engine.errors import ConfigError
+
+PREFIX = "OPENOMS_"
+CONFIG_VARIABLE = "OPENOMS_SERVICE_CONFIG"
+"""Names the file when ``--config`` does not."""
+
+DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
+MASK = "***"
+
+Count = Annotated[int, Field(ge=0, le=10**9)]
+Positive = Annotated[int, Field(ge=1, le=10**6)]
+Seconds = Annotated[float, Field(ge=0, le=10**9)]
+
+
+class Part(BaseModel):
+    """A table of the file: unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Quotas(Part):
+    """Limits per project. Huawei Cloud's documents give several values for each; 0 lifts a limit."""
+
+    running_tasks: Count = 5
+    """https://support.huaweicloud.com/intl/en-us/productdesc-oms/oms_01_0038.html"""
+    tasks_per_day: Count = 0
+    waiting_tasks: Count = 1500
+    """https://support.huaweicloud.com/intl/en-us/api-oms/CreateTask.html"""
+    groups_per_day: Count = 100
+    """OMS.1037 of https://support.huaweicloud.com/intl/en-us/api-oms/ErrorCode.html"""
+    running_groups: Count = 5
+    sync_tasks: Count = 5
+
+
+class Queue(Part):
+    """How waiting tasks are chosen."""
+
+    ageing_seconds: Annotated[float, Field(gt=0)] = 3600.0
+    """Waiting this long lifts a task by one priority."""
+    expiry_days: Annotated[float, Field(gt=0)] = 30.0
+    """A task that waits longer fails and its credentials are wiped, as OMS does."""
+
+
+class Work(Part):
+    """How the tasks of this process run."""
+
+    hosts: Annotated[int, Field(ge=0, le=256)] = 0
+    """Child processes that move data; 0: one per processor."""
+    tasks: Positive = 200
+    """Most tasks that this process runs at once, all projects together."""
+    connections_per_task: Annotated[int, Field(ge=1, le=10_000)] = 64
+    memory_mib_per_task: Annotated[int, Field(ge=8, le=65_536)] = 32
+    ca_file: Path | None = None
+    verify_tls: bool = True
+    proxy: str | None = None
+    no_proxy: tuple[str, ...] = ()
+    count_ahead: bool = True
+    """List the source once more beside the migration, so that totals and percent are right from early on."""
+
+
+class Groups(Part):
+    """How task groups are cut."""
+
+    keys_per_task: Positive = 100_000
+    concurrent_tasks: Positive = 5
+
+
+class Syncs(Part):
+    """How events of sync tasks are batched."""
+
+    batch_keys: Positive = 1000
+    batch_seconds: Seconds = 5.0
+    waiting_keys: Positive = 1_000_000
+    """Beyond, events are refused with OMS.2004."""
+
+
+class EndpointSettings(Part):
+    """How a region of a cloud is reached."""
+
+    endpoint: Annotated[str, Field(min_length=1)]
+    addressing: Literal["path", "virtual"] | None = None
+    extra: dict[str, str | bool] = Field(default_factory=dict)
+
+
+class Webhook(Part):
+    """A channel that posts the thirteen template variables as JSON."""
+
+    kind: Literal["webhook"]
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    secret: SecretStr | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+
+
+class Email(Part):
+    """A channel that sends mail through a relay."""
+
+    kind: Literal["email"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 25
+    sender: Annotated[str, Field(min_length=3)]
+    recipients: Annotated[tuple[str, ...], Field(min_length=1)]
+    user: str | None = None
+    password: SecretStr | None = None
+    starttls: bool = False
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+
+
+Channel = Annotated[Webhook | Email, Field(discriminator="kind")]
+
+
+def default_data_dir() -> Path:
+    """Return ``$XDG_STATE_HOME/openoms/service``: https://specifications.freedesktop.org/basedir-spec/latest/."""
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "openoms" / "service"
+
+
+class ServiceSettings(BaseSettings):
+    """Everything ``openoms serve`` can be told. Frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+    file_content: ClassVar[Mapping[str, Any]] = {}
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    """Ledgers, the default database and the default key file."""
+    database: str = ""
+    """URL of the database; empty: SQLite in the data directory."""
+    key_file: Path | None = None
+    """The key ring; None: ``keys`` in the data directory, made at the first start."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    region: str = "local"
+    """The region this service stands for: of its destinations and topics."""
+    zone: str = "UTC"
+    """Zone of bandwidth windows and of months."""
+    project: str = "default"
+    """Name of the project made at the first start."""
+    minimum_task_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """A task stays in state 2 at least this long, for clients that expect slowness."""
+    shutdown_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    """At a graceful shutdown: time for what is under way before it is parked."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    audit_days: Annotated[float, Field(gt=0)] = 90.0
+    quotas: Quotas = Quotas()
+    queue: Queue = Queue()
+    work: Work = Work()
+    groups: Groups = Groups()
+    syncs: Syncs = Syncs()
+    endpoints: dict[str, dict[str, EndpointSettings]] = Field(default_factory=dict)
+    """Cloud type -> region -> how it is reached, where it is not the vendor's own endpoint."""
+    channels: dict[str, Channel] = Field(default_factory=dict)
+    """Name (last part of ``topic_urn``) -> notification channel."""
+
+    @field_validator("endpoints", mode="before")
+    @classmethod
+    def _plain_endpoints(cls, value: Any) -> Any:
+        """Take ``region = "https://…"`` for a table with that endpoint."""
+        if not isinstance(value, dict):
+            return value
+        return {cloud: _spelled_out(regions) for cloud, regions in value.items()}
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError):
+            raise ValueError("not a zone of the IANA database, e.g. Asia/Shanghai") from None
+        return value
+
+    @field_validator("database")
+    @classmethod
+    def _known_driver(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            driver = make_url(value).drivername
+        except (ArgumentError, ValueError):
+            raise ValueError("not a database URL, e.g. postgresql+asyncpg://user@host/openoms") from None
+        if driver not in DRIVERS:
+            raise ValueError(f"the driver must be one of {', '.join(DRIVERS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> ServiceSettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """The database that is used."""
+        return self.database or f"sqlite+aiosqlite:///{self.data_dir / 'openoms.db'}"
+
+    @property
+    def on_sqlite(self) -> bool:
+        """Whether this process is the only one on its database."""
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def key_path(self) -> Path:
+        """Where the key ring lies."""
+        return self.key_file or self.data_dir / "keys"
+
+    @property
+    def ledger_dir(self) -> Path:
+        """Where the ledgers of tasks lie."""
+        return self.data_dir / "ledgers"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options over variables over the file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """The content of the TOML file, read by :func:`load_service_settings`."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Return one value."""
+        del field
+        return self().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return dict(getattr(self.settings_cls, "file_content", {}))
+
+
+def _spelled_out(regions: Any) -> Any:
+    if not isinstance(regions, dict):
+        return regions
+    return {name: {"endpoint": value} if isinstance(value, str) else value for name, value in regions.items()}
+
+
+def load_service_settings(path: Path | None = None, **options: Any) -> ServiceSettings:
+    """Read file, variables and options; options that are None are not given.
+
+    Raises:
+        ConfigError: names what is wrong and where; no value is repeated, it may be a secret.
+    """
+    named = path or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    content = _read_file(named) if named else {}
+    bound = type("ServiceSettings", (ServiceSettings,), {"file_content": content, "__module__": __name__})
+    try:
+        settings: ServiceSettings = bound(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigError(_explain(error, named)) from None
+    except SettingsError as error:
+        field = re.search(r'field "([^"]*)"', str(error))
+        raise ConfigError(f"{PREFIX}{field[1].upper() if field else '*'} must be JSON.") from None
+    return settings
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"the settings {path} cannot be read ({error.strerror}); name a file with --config."
+        raise ConfigError(message) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the settings {path} are not TOML: {error}") from None
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    name = ".".join(str(part) for part in first["loc"]) or "the settings"
+    variable = f"{PREFIX}{'__'.join(str(part) for part in first['loc']).upper()}"
+    where = f" (in {path} or {variable})" if path else f" ({variable})"
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name}{where}; known: {', '.join(ServiceSettings.model_fields)}."
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}{where}: {message[:1].lower()}{message[1:]}."
+
+
+def render_settings(settings: ServiceSettings) -> str:
+    """Return all settings as ``name = value`` lines, secrets masked."""
+    shown = settings.model_dump(mode="python")
+    shown["database"] = make_url(settings.database_url).render_as_string(hide_password=True)
+    shown["key_file"] = settings.key_path
+    return "\n".join(_lines("", shown))
+
+
+def _lines(prefix: str, values: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            lines += _lines(f"{prefix}{name}.", value)
+        else:
+            lines.append(f"{prefix}{name} = {_shown(value)}")
+    return lines
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, str) and "://" in value:
+        return re.sub(r"(://[^/@:]*):[^/@]*@", rf"\1:{MASK}@", value)
+    return "(none)" if value is None else str(value)
