@@ -20,6 +20,7 @@ from oms_engine.errors import (
     DigestRefused,
     InvalidRequest,
     NotFound,
+    Redirected,
     StoreError,
     Throttled,
     TimedOut,
@@ -149,6 +150,8 @@ def _class_of(code: str, status: int, operation: str) -> type[StoreError]:
     found = CODES.get(code)
     if found is None:
         found = STATUSES.get(status) or (Unavailable if status >= 500 else UnexpectedReply)
+    if found is Redirected:
+        return UnexpectedReply  # the service never redirects: something before it does
     if found is NotFound and operation in BUCKET_CALLS:
         return BucketNotFound
     # A committed or expired upload has no blocks left: its blob, or what the list names, is not there.

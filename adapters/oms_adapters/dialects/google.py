@@ -33,6 +33,7 @@ from oms_engine.errors import (
     ConditionFailed,
     InvalidRequest,
     NotFound,
+    Redirected,
     StoreError,
     Throttled,
     Unavailable,
@@ -235,7 +236,8 @@ def json_error(reply: Reply, *, store: str, operation: str) -> StoreError:
     kind = REASONS.get(reason) or CODES.get(reason)
     if kind is None:
         kind = STATUSES.get(reply.status) or (Unavailable if reply.status >= 500 else UnexpectedReply)
-    kind = BucketNotFound if kind is NotFound else kind
+    # The JSON API never redirects: something before it does.
+    kind = {NotFound: BucketNotFound, Redirected: UnexpectedReply}.get(kind, kind)
     text = GOOGLE_SENTENCES.get(reason) or SENTENCES[kind]
     return kind(
         f"{text} ({message})" if message else text,
