@@ -1,15 +1,24 @@
 """Whole migrations between an S3 and an OBS over real sockets: keys, bodies, attributes, classes, scopes, overwriting."""
 
+import functools
 import os
 import time
+from dataclasses import replace
 
+import boto3
 import pytest
+import uvloop
+from moto.server import ThreadedMotoServer
 
+from oms_adapters.config import StoreConfig
+from oms_adapters.registry import open_store
 from oms_adapters.sandbox import put_item
-from oms_engine.model import ConsistencyCheck, OverwriteMode, StoragePolicy
+from oms_engine.migration import Migration
+from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy
 from oms_engine.plan import PartPreferences
 from oms_engine.store import MIB
-from oms_engine.task import RestorePolicy, Scope, TaskState
+from oms_engine.task import MigrationSpec, RestorePolicy, Scope, TaskState
+from oms_worker.sqlite_ledger import SqliteLedger
 from support.migrations import opener, quick, requests_of
 
 ODD_KEYS = [
@@ -341,6 +350,56 @@ def test_several_processes_do_the_same(world):
     world.source.put_many((f"{n % 7}/{n:04}", os.urandom(200)) for n in range(1500))
     world.source.put_many((f"big{n}", os.urandom(20 * MIB)) for n in range(2))
     world.check_clean(world.run(settings=quick(processes=3)))
+
+
+def test_between_stores_that_others_wrote(tmp_path, clouds):
+    """From moto to moto: a server that nobody here wrote is source and S3-compatible destination."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        url = "http://{}:{}".format(*server.get_host_and_port())
+        client = boto3.client(
+            "s3", endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
+        )
+        for bucket in ("from", "into"):
+            client.create_bucket(Bucket=bucket + "-moto")
+        bodies = {
+            key: key.encode() * 100 for key in ["a//b", "dir/", "e\u0301", "\u00e9", "%41", "sp ace", "+", "x" * 900]
+        }
+        bodies["big"] = os.urandom(17 * MIB)
+        for key, body in bodies.items():
+            client.put_object(
+                Bucket="from-moto",
+                Key=key,
+                Body=body,
+                ContentType="text/x-test",
+                Metadata={"a": "b"},
+                CacheControl="no-cache",
+            )
+        config = StoreConfig(
+            "AWS", "from-moto", endpoint=url, region="us-east-1", credentials=Credentials("a", Secret("b"))
+        )
+        ledger = SqliteLedger(tmp_path / "state.sqlite")
+        migration = Migration(
+            MigrationSpec("s3://from-moto", "s3://into-moto", metadata=True),
+            source=functools.partial(open_store, config),
+            destination=functools.partial(open_store, replace(config, bucket="into-moto")),
+            ledger=ledger,
+            settings=quick(),
+        )
+        result = uvloop.run(migration.run())
+        ledger.close()
+        assert (result.state, result.counters.migrated) == (TaskState.SUCCEEDED, len(bodies))
+        for key, body in bodies.items():
+            there = client.get_object(Bucket="into-moto", Key=key)
+            assert there["Body"].read() == body
+            assert (there["ContentType"], there["Metadata"], there["CacheControl"]) == (
+                "text/x-test",
+                {"a": "b"},
+                "no-cache",
+            )
+    finally:
+        server.stop()
 
 
 def test_part_preferences_make_large_objects_park():

@@ -22,10 +22,14 @@ def key_of(number: int) -> str:
 class ListingServer:
     """Lists ``count`` keys to S3's and OBS's calls alike, on 127.0.0.1, in a thread."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, latency: float = 0.0) -> None:
         self.count = count
+        self.latency = latency
+        """Seconds each request waits."""
         self.written = 0
         """Bytes of all writes."""
+        self.lines = 0
+        """Line feeds of all writes."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -41,7 +45,7 @@ class ListingServer:
         self._thread.join(5)
 
     async def _start(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 26)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -51,10 +55,10 @@ class ListingServer:
                 size = next(
                     (int(line[15:]) for line in head.split("\r\n") if line.lower().startswith("content-length:")), 0
                 )
-                left = size
-                while left:
-                    left -= len(await reader.read(min(left, 1 << 16)) or b"-" * left)
+                self.lines += (await reader.readexactly(size)).count(b"\n")
                 self.written += size
+                if self.latency:
+                    await asyncio.sleep(self.latency)
                 body = self._page(target) if method == "GET" else b""
                 writer.write(b'HTTP/1.1 200 OK\r\netag: "x"\r\ncontent-length: %d\r\n\r\n' % len(body) + body)
                 await writer.drain()
