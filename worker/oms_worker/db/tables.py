@@ -93,9 +93,10 @@ task = Table(
     Column("migrate_failed_object", Boolean, nullable=False, default=False),  # of the start that is under way
     Column("created_at", Float, nullable=False),
     Column("queued_at", Float, nullable=False),  # when it last became waiting; ageing and the 30 days count from here
-    Column("started_at", Float),
+    Column("started_at", Float),  # when the run began
+    Column("claimed_at", Float),  # when its owner took it
     Column("ended_at", Float),
-    Column("spent_ms", BigInteger, nullable=False, default=0),  # running time of earlier starts
+    Column("spent_ms", BigInteger, nullable=False, default=0),  # running time under earlier owners, pauses left out
     Column("owner", String(64)),  # the serve process that runs it
     Column(
         "generation", Integer, nullable=False, default=0

@@ -51,6 +51,7 @@ class TaskRow:
     bandwidth_policy: Sequence[Mapping[str, Any]] = ()
     migrate_failed_object: bool = False
     started_at: float | None = None
+    claimed_at: float | None = None
     ended_at: float | None = None
     spent_ms: int = 0
     owner: str | None = None
@@ -80,8 +81,8 @@ class TaskRow:
 
     def total_time_ms(self, now: float) -> int:
         """Return how long its run has been going on, pauses left out, in milliseconds."""
-        if self.status in {Task.MIGRATING, Task.PAUSING} and self.started_at is not None:
-            return self.spent_ms + max(0, round((now - self.started_at) * 1000))
+        if self.status in {Task.MIGRATING, Task.PAUSING} and self.claimed_at is not None:
+            return self.spent_ms + max(0, round((now - self.claimed_at) * 1000))
         return self.spent_ms
 
 
@@ -91,6 +92,7 @@ FRESH: Mapping[str, Any] = {
     **{item.name: item.default for item in fields(TaskRow) if item.name in PROGRESS_COLUMNS},
     "spent_ms": 0,
     "started_at": None,
+    "claimed_at": None,
     "ended_at": None,
     "error_code": None,
     "error_msg": None,
@@ -273,8 +275,9 @@ async def claim_task(connection: AsyncConnection, task_id: int, owner: str, now:
     before = await get_task(connection, task_id)
     if before is None or after_event(TASK, Task(before.status), Event.CLAIMED) is None:
         return None
-    values: dict[str, Any] = {"owner": owner, "generation": before.generation + 1, "started_at": now, "ended_at": None}
-    values |= {"error_code": None, "error_msg": None}
+    started = now if before.started_at is None else before.started_at
+    values: dict[str, Any] = {"owner": owner, "generation": before.generation + 1, "claimed_at": now}
+    values |= {"started_at": started, "ended_at": None, "error_code": None, "error_msg": None}
     claimed = await change_task(connection, before, int(Task.MIGRATING), now, f"claimed by {owner}", **values)
     return await get_task(connection, task_id) if claimed else None
 

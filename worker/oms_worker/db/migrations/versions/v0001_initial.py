@@ -117,6 +117,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("queued_at", sa.Float(), nullable=False),
         sa.Column("started_at", sa.Float(), nullable=True),
+        sa.Column("claimed_at", sa.Float(), nullable=True),
         sa.Column("ended_at", sa.Float(), nullable=True),
         sa.Column("spent_ms", sa.BigInteger(), nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=True),

@@ -1,0 +1,89 @@
+"""Which waiting tasks start now, and which have waited too long. Pure: the runner carries the decisions out.
+
+Sub-tasks of sync tasks go first, as in the service. Then priority, where waiting lifts a task: after ``ageing_seconds``
+a LOW task ranks like a MEDIUM one that has just come, after twice that like a HIGH one. Equals go by time of arrival.
+A project's quota holds for all its tasks together, on all nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+DAY = 86_400.0
+EXPIRED = "TRF.0003"
+"""https://support.huaweicloud.com/intl/en-us/api-oms/ErrorCode.html: the task waited for too long."""
+
+RANK: Mapping[str, int] = {"HIGH": 0, "MEDIUM": 1, "LOW": 2}
+SYNC_TASK = "SYNC_TASK"
+
+
+class Candidate(Protocol):
+    """A waiting task."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def project_id(self) -> str:
+        """Whose quota it takes from."""
+
+    @property
+    def priority(self) -> str:
+        """HIGH, MEDIUM or LOW."""
+
+    @property
+    def group_type(self) -> str:
+        """NORMAL_TASK, GROUP_TASK or SYNC_TASK."""
+
+    @property
+    def queued_at(self) -> float:
+        """When it became waiting, seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may run and wait. ``free`` is room on this node; a quota of 0 is none."""
+
+    free: int
+    running_per_project: int = 5
+    ageing_seconds: float = 3600.0
+    expiry_seconds: float = 30 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Task ids, in the order in which they start."""
+
+    start: tuple[int, ...] = ()
+    expire: tuple[int, ...] = ()
+
+
+def decide(waiting: Iterable[Candidate], running: Mapping[str, int], limits: Limits, now: float) -> Decision:
+    """Choose among waiting tasks; ``running`` is the number of running tasks per project, on all nodes."""
+    expired, alive = [], []
+    for task in waiting:
+        (expired if now - task.queued_at > limits.expiry_seconds else alive).append(task)
+    taken = dict(running)
+    start: list[int] = []
+    for task in sorted(alive, key=lambda task: rank(task, limits.ageing_seconds, now)):
+        if len(start) >= limits.free:
+            break
+        if limits.running_per_project and taken.get(task.project_id, 0) >= limits.running_per_project:
+            continue
+        taken[task.project_id] = taken.get(task.project_id, 0) + 1
+        start.append(task.id)
+    return Decision(tuple(start), tuple(task.id for task in expired))
+
+
+def rank(task: Candidate, ageing_seconds: float, now: float) -> tuple[bool, float, float, int]:
+    """Return a task's place: the lowest starts first. A clock that was set back does not push it behind newer ones."""
+    waited = max(0.0, now - task.queued_at)
+    return (
+        task.group_type != SYNC_TASK,
+        RANK.get(task.priority, RANK["MEDIUM"]) - waited / ageing_seconds,
+        task.queued_at,
+        task.id,
+    )
