@@ -14,7 +14,7 @@ from importlib import import_module
 
 @dataclass(frozen=True, slots=True)
 class KeyVariables:
-    """One set of environment variables that together are a credential; an empty name is one the vendor does not have."""
+    """Environment variables that together are one credential; an empty name is one that the vendor does not have."""
 
     access: str = ""
     secret: str = ""
@@ -54,8 +54,8 @@ class Cloud:
     """For how many days a restored copy can be asked for."""
     needs_region: bool = True
     """Whether its endpoint depends on the region."""
-    token_only: bool = False
-    """Whether a token (an OAuth access token, a SAS) is a credential without a secret key."""
+    lone_secrets: bool = False
+    """Whether a token (an OAuth access token, a SAS) or a secret (a key file's text) is a credential by itself."""
 
 
 CLOUDS: tuple[Cloud, ...] = (
@@ -101,9 +101,9 @@ CLOUDS: tuple[Cloud, ...] = (
         cloud_type="Tencent",
         title="Tencent Cloud COS",
         keys=(
-            # https://www.tencentcloud.com/document/product/436/12269
-            KeyVariables("COS_SECRET_ID", "COS_SECRET_KEY", "COS_SESSION_TOKEN"),
-            KeyVariables("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_SESSION_TOKEN"),
+            KeyVariables("COS_SECRET_ID", "COS_SECRET_KEY"),  # https://www.tencentcloud.com/document/product/436/12269
+            # https://registry.terraform.io/providers/tencentcloudstack/tencentcloud/latest/docs
+            KeyVariables("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_SECURITY_TOKEN"),
         ),
         regions=("COS_REGION", "TENCENTCLOUD_REGION"),
         source="https://www.tencentcloud.com/document/product/614/74215",
@@ -119,7 +119,7 @@ CLOUDS: tuple[Cloud, ...] = (
         ),
         source="https://learn.microsoft.com/en-us/azure/storage/blobs/authorize-data-operations-cli",
         needs_region=False,
-        token_only=True,
+        lone_secrets=True,
     ),
     Cloud(
         scheme="gs",
@@ -129,14 +129,14 @@ CLOUDS: tuple[Cloud, ...] = (
         source="https://cloud.google.com/docs/authentication/application-default-credentials",
         archives=False,  # every class is read at once
         needs_region=False,
-        token_only=True,
+        lone_secrets=True,
     ),
     Cloud(
         scheme="qingstor",
         cloud_type="QingCloud",
         title="QingStor",
         keys=(KeyVariables("QINGSTOR_ACCESS_KEY_ID", "QINGSTOR_SECRET_ACCESS_KEY"),),
-        source="https://github.com/qingstor/qingstor-sdk-java/blob/master/docs/configuration.md",
+        source="https://github.com/qingstor/qingstor-sdk-java/blob/master/src/main/java/com/qingstor/sdk/config/EnvContext.java",
         archives=False,
     ),
     Cloud(
@@ -174,6 +174,9 @@ CLOUDS: tuple[Cloud, ...] = (
 )
 """Every bucket cloud of OMS. What ``source`` does not cite stands beside its line."""
 
+URL_SOURCE = "URLSource"
+"""OMS's word for plain web servers, which are no buckets: only URL lists name them."""
+
 _BY_SCHEME = {cloud.scheme: cloud for cloud in CLOUDS}
 _BY_TYPE = {cloud.cloud_type.lower(): cloud for cloud in CLOUDS}
 
@@ -195,7 +198,7 @@ def others() -> tuple[Cloud, ...]:
     return tuple(
         Cloud(adapter.scheme, cloud_type, cloud_type, needs_region=False)
         for cloud_type, adapter in known_adapters().items()
-        if cloud_type.lower() not in _BY_TYPE and adapter.scheme not in _BY_SCHEME
+        if cloud_type.lower() not in _BY_TYPE and adapter.scheme not in _BY_SCHEME and cloud_type != URL_SOURCE
     )
 
 

@@ -20,6 +20,7 @@ from oms_engine.wire import WireSettings
 from oms_worker.processes import ProcessSlots
 from oms_worker.sqlite_ledger import SqliteLedger
 from openoms.plan import Plan, RunOptions
+from openoms.preflight import judge
 from openoms.settings import Proxies, Settings, Side
 
 ProgressCallback = Callable[[Progress], None]
@@ -36,8 +37,8 @@ def open_migration(
         RepositoryError: the state file cannot be used.
     """
     state = state_path(plan, settings)
+    judge(plan)  # a wrong configuration is said before anything is created
     source, destination, listing = openers(plan)
-    source(), destination()  # a wrong configuration is said before anything is created
     _make_folder(state.parent)
     ledger = SqliteLedger(state)
     try:
@@ -80,15 +81,7 @@ def openers(plan: Plan) -> tuple[StoreOpener, StoreOpener, StoreOpener | None]:
 
 def store_config(side: Side, *, requester_pays: bool = False) -> StoreConfig:
     """Return the adapter's configuration of one side."""
-    return StoreConfig(
-        cloud_type=side.url.cloud_type,
-        bucket=side.url.bucket,
-        endpoint=side.endpoint,
-        region=side.region,
-        addressing=side.addressing,
-        credentials=side.credentials,
-        requester_pays=requester_pays,
-    )
+    return side.store_config(requester_pays=requester_pays)
 
 
 def engine_settings(plan: Plan, settings: Settings) -> EngineSettings:
@@ -147,12 +140,22 @@ def _slug(plan: Plan) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", text)[:80]
 
 
+def _account(side: Side) -> list[str]:
+    """Return whose bucket it is, where the URL does not tell: Tencent's APPID, Azure's storage account."""
+    found = [value for name, value in side.extra if name == "app_id" and isinstance(value, str)]
+    if side.url.cloud_type == "Azure":
+        string = re.search(r"(?i)AccountName=([^;]*)|BlobEndpoint=([^;]*)", side.credentials.secret_key.reveal())
+        found.append(side.credentials.access_key or (string.group(1) or string.group(2) if string else ""))
+    return found
+
+
 def _fingerprint(plan: Plan) -> str:
     """Digest of what makes two commands the same migration: places and scope, not rules, pace or credentials."""
     spec = plan.spec
     parts = (
         plan.source.url.label,
         plan.source.endpoint or plan.source.region or "",
+        *_account(plan.source),
         plan.destination.url.label,
         plan.destination.endpoint or plan.destination.region or "",
         spec.scope.task_type.value,

@@ -5,7 +5,10 @@
     [profiles.production]          # --source-profile production
     access_key = "…"
     secret_key = "…"
-    token      = "…"               # temporary credentials only
+    token      = "…"               # temporary credentials only; Azure: a SAS; Google: an access token
+    connection_string = "…"        # Azure, instead of the keys
+    json_auth_file = "/path/key.json"   # Google, instead of the keys
+    app_id     = "1250000000"      # Tencent
     endpoint   = "https://obs.example.com"
     region     = "eu-1"
     addressing = "virtual"         # or "path"
@@ -22,13 +25,13 @@ from __future__ import annotations
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from oms_engine.errors import ConfigError
 from oms_engine.model import Secret
-from openoms.urls import SCHEME_OF_CLOUD
+from openoms.clouds import cloud_of_type, every_cloud
 from openoms.words import unknown
 
 
@@ -42,6 +45,17 @@ class Profile:
     endpoint: str | None = None
     region: str | None = None
     addressing: str | None = None
+    connection_string: Secret | None = None
+    """Azure's."""
+    json_auth_file: str | None = None
+    """Path of a Google service account's key file."""
+    app_id: str | None = None
+    """Tencent's, which ends the real names of its buckets."""
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether nobody else should read it."""
+        return bool(self.secret_key or self.token or self.connection_string)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,7 @@ def read_config_file(path: Path, *, required: bool) -> ConfigFile:
     except OSError as error:
         raise ConfigError(f"configuration file {path} cannot be read: {error.strerror}.") from None
     config = parse_config(_parse_toml(raw, path), path)
-    if mode & stat.S_IRWXO and any(profile.secret_key for profile in config.profiles.values()):
+    if mode & stat.S_IRWXO and any(profile.holds_secrets for profile in config.profiles.values()):
         raise ConfigError(f"{path} holds secrets and every user can open it; run: chmod 600 {path}")
     return config
 
@@ -122,7 +136,9 @@ def parse_config(document: Mapping[str, Any], path: Path | None = None) -> Confi
     _known("key", document, ("profiles", "endpoints", "defaults"), path, "")
     profiles = _table(document, "profiles", path)
     endpoints = _table(document, "endpoints", path)
-    _known("cloud", endpoints, SCHEME_OF_CLOUD, path, "endpoints")
+    for cloud in endpoints:
+        if cloud_of_type(cloud) is None:
+            raise unknown("cloud", cloud, [item.cloud_type for item in every_cloud()], where=f"[endpoints] of {path}")
     return ConfigFile(
         profiles={name: _profile(name, _table(profiles, name, path, "profiles"), path) for name in profiles},
         endpoints={cloud: _endpoints(cloud, _table(endpoints, cloud, path, "endpoints"), path) for cloud in endpoints},
@@ -135,16 +151,13 @@ def _profile(name: str, table: Mapping[str, Any], path: Path | None) -> Profile:
     place = f"profiles.{name}"
     _known("key", table, [item.name for item in fields(Profile)], path, place)
     text = {key: _value(table, key, str, path, place) for key in table}
-    if bool(text.get("access_key")) != bool(text.get("secret_key")):
+    if bool(text.get("access_key")) != bool(text.get("secret_key")) and "token" not in text:
         raise ConfigError(f"[{place}] in {path} needs both access_key and secret_key, or neither.")
-    return Profile(
-        access_key=text.get("access_key", ""),
-        secret_key=Secret(text["secret_key"]) if "secret_key" in text else None,
-        token=Secret(text["token"]) if "token" in text else None,
-        endpoint=text.get("endpoint"),
-        region=text.get("region"),
-        addressing=text.get("addressing"),
-    )
+    hidden: dict[str, Any] = {
+        key: Secret(text[key]) for key in ("secret_key", "token", "connection_string") if key in text
+    }
+    plain = {key: value for key, value in text.items() if key not in hidden}
+    return replace(Profile(**plain), **hidden)
 
 
 def _endpoints(cloud: str, table: Mapping[str, Any], path: Path | None) -> dict[str, str]:

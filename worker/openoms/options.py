@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import NoReturn, cast
 
 from oms_engine.errors import ConfigError
+from openoms.clouds import CLOUDS
 from openoms.plan import MigrateOptions
 from openoms.words import unknown
 
-PLACE_HELP = "s3://bucket/path or obs://bucket/path; without a path the whole bucket"
+SOURCE_HELP = (
+    f"SCHEME://bucket/path, where SCHEME is one of {', '.join(cloud.scheme for cloud in CLOUDS)}; without a path the "
+    "whole bucket"
+)
+DESTINATION_HELP = "obs://bucket/path, or s3://bucket/path of any S3-compatible store"
 CREDENTIALS_HELP = (
-    "Credentials come from OPENOMS_SOURCE_AK, _SK, _TOKEN and OPENOMS_DESTINATION_AK, …; else from AWS_ACCESS_KEY_ID, "
-    "… or OBS_ACCESS_KEY_ID, …; else from a profile of the configuration file. They are never options: every user of "
-    "the machine could read them."
+    "Credentials come from OPENOMS_SOURCE_AK, _SK, _TOKEN and OPENOMS_DESTINATION_AK, … (Azure also "
+    "OPENOMS_SOURCE_CONNECTION_STRING, Google OPENOMS_SOURCE_JSON_AUTH_FILE); else from the vendor's own variables "
+    "(AWS_ACCESS_KEY_ID, OSS_ACCESS_KEY_ID, …, the README lists them); else from a profile of the configuration file. "
+    "They are never options: every user of the machine could read them."
 )
 
 
@@ -55,22 +61,40 @@ def command_parser(prog: str, arguments: str, summary: str, details: str = "") -
 
 def add_places(parser: Parser) -> None:
     """Add SRC and DST, and the options of each side."""
-    parser.add_argument("source", metavar="SRC", help=PLACE_HELP)
-    parser.add_argument("destination", metavar="DST", help=PLACE_HELP)
+    parser.add_argument("source", metavar="SRC", help=SOURCE_HELP)
+    parser.add_argument("destination", metavar="DST", help=DESTINATION_HELP)
     for side in ("source", "destination"):
-        group = parser.add_argument_group(side)
-        group.add_argument(
-            f"--{side}-endpoint", metavar="URL", help="https://host[:port]; default: the vendor's own of the region"
-        )
-        group.add_argument(f"--{side}-region", metavar="REGION", help="region of the bucket")
-        group.add_argument(
-            f"--{side}-addressing", metavar="STYLE", help="path or virtual; default: what suits the store"
-        )
-        group.add_argument(
-            f"--{side}-profile", metavar="NAME", help="profile of the configuration file: credentials, endpoint, region"
-        )
-        if side == "source":
-            group.add_argument("--requester-pays", action="store_true", help="pay for reading the source")
+        add_side(parser, side)
+
+
+def add_side(parser: Parser, side: str) -> None:
+    """Add the options of one side, ``source`` or ``destination``."""
+    group = parser.add_argument_group(side)
+    group.add_argument(
+        f"--{side}-endpoint", metavar="URL", help="https://host[:port]; default: the vendor's own of the region"
+    )
+    group.add_argument(f"--{side}-region", metavar="REGION", help="region of the bucket")
+    group.add_argument(f"--{side}-addressing", metavar="STYLE", help="path or virtual; default: what suits the store")
+    group.add_argument(
+        f"--{side}-profile", metavar="NAME", help="profile of the configuration file: credentials, endpoint, region"
+    )
+    if side == "source":
+        _add_source_only(group)
+
+
+def _add_source_only(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--requester-pays", action="store_true", help="pay for reading the source")
+    group.add_argument(
+        "--source-app-id", metavar="ID",
+        help="Tencent: the APPID that ends the bucket's real name, when the URL's bucket lacks it",
+    )  # fmt: skip
+    group.add_argument(
+        "--source-account", metavar="NAME", help="Azure: the storage account, when the credentials do not name it"
+    )
+    group.add_argument(
+        "--source-option", dest="source_options", metavar="NAME=VALUE", action="append", default=[],
+        help="an option of the source's adapter, e.g. etag_is_md5=false; may be repeated",
+    )  # fmt: skip
 
 
 def add_what(parser: Parser) -> None:

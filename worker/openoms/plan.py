@@ -23,6 +23,7 @@ from oms_engine.model import (
     key_bytes,
 )
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
+from openoms.clouds import Cloud
 from openoms.settings import Settings, Side, SideOptions
 from openoms.urls import MAX_KEY_BYTES, BucketUrl, parse_object_url, parse_url
 from openoms.words import parse_choice
@@ -39,9 +40,6 @@ STORAGE_ALIASES = {"source": StoragePolicy.SRC_STORAGE_MAPPING}
 MAX_OBJECTS = 500
 """OMS takes at most 500 entries of ``object_key`` (API reference 5.2.3); more belong in a list file."""
 
-MAX_RESTORE_DAYS = {"obs": 30}
-"""https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0087.html"""
-
 LATEST_SINCE = 253402300799.0
 """9999-12-31: a later instant is a mistake, usually milliseconds given for seconds."""
 
@@ -54,6 +52,9 @@ class MigrateOptions(TypedDict, total=False):
     source_addressing: str | None
     source_profile: str | None
     source_credentials: Credentials | None
+    source_app_id: str | None
+    source_account: str | None
+    source_options: Sequence[str]
     destination_endpoint: str | None
     destination_region: str | None
     destination_addressing: str | None
@@ -120,6 +121,7 @@ def build_plan(source: str, destination: str, settings: Settings, options: Migra
         ConfigError: anything that cannot be carried out as written.
     """
     source_url, destination_url = parse_url(source), parse_url(destination)
+    refuse_destination(destination_url)
     source_side = settings.side("source", source_url, side_options("source", options))
     destination_side = settings.side("destination", destination_url, side_options("destination", options))
     refuse_same_place(source_side, destination_side)
@@ -136,10 +138,36 @@ def build_plan(source: str, destination: str, settings: Settings, options: Migra
 
 def side_options(name: str, options: MigrateOptions) -> SideOptions:
     """Pick one side's options (``source`` or ``destination``)."""
-    given: dict[str, Any] = {
-        key: options.get(f"{name}_{key}") for key in ("endpoint", "region", "addressing", "profile", "credentials")
-    }
-    return SideOptions(**given)
+    names = ("endpoint", "region", "addressing", "profile", "credentials", "app_id", "account")
+    given: dict[str, Any] = {key: options.get(f"{name}_{key}") for key in names}
+    return SideOptions(**given, extra=parse_options(options.get("source_options", ()) if name == "source" else ()))
+
+
+def parse_options(words: Sequence[str]) -> tuple[tuple[str, str | bool], ...]:
+    """Return ``NAME=VALUE`` words as options of an adapter; ``true`` and ``false`` are truth values.
+
+    Raises:
+        ConfigError: a word without ``=``.
+    """
+    truth = {"true": True, "false": False}
+    pairs = [word.partition("=") for word in words]
+    for name, mark, _ in pairs:
+        if not name or not mark:
+            raise ConfigError(f"--source-option {name!r} is no NAME=VALUE, such as etag_is_md5=false.")
+    return tuple((name, truth.get(value.lower(), value)) for name, _, value in pairs)
+
+
+def refuse_destination(url: BucketUrl) -> None:
+    """Refuse to migrate to anything but OBS and S3-compatible stores.
+
+    Raises:
+        ConfigError: another cloud.
+    """
+    if not url.cloud.destination:
+        raise ConfigError(
+            f"{url.label} can only be a source: a destination is obs://, or s3:// with the endpoint of any store that "
+            "speaks S3's protocol."
+        )
 
 
 def refuse_same_place(source: Side, destination: Side) -> None:
@@ -187,7 +215,7 @@ def build_spec(
             CHECK_ALIASES,
         ),
         metadata=options.get("metadata", False),
-        restore=build_restore(options, source.scheme),
+        restore=build_restore(options, source.cloud),
         kms=options.get("kms", False),
         storage=parse_choice("storage class", storage, StoragePolicy, STORAGE_ALIASES) if storage else None,
         bandwidth=parse_policy(options.get("bandwidth", ()), zone),
@@ -197,7 +225,7 @@ def build_spec(
     )
 
 
-def build_restore(options: MigrateOptions, scheme: str) -> RestorePolicy | None:
+def build_restore(options: MigrateOptions, cloud: Cloud) -> RestorePolicy | None:
     """Return the restore policy, None when restoring is off.
 
     Raises:
@@ -206,10 +234,10 @@ def build_restore(options: MigrateOptions, scheme: str) -> RestorePolicy | None:
     if not options.get("restore", False):
         return None
     days = options.get("restore_days", RestorePolicy().days)
-    most = MAX_RESTORE_DAYS.get(scheme, 365)
+    most = cloud.restore_days
     if not 1 <= days <= most:
         raise ConfigError(
-            f"--restore-days {days} is out of range; this source keeps restored objects 1 to {most} days."
+            f"--restore-days {days} is out of range; {cloud.title} keeps restored objects 1 to {most} days."
         )
     tier = parse_choice("restore tier", options.get("restore_tier", RestoreTier.STANDARD), RestoreTier)
     poll = options.get("restore_poll", RestorePolicy().poll_seconds)

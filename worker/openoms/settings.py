@@ -8,29 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
-from oms_adapters.config import Addressing, parse_endpoint
+from oms_adapters.config import Addressing, StoreConfig, parse_endpoint
 from oms_engine.errors import ConfigError
-from oms_engine.model import Credentials, Secret
+from oms_engine.model import Credentials
 from openoms.configfile import ConfigFile, Profile, read_config_file
+from openoms.keys import SideName, find_credentials
 from openoms.urls import BucketUrl
 from openoms.words import unknown
 
-SideName = Literal["source", "destination"]
+Extra = tuple[tuple[str, str | bool], ...]
+"""Options of one cloud's adapter, by name."""
 
-VENDOR_VARIABLES = {
-    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    "obs": ("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN"),
-}
-"""Scheme -> the vendor's variables. AWS: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
-OBS: https://support.huaweicloud.com/intl/en-us/sdk-python-devg-obs/obs_22_0501.html"""
-
-VENDOR_REGIONS = {"s3": ("AWS_REGION", "AWS_DEFAULT_REGION"), "obs": ()}
-VENDOR_ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "obs": ()}
-"""https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html"""
+OPTIONS_OF = {"app_id": "Tencent", "account": "Azure"}
+"""Option -> the cloud that has it."""
 
 ADDRESSING: dict[str, Addressing | None] = {"auto": None, "path": "path", "virtual": "virtual"}
 
@@ -45,6 +38,12 @@ class SideOptions:
     profile: str | None = None
     credentials: Credentials | None = None
     """Given in Python only: on a command line everybody could read it."""
+    app_id: str | None = None
+    """Tencent's APPID."""
+    account: str | None = None
+    """Azure's storage account, where the credentials do not name it."""
+    extra: Extra = ()
+    """Options of the cloud's adapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,21 @@ class Side:
     """None: what the cloud recommends."""
     origin: str = ""
     """Where the credentials were found, for messages."""
+    extra: Extra = ()
+    """Options of the cloud's adapter, e.g. ``app_id``."""
+
+    def store_config(self, *, requester_pays: bool = False) -> StoreConfig:
+        """Return the adapter's configuration."""
+        return StoreConfig(
+            cloud_type=self.url.cloud_type,
+            bucket=self.url.bucket,
+            endpoint=self.endpoint,
+            region=self.region,
+            addressing=self.addressing,
+            credentials=self.credentials,
+            requester_pays=requester_pays,
+            extra=dict(self.extra),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +98,11 @@ class Settings:
         Raises:
             ConfigError: no or half a credential, an unknown profile, addressing or endpoint form.
         """
-        profile = self._profile(name, options)
-        credentials, origin = self._credentials(name, url.scheme, options, profile)
-        endpoint = self._first(name, "ENDPOINT", options.endpoint, VENDOR_ENDPOINTS[url.scheme], profile.endpoint)
-        region = self._first(name, "REGION", options.region, VENDOR_REGIONS[url.scheme], profile.region)
+        profile, cloud = self._profile(name, options), url.cloud
+        account = self._of_cloud(name, "account", options.account, cloud.cloud_type)
+        credentials, origin = self._credentials(name, url, options, profile, account)
+        endpoint = self._first(name, "ENDPOINT", options.endpoint, cloud.endpoints, profile.endpoint)
+        region = self._first(name, "REGION", options.region, cloud.regions, profile.region)
         addressing = self._first(name, "ADDRESSING", options.addressing, (), profile.addressing) or "auto"
         if addressing not in ADDRESSING:
             raise unknown("addressing", addressing, ADDRESSING, where=f"--{name}-addressing")
@@ -99,6 +114,7 @@ class Settings:
             region=region,
             addressing=ADDRESSING[addressing],
             origin=origin,
+            extra=self._extra(name, cloud.cloud_type, options, profile),
         )
 
     def endpoint_of(self, cloud_type: str, region: str | None) -> str | None:
@@ -141,31 +157,29 @@ class Settings:
         return option or next((self.environ[item] for item in variables if self.environ.get(item)), None) or profile
 
     def _credentials(
-        self, name: SideName, scheme: str, options: SideOptions, profile: Profile
+        self, name: SideName, url: BucketUrl, options: SideOptions, profile: Profile, account: str | None
     ) -> tuple[Credentials, str]:
-        if options.credentials is not None:
-            return options.credentials, "the caller"
-        ours = tuple(f"OPENOMS_{name.upper()}_{part}" for part in ("AK", "SK", "TOKEN"))
-        for variables in (ours, VENDOR_VARIABLES[scheme]):
-            found = self._from_variables(variables)
-            if found:
-                return found, variables[0]
-        if profile.secret_key:
-            return Credentials(profile.access_key, profile.secret_key, profile.token), "the profile"
-        vendor = VENDOR_VARIABLES[scheme]
-        raise ConfigError(
-            f"no credentials for the {name}: set {ours[0]} and {ours[1]}, or {vendor[0]} and {vendor[1]}, "
-            f"or name a profile of the configuration file with --{name}-profile."
-        )
+        if options.credentials is None:
+            return find_credentials(name, url.cloud, self.environ, profile, account)
+        given = options.credentials
+        return (replace(given, access_key=account) if account else given), "the caller"
 
-    def _from_variables(self, variables: tuple[str, ...]) -> Credentials | None:
-        access, secret, token = (self.environ.get(variable, "") for variable in variables)
-        if bool(access) != bool(secret):
-            have, lack = (variables[0], variables[1]) if access else (variables[1], variables[0])
-            raise ConfigError(f"{have} is set, but {lack} is not; set both.")
-        if not access:
-            return None
-        return Credentials(access, Secret(secret), Secret(token) if token else None)
+    def _extra(self, name: SideName, cloud_type: str, options: SideOptions, profile: Profile) -> Extra:
+        app_id = self._of_cloud(name, "app_id", options.app_id, cloud_type)
+        if cloud_type == OPTIONS_OF["app_id"]:  # a variable or profile may be there for another migration
+            app_id = self._first(name, "APP_ID", app_id, (), profile.app_id)
+        return (*options.extra, ("app_id", app_id)) if app_id else options.extra
+
+    def _of_cloud(self, name: SideName, option: str, value: str | None, cloud_type: str) -> str | None:
+        """Return an option that only one cloud has.
+
+        Raises:
+            ConfigError: it is given for another cloud.
+        """
+        if value and cloud_type != OPTIONS_OF[option]:
+            dashed = option.replace("_", "-")
+            raise ConfigError(f"--{name}-{dashed} is for {OPTIONS_OF[option]} only; {cloud_type} has none.")
+        return value
 
 
 def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

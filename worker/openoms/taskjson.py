@@ -20,10 +20,13 @@ from oms_engine.bandwidth import BandwidthPolicy, Window, parse_time
 from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
+from openoms.clouds import Cloud, cloud_of_type, every_cloud
+from openoms.keys import SideName
 from openoms.plan import CHECK_ALIASES, Plan, RunOptions, check_prefix, refuse_same_place
-from openoms.settings import Settings, Side, SideName, SideOptions
-from openoms.urls import SCHEME_OF_CLOUD, BucketUrl
-from openoms.words import fold, parse_choice, unknown
+from openoms.preflight import judge
+from openoms.settings import Settings, Side, SideOptions
+from openoms.urls import BucketUrl
+from openoms.words import fold, nearest, parse_choice, unknown
 
 INVALID_PARAMETER = "OMS.0001"
 SOURCE_INVALID = "OMS.0057"
@@ -34,10 +37,6 @@ WRONG_TYPE = "OMS.1002"
 CONSTRAINT = "OMS.1003"
 MISSING = "OMS.1004"
 
-CLOUD_TYPES = (
-    "AWS", "Azure", "Aliyun", "Tencent", "HuaweiCloud", "QingCloud", "KingsoftCloud", "Baidu", "Google", "Qiniu",
-    "URLSource", "UCloud",
-)  # fmt: skip
 DEFAULT_CLOUD_TYPE = "Aliyun"
 """OMS's own default, odd as it is: a body without ``cloud_type`` means it."""
 
@@ -154,7 +153,7 @@ def parse_task(text: str | bytes, settings: Settings, run: RunOptions | None = N
     source, destination = _source_side(body, settings), _destination_side(body, settings)
     refuse_same_place(source, destination)
     scope = _scope(body)
-    return Plan(
+    plan = Plan(
         spec=_spec(body, scope, source, destination, settings),
         source=source,
         destination=destination,
@@ -163,6 +162,19 @@ def parse_task(text: str | bytes, settings: Settings, run: RunOptions | None = N
         run=run or RunOptions(),
         description=_description(body),
     )
+    _judge(body, plan)
+    return plan
+
+
+def _judge(body: TaskBody, plan: Plan) -> None:
+    """Refuse what the two stores cannot do; a source that OMS's own default chose is said to be that."""
+    try:
+        judge(plan, strict_regions=True)
+    except ConfigError as error:
+        if body.src_node.cloud_type is None:
+            said = f"{error} (src_node.cloud_type is missing, and OMS's default is {DEFAULT_CLOUD_TYPE}.)"
+            raise ConfigError(said, code=error.code) from None
+        raise
 
 
 def read_body(text: str | bytes) -> TaskBody:
@@ -251,49 +263,91 @@ def _description(body: TaskBody) -> str:
     return text
 
 
-def _cloud_type(body: TaskBody) -> str:
+def _cloud(body: TaskBody) -> Cloud:
     word = body.src_node.cloud_type or DEFAULT_CLOUD_TYPE
-    cloud = {fold(name): name for name in CLOUD_TYPES}.get(fold(word))
+    cloud = cloud_of_type(word)
     if cloud is None:
-        raise unknown("cloud_type", word, CLOUD_TYPES, where="src_node", code=SOURCE_INVALID)
-    if cloud not in SCHEME_OF_CLOUD:
-        default = "" if body.src_node.cloud_type else " (OMS's default, since the task names none)"
+        known = [item.cloud_type for item in every_cloud()]
+        guess = nearest(word, known)
         raise ConfigError(
-            f"src_node.cloud_type {cloud}{default} is not supported by this version; "
-            f"supported are {', '.join(SCHEME_OF_CLOUD)}.",
+            f"src_node.cloud_type {word!r} is unknown{f'; did you mean {guess!r}?' if guess else '.'} "
+            f"Known are: {', '.join(known)}.",
             code=SOURCE_INVALID,
         )
     return cloud
 
 
 def _source_side(body: TaskBody, settings: Settings) -> Side:
-    return _side("source", "src_node", body.src_node, _cloud_type(body), settings)
+    node, cloud = body.src_node, _cloud(body)
+    _refuse_of_others(node, cloud)
+    return _side("source", "src_node", node, cloud, settings)
 
 
 def _destination_side(body: TaskBody, settings: Settings) -> Side:
-    return _side("destination", "dst_node", body.dst_node, "HuaweiCloud", settings)
+    cloud = cloud_of_type("HuaweiCloud")
+    assert cloud is not None
+    return _side("destination", "dst_node", body.dst_node, cloud, settings)
 
 
-def _side(name: SideName, field: str, node: NodeBody, cloud: str, settings: Settings) -> Side:
+OF_ONE_CLOUD = {"json_auth_file": "Google", "connection_string": "Azure", "app_id": "Tencent"}
+"""Field of ``src_node`` -> the only cloud it means something for."""
+
+
+def _refuse_of_others(node: SourceBody, cloud: Cloud) -> None:
+    for field, only in OF_ONE_CLOUD.items():
+        if getattr(node, field) and cloud.cloud_type != only:
+            raise ConfigError(
+                f"src_node.{field} is for cloud_type {only} only; remove it for {cloud.cloud_type}.", code=CONSTRAINT
+            )
+
+
+def _side(name: SideName, field: str, node: NodeBody, cloud: Cloud, settings: Settings) -> Side:
     if not node.bucket:
         raise ConfigError(f"{field}.bucket is missing; add it to the task.", code=MISSING)
-    if not node.region:
+    if not node.region and cloud.needs_region:
         raise ConfigError(f"{field}.region is missing; add it to the task.", code=MISSING)
-    if bool(node.ak) != bool(node.sk):
+    try:
+        endpoint = settings.endpoint_of(cloud.cloud_type, node.region)
+        said = SideOptions(
+            endpoint=endpoint,
+            region=node.region,
+            credentials=_credentials(field, node, cloud),
+            app_id=getattr(node, "app_id", None),
+        )
+        check_bucket(node.bucket)
+        side = settings.side(name, BucketUrl(cloud.scheme, node.bucket), said)
+    except ConfigError as error:
+        raise ConfigError(str(error), code=error.code or _side_code(field)) from None
+    _refuse_without_app_id(side)
+    return side
+
+
+def _credentials(field: str, node: NodeBody, cloud: Cloud) -> Credentials | None:
+    """Return the credentials of a node, in any of OMS's forms; None to use the environment."""
+    whole = isinstance(node, SourceBody) and (node.json_auth_file or node.connection_string)
+    if whole:
+        return Credentials("", Secret(whole))
+    token = Secret(node.security_token) if node.security_token else None
+    if bool(node.ak) != bool(node.sk) and not (token and cloud.lone_secrets):
         lack = "sk" if node.ak else "ak"
         raise ConfigError(
             f"{field}.{lack} is missing; give ak and sk, or neither to use the environment.", code=MISSING
         )
-    given = None
-    if node.ak and node.sk:
-        given = Credentials(node.ak, Secret(node.sk), Secret(node.security_token) if node.security_token else None)
-    url = BucketUrl(SCHEME_OF_CLOUD[cloud], node.bucket)
+    if node.ak or (token and cloud.lone_secrets):
+        return Credentials(node.ak or "", Secret(node.sk or ""), token)
+    return None
+
+
+def _refuse_without_app_id(side: Side) -> None:
+    if side.url.cloud_type != "Tencent":
+        return
+    from oms_adapters.tencent import real_name  # noqa: PLC0415 - only a bucket of Tencent's has such a name
+
     try:
-        check_bucket(node.bucket)
-        endpoint = settings.endpoint_of(cloud, node.region)
-        return settings.side(name, url, SideOptions(endpoint=endpoint, region=node.region, credentials=given))
+        real_name(side.store_config())
     except ConfigError as error:
-        raise ConfigError(str(error), code=error.code or _side_code(field)) from None
+        missing = not dict(side.extra).get("app_id")
+        raise ConfigError(f"src_node.app_id: {error}", code=MISSING if missing else SOURCE_INVALID) from None
 
 
 def _scope(body: TaskBody) -> Scope:

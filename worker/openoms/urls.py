@@ -1,4 +1,4 @@
-"""The two arguments of a migration: ``s3://bucket/path`` and ``obs://bucket/path``.
+"""The two arguments of a migration: ``<scheme>://bucket/path``, one scheme per cloud (``clouds.py`` has them).
 
 Everything after ``scheme://bucket/`` is the path, byte for byte: ``%41``, ``?``, ``#``, ``//``, ``.`` and spaces are
 characters of keys, nothing is decoded or normalised (so no URL library is used).
@@ -17,12 +17,8 @@ from dataclasses import dataclass
 from oms_adapters.config import check_bucket
 from oms_engine.errors import ConfigError
 from oms_engine.model import key_bytes
+from openoms.clouds import Cloud, cloud_of_scheme, every_cloud
 from openoms.words import nearest
-
-CLOUD_OF_SCHEME = {"s3": "AWS", "obs": "HuaweiCloud"}
-"""URL scheme -> OMS's ``cloud_type``."""
-
-SCHEME_OF_CLOUD = {cloud: scheme for scheme, cloud in CLOUD_OF_SCHEME.items()}
 
 MAX_KEY_BYTES = 1024
 
@@ -37,9 +33,16 @@ class BucketUrl:
     """Empty, or ends in ``/``."""
 
     @property
+    def cloud(self) -> Cloud:
+        """What is known of the cloud."""
+        cloud = cloud_of_scheme(self.scheme)
+        assert cloud is not None
+        return cloud
+
+    @property
     def cloud_type(self) -> str:
         """OMS's word for the cloud, e.g. ``HuaweiCloud``."""
-        return CLOUD_OF_SCHEME[self.scheme]
+        return self.cloud.cloud_type
 
     @property
     def label(self) -> str:
@@ -81,7 +84,7 @@ def split_url(text: str) -> tuple[str, str, str]:
     scheme, mark, rest = text.partition("://")
     if not mark:
         raise ConfigError(f"{text!r} is not a bucket URL; write s3://bucket/path or obs://bucket/path.")
-    if scheme.lower() not in CLOUD_OF_SCHEME:
+    if cloud_of_scheme(scheme.lower()) is None:
         raise _unknown_scheme(text, scheme)
     bucket, _, path = rest.partition("/")
     if not bucket:
@@ -93,7 +96,8 @@ def split_url(text: str) -> tuple[str, str, str]:
 
 
 def _unknown_scheme(text: str, scheme: str) -> ConfigError:
-    guess = nearest(scheme, CLOUD_OF_SCHEME)
-    hint = f"did you mean {guess}://?" if guess else "known are s3:// and obs://."
+    known = [cloud.scheme for cloud in every_cloud()]
+    guess = nearest(scheme, known)
+    hint = f"did you mean {guess}://?" if guess else f"known are {', '.join(f'{name}://' for name in known)}."
     extra = " An S3-compatible store is s3:// with its endpoint as option." if scheme in {"http", "https"} else ""
     return ConfigError(f"unknown scheme {scheme!r} in {text!r}; {hint}{extra}")
