@@ -70,6 +70,9 @@ class Crew:
 
     async def _carry(self, item: _Item) -> None:
         job, batch, run = item
+        if self.session.stopping:  # submitted by a listing that had not heard of the stop yet
+            run.dropped()
+            return
         try:
             end = await transfer(self.session, job)
         except Stopped:

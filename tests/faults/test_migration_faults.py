@@ -1,6 +1,7 @@
 """Migrations while the clouds misbehave by script: nothing is lost, nothing fails that need not, nothing is wrong."""
 
 import asyncio
+import gc
 import os
 from dataclasses import replace
 
@@ -261,3 +262,33 @@ def test_a_small_source_that_keeps_changing_fails(filled):
     assert ran.codes() == {"k/000": "SRC_OBJ_CHANGED_FAILURE"}
     assert requests_of(filled.s3, filled.source.name)["HeadObject"] >= 1
     filled.check_copy(ran)
+
+
+def test_a_pause_is_quick_and_begins_nothing_new(world):
+    """A pause asked for while thousands of objects wait ends within moments: what was under way is finished, no more."""
+    world.source.put_many((f"k/{number:05}", b"x") for number in range(4000))
+    world.obs.latency = 0.05
+    asked = []
+
+    async def pause(migration):
+        while migration.progress.counters.migrated < 40:
+            await asyncio.sleep(0.005)
+        asked.append(len(world.arrived()))
+        migration.pause()
+
+    ran = world.run(meanwhile=pause, settings=quick(connections=16))
+    assert ran.result.state is TaskState.PAUSED
+    assert len(world.arrived()) <= asked[0] + 64
+    world.obs.latency = 0.0
+    world.check_clean(world.run())
+
+
+def test_a_failing_listing_leaves_no_noise(world, caplog):
+    """Nothing is logged of what nobody waits for any more when a task stops because both stores are out at once."""
+    world.source.put_many((f"k/{number:05}", b"x") for number in range(3000))
+    world.obs.latency = 0.2  # the source's second page has failed long before the destination's first one does
+    for cloud, after in ((world.s3, 2), (world.obs, 1)):
+        cloud.faults.add(Fault(Match(), Answer(403, "AccessDenied"), times=None, after=after))
+    assert world.run().result.state is TaskState.FAILED
+    gc.collect()  # the event loop complains when a forgotten task is collected
+    assert not caplog.records

@@ -7,13 +7,14 @@ import time
 
 import pytest
 
-from oms_adapters.sandbox import Answer, Cut, Delay, ErrorIn200, Fault, FlipStoredBit, LoseReply, Match
+from oms_adapters.sandbox import Answer, Cut, Delay, ErrorIn200, Fault, FlipBit, FlipStoredBit, LoseReply, Match
 from oms_engine.errors import TaskError
+from oms_engine.model import ConsistencyCheck
 from oms_engine.store import MIB
 from oms_engine.task import TaskState
 from oms_engine.wire import Wire
 from oms_worker.sqlite_ledger import SqliteLedger
-from support.migrations import requests_of
+from support.migrations import opener, requests_of
 
 SLOW_PARTS = Fault(Match(operation="UploadPart"), Delay(0.25), times=None)
 TRANSIENT = [
@@ -215,6 +216,19 @@ def test_a_phase_that_never_works_fails_that_object_alone(world, operation, code
     assert ran.codes() == {"bad": code}
     assert set(world.arrived()) == {"good"}
     world.check_copy(ran)
+
+
+def test_a_part_damaged_on_the_way_is_noticed_by_the_whole(world, clouds):
+    """Where the source states a CRC64 of the whole object, a bit that flipped in one part's GET is noticed."""
+    world.source = clouds.obs.create_bucket("crc-large")
+    world.source.put("big", os.urandom(40 * MIB), crc64=True)
+    fault = Fault(Match(operation="GetObject", bucket="crc-large"), FlipBit(12345), after=1)
+    number = world.obs.faults.add(fault)
+    ran = world.run(source=opener(clouds.obs, "crc-large"), check=ConsistencyCheck.CRC64)
+    assert world.obs.faults.hits(number) == 1
+    assert ran.methods() == {"big": "crc64"}
+    world.check_clean(ran)
+    assert [entry.key for entry in world.obs.log if entry.operation == "DeleteObject"] == ["big"]
 
 
 def test_several_large_objects_at_once(world):
