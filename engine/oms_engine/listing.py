@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 from oms_engine.errors import UnexpectedReply
 from oms_engine.model import ListedObject, key_before
@@ -57,10 +56,4 @@ async def list_pages(
             if bounds.hi is not None and not key_before(following, bounds.hi):
                 return
     finally:
-        drop(ahead)
-
-
-def drop(task: asyncio.Future[Any]) -> None:
-    """Cancel a task nobody waits for any more; should it have failed already, that is of no interest."""
-    task.cancel()
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        ahead.cancel()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from oms_engine.listing import drop
 from oms_engine.model import ListedObject, ListPage, key_before
 from oms_engine.split import GREATEST
 from oms_engine.store import Store
@@ -75,7 +74,7 @@ class DestinationCursor:
     def close(self) -> None:
         """Drop the page on its way."""
         if self._ahead is not None:
-            drop(self._ahead)
+            self._ahead.cancel()
             self._ahead = None
 
 
