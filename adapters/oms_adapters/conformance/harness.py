@@ -96,10 +96,11 @@ def open_harness(
     prefix: str = "",
     finish_restores: Callable[[], None] | None = None,
     forge: Callable[[str], Credentials] | None = None,
+    wire_settings: WireSettings | None = None,
 ) -> Iterator[Harness]:
     """Open a bucket over the real wire, without retries that would hide a fault for long."""
     with asyncio.Runner() as runner:
-        wire = Wire(WireSettings(attempts=2, backoff=0.05))
+        wire = Wire(wire_settings or WireSettings(attempts=2, backoff=0.05))
         runner.run(_enter(wire))
 
         def fetch(call: Call[T]) -> tuple[T, bytes]:
