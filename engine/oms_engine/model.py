@@ -214,7 +214,8 @@ class ListPage(NamedTuple):
 
     objects: list[ListedObject]
     next_start: str | None
-    """Give it to ``start_after`` for the next page."""
+    """Give it to ``start_after`` for the next page: the last key, or that key and, behind NULs, a marker of the store's.
+    It compares with keys as the last key does."""
 
 
 class PartsPage(NamedTuple):

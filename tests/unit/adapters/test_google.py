@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import re
 from base64 import b64encode
+from functools import cache
 from unittest.mock import patch
 from urllib.parse import parse_qs
 
@@ -65,15 +66,21 @@ def test_it_is_a_store_of_every_kind():
 # Key files and tokens
 
 
+@cache
+def both_accounts():
+    """Return the account as google-auth and as we read it; reading a key takes long."""
+    info = json.loads(account_text())
+    theirs = service_account.Credentials.from_service_account_info(info, scopes=[SCOPE])
+    return theirs, parse_service_account(Secret(account_text()))
+
+
 @given(st.integers(10**9, 4 * 10**9))
 def test_the_assertion_is_google_auths(now):
     """What is exchanged for a token is, to the byte, what google-auth would send at that moment."""
-    info = json.loads(account_text())
-    theirs = service_account.Credentials.from_service_account_info(info, scopes=[SCOPE])
+    theirs, account = both_accounts()
     moment = dt.datetime.fromtimestamp(now, dt.UTC).replace(tzinfo=None)
     with patch("google.auth._helpers.utcnow", return_value=moment):
         expected = theirs._make_authorization_grant_assertion().decode()
-    account = parse_service_account(Secret(account_text()))
     call = AccessToken(account, "gs://b").renewal()
     (assertion,) = parse_qs(call.sign(call.request, float(now)).body.decode())["assertion"]
     assert assertion == expected
