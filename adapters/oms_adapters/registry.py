@@ -65,7 +65,9 @@ class Adapter(Protocol):
         ...
 
 
+@cache
 def _targets() -> dict[str, str]:
+    # Once: looking through the metadata of everything installed takes milliseconds.
     found = {point.name: point.value for point in entry_points(group=GROUP)}
     return {**BUILTIN, **found}
 

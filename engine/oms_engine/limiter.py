@@ -11,12 +11,10 @@ second and the lock is taken over, as four numbers cannot be left in a harmful s
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from ctypes import c_int64
 from typing import Any, Final
 
 BURST_SECONDS: Final = 0.1
@@ -48,6 +46,9 @@ class Limiter:
         self._lock: Any
         self._state: Any
         if shared:
+            import multiprocessing  # noqa: PLC0415 - with ctypes 10 ms, and most runs have one process
+            from ctypes import c_int64  # noqa: PLC0415
+
             context = multiprocessing.get_context("spawn")
             self._lock = context.Lock()
             self._state = context.RawArray(c_int64, 4)

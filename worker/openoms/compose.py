@@ -15,9 +15,9 @@ from oms_adapters.registry import open_store
 from oms_engine.errors import ConfigError
 from oms_engine.migration import Migration
 from oms_engine.session import EngineSettings, StoreOpener
+from oms_engine.slots import SlotSource
 from oms_engine.task import Progress
 from oms_engine.wire import WireSettings
-from oms_worker.processes import ProcessSlots
 from oms_worker.sqlite_ledger import SqliteLedger
 from openoms.plan import Plan, RunOptions
 from openoms.preflight import judge
@@ -40,6 +40,7 @@ def open_migration(
     judge(plan)  # a wrong configuration is said before anything is created
     source, destination, listing = openers(plan)
     _make_folder(state.parent)
+    chosen = engine_settings(plan, settings)
     ledger = SqliteLedger(state)
     try:
         yield (
@@ -49,8 +50,8 @@ def open_migration(
                 destination=destination,
                 ledger=ledger,
                 list_store=listing,
-                settings=engine_settings(plan, settings),
-                helpers=ProcessSlots(),
+                settings=chosen,
+                helpers=helpers_for(chosen),
                 on_progress=on_progress,
             ),
             state,
@@ -82,6 +83,15 @@ def openers(plan: Plan) -> tuple[StoreOpener, StoreOpener, StoreOpener | None]:
 def store_config(side: Side, *, requester_pays: bool = False) -> StoreConfig:
     """Return the adapter's configuration of one side."""
     return side.store_config(requester_pays=requester_pays)
+
+
+def helpers_for(settings: EngineSettings) -> SlotSource | None:
+    """Return what makes the other processes, where more than one is wanted; only then is multiprocessing loaded."""
+    if settings.processes == 1:
+        return None
+    from oms_worker.processes import ProcessSlots  # noqa: PLC0415
+
+    return ProcessSlots()
 
 
 def engine_settings(plan: Plan, settings: Settings) -> EngineSettings:

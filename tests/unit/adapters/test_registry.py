@@ -23,6 +23,7 @@ def fresh_registry(monkeypatch):
     def forget():
         registry._load.cache_clear()
         registry.known_adapters.cache_clear()
+        registry._targets.cache_clear()
 
     def install(**targets):
         points = [EntryPoint(name, value, registry.GROUP) for name, value in targets.items()]
