@@ -1,0 +1,229 @@
+"""``openoms check-store`` against loopback clouds: the table, the missing permission in each cloud's words, the codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from e2e.cli_support import Bench, open_bench
+from oms_adapters.conformance.permissions import RIGHTS, permission_for
+from oms_adapters.sandbox import Answer, Fault, Match, Sandbox
+
+pytestmark = pytest.mark.e2e
+
+OBJECTS = [(f"a/{number}", b"x" * number) for number in range(1, 9)]
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    """Clouds of several families for the whole module."""
+    with Sandbox(clouds=["s3", "obs", "cos", "oss", "kodo", "us3"]) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(sandbox, tmp_path):
+    """A source bucket with a few objects."""
+    for cloud in sandbox.clouds.values():
+        cloud.faults.clear()
+        cloud.clear_log()
+    return open_bench(sandbox, tmp_path, OBJECTS)
+
+
+def check_store(bench: Bench, *options: str, keys=None, scheme="s3", bucket="photos", folder="/a"):
+    """Run the command with certain credentials."""
+    cloud = bench.sandbox.clouds[{"s3": "s3", "obs": "obs"}.get(scheme, scheme)]
+    keys = keys or cloud.credentials
+    environ = {"OPENOMS_SOURCE_AK": keys.access_key, "OPENOMS_SOURCE_SK": keys.secret_key.reveal()}
+    place = [f"{scheme}://{bucket}{folder}", "--source-endpoint", cloud.url]
+    return bench.run("check-store", *place, *options, environ=environ)
+
+
+def report(bench: Bench, *options: str, expect: int = 0, **how):
+    """Run it with --json and return its one object."""
+    done = check_store(bench, "--json", *options, **how)
+    assert done.returncode == expect, done.stdout + done.stderr
+    [line] = done.stdout.splitlines()
+    return json.loads(line)
+
+
+def answers(body):
+    """Return the answers by the name of the question."""
+    return {finding["name"]: finding["answer"] for finding in body["findings"]}
+
+
+def guest(bench, cloud, *deny):
+    """Return credentials of an account that lacks some permissions."""
+    return bench.sandbox.clouds[cloud].add_credentials("GUESTKEY", "its-own-secret", deny=deny)
+
+
+def test_a_good_bucket_reads_and_exits_with_0(bench):
+    """Every question that matters is a yes, and nothing is written."""
+    done = check_store(bench)
+    assert done.returncode == 0
+    assert done.stdout.startswith("s3://photos/a/ at http://127.0.0.1")
+    assert "+ read pinned by ETag" in done.stdout
+    assert "- state CRC-64" in done.stdout
+    assert done.stdout.rstrip().endswith("a migration from this bucket will work.")
+    assert not {entry.method for entry in bench.sandbox.s3.log} - {"GET", "HEAD"}
+
+
+def test_reading_costs_next_to_nothing(bench):
+    """Of an object of 8 MiB a few kilobytes are fetched."""
+    bench.sandbox.s3.create_bucket("large").put("a/large", b"x" * 8 * 1024 * 1024)
+    assert check_store(bench, bucket="large").returncode == 0
+    ranged = [entry for entry in bench.sandbox.s3.log if entry.operation == "GetObject"]
+    assert ranged
+    assert {entry.status for entry in ranged} <= {206, 412, 416}
+
+
+@pytest.mark.parametrize(
+    ("deny", "question", "permission"),
+    [
+        ("HeadObject", "head", "s3:GetObject on arn:aws:s3:::photos/a/*"),
+        ("GetObject", "read ranges", "s3:GetObject on arn:aws:s3:::photos/a/*"),
+        ("ListObjectsV2", "list objects", "s3:ListBucket on arn:aws:s3:::photos"),
+    ],
+)
+def test_a_refused_call_names_the_permission(bench, deny, question, permission):
+    """Exit code 1; the question is marked refused and exactly the missing permission is named."""
+    body = report(bench, expect=1, keys=guest(bench, "s3", deny))
+    assert answers(body)[question] == "refused"
+    assert body["missing_permissions"] == [permission]
+    assert body["good"] is False
+    done = check_store(bench, keys=guest(bench, "s3", deny))
+    assert f"missing permissions:\n  {permission}\n" in done.stdout
+    assert f"a migration needs: {question}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("deny", "permission"),
+    [
+        ("PutObject", "s3:PutObject on arn:aws:s3:::photos/tmp*"),
+        ("DeleteObject", "s3:DeleteObject on arn:aws:s3:::photos/tmp*"),
+        ("CreateMultipartUpload", "s3:PutObject on arn:aws:s3:::photos/tmp*"),
+        ("ListParts", "s3:ListMultipartUploadParts on arn:aws:s3:::photos/tmp*"),
+        ("AbortMultipartUpload", "s3:AbortMultipartUpload on arn:aws:s3:::photos/tmp*"),
+        ("ListMultipartUploads", "s3:ListBucketMultipartUploads on arn:aws:s3:::photos"),
+    ],
+)
+def test_writing_names_its_permissions(bench, deny, permission):
+    """Each operation of a write that is forbidden is told by its own permission."""
+    body = report(bench, "--write-prefix", "tmp", expect=1, keys=guest(bench, "s3", deny))
+    assert permission in body["missing_permissions"]
+
+
+def test_writing_is_tried_and_cleaned_up(bench):
+    """The suite's writing cases run in a folder of their own; afterwards the bucket is as it was."""
+    before = bench.source.keys()
+    body = report(bench, "--write-prefix", "tmp/")
+    found = answers(body)
+    assert len(found) > 60
+    assert {found["odd_key[dots]"], found["multipart"], found["gaps_between_parts"], found["small_part"]} == {"yes"}
+    assert bench.source.keys() == before
+    assert bench.source.uploads() == []
+    written = {entry.key for entry in bench.sandbox.s3.log if entry.method in {"PUT", "POST", "DELETE"}}
+    assert written
+    assert all(key.startswith("tmp/openoms-check-") for key in written)
+
+
+def test_a_case_that_fails_midway_leaves_nothing(bench):
+    """Uploads that a failed case leaves open are aborted too."""
+    bench.sandbox.s3.faults.add(Fault(Match(operation="CompleteMultipartUpload"), Answer(501, "NotImplemented")))
+    body = report(bench, "--write-prefix", "tmp", expect=1)
+    assert answers(body)["multipart"] == "no"
+    bench.sandbox.s3.faults.clear()
+    assert bench.source.uploads() == []
+    assert not [key for key in bench.source.keys() if key.startswith("tmp")]  # noqa: SIM118 - not a dict
+
+
+def test_what_a_gateway_lacks_is_said(bench):
+    """A store that lists in plain XML and makes ETags of its own is a good source, and the table says what it lacks."""
+    for scheme, expected in (
+        ("kodo", {"list percent-encoded": "no", "state MD5": "no", "requester pays": "no"}),
+        ("us3", {"list percent-encoded": "yes", "state MD5": "no", "restore archived objects": "no"}),
+    ):
+        bench.sandbox.clouds[scheme].create_bucket("photos").put_many(OBJECTS)
+        found = answers(report(bench, scheme=scheme))
+        assert expected.items() <= found.items(), scheme
+
+
+def test_archives_that_cannot_be_restored_are_a_no(bench):
+    """Archived objects of a store without a restore call make the migration impossible, and the code says so."""
+    bucket = bench.sandbox.clouds["us3"].create_bucket("photos")
+    bucket.put("a/warm", b"x")
+    bucket.put("a/cold", b"x", storage_class="GLACIER")
+    body = report(bench, scheme="us3", expect=1)
+    restore = next(finding for finding in body["findings"] if finding["name"] == "restore archived objects")
+    assert (restore["answer"], restore["needed"]) == ("no", True)
+    assert "1 of 2" in restore["detail"]
+
+
+def test_an_empty_bucket_leaves_questions_open(bench):
+    """What needs an object is unknown, and that is no failure."""
+    bench.sandbox.s3.create_bucket("empty")
+    found = answers(report(bench, bucket="empty", folder=""))
+    assert found["list objects"] == "yes"
+    assert found["read ranges"] == found["head"] == "unknown"
+
+
+def test_a_store_that_ignores_the_start_is_found_out(bench):
+    """A listing that begins anew is a no, and exits with 1."""
+    bench.source.put_many([(f"a/x{number}", b"x") for number in range(5)])
+    bench.sandbox.clouds["us3"].create_bucket("photos").put_many(OBJECTS)
+    body = report(bench, "--source-option", "list_version=2", scheme="us3", expect=1)
+    assert answers(body)["list from any key"] == "no"
+
+
+@pytest.mark.parametrize(("cloud", "permission"), [
+    ("obs", "obs:bucket:ListBucket on OBS:*:*:bucket:photos"),
+    ("oss", "oss:ListObjects on acs:oss:*:*:photos"),
+    ("cos", "name/cos:GetBucket on qcs::cos:*:uid/*:photos-1250000000/*"),
+])  # fmt: skip
+def test_permissions_are_told_in_the_clouds_own_words(bench, cloud, permission):
+    """A user of OBS, OSS or COS reads the action he has to grant, on his bucket."""
+    bucket = "photos-1250000000" if cloud == "cos" else "photos"
+    bench.sandbox.clouds[cloud].create_bucket(bucket).put_many(OBJECTS)
+    keys = guest(bench, cloud, "ListObjects", "ListObjectsV2")
+    body = report(bench, "--source-region", REGIONS[cloud], scheme=cloud, bucket=bucket, expect=1, keys=keys)
+    assert body["missing_permissions"] == [permission]
+
+
+REGIONS = {"obs": "cn-north-4", "oss": "cn-hangzhou", "cos": "ap-guangzhou"}
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "told"),
+    [
+        ({"bucket": "nowhere"}, 3, "bucket does not exist"),
+        ({"scheme": "s3", "bucket": "x"}, 2, "cannot be a bucket"),
+    ],
+)
+def test_what_cannot_be_asked_is_an_error(bench, how, code, told):
+    """A missing bucket is 3, a malformed name 2; both in one sentence."""
+    done = check_store(bench, **how)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_wrong_credentials_are_an_error(bench):
+    """Nothing can be asked with a wrong secret: exit code 3, and the secret is not shown."""
+    good = bench.sandbox.s3.credentials
+    wrong = bench.sandbox.s3.add_credentials("OTHERKEY", "right-secret")
+    environ = {"OPENOMS_SOURCE_AK": wrong.access_key, "OPENOMS_SOURCE_SK": "wrong-secret"}
+    done = bench.run("check-store", "s3://photos", "--source-endpoint", bench.sandbox.s3.url, environ=environ)
+    assert done.returncode == 3
+    assert "SignatureDoesNotMatch" in done.stderr
+    assert "wrong-secret" not in done.stderr + done.stdout
+    assert good.secret_key.reveal() not in done.stderr
+
+
+@pytest.mark.parametrize("cloud_type", [*RIGHTS, "QingCloud"])
+def test_every_operation_has_a_permission(cloud_type):
+    """No refused call is left without a word of what to grant."""
+    for operation in RIGHTS["AWS"].actions:
+        text = permission_for(cloud_type, operation, "the-bucket", "a/")
+        assert "the-bucket" in text
+        assert "{" not in text
