@@ -214,7 +214,7 @@ class ListPage(NamedTuple):
 
     objects: list[ListedObject]
     next_start: str | None
-    """Give it to ``start_after`` for the next page: the last key, or that key and, behind NULs, a marker of the store's.
+    """Give it to ``start_after`` for the next page: the last key; or that key and, behind NULs, a marker of the store.
     It compares with keys as the last key does."""
 
 

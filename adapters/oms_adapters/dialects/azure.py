@@ -22,7 +22,7 @@ from oms_adapters.dialects.paging import Position, make_page, parse_position
 from oms_adapters.dialects.times import parse_http_date
 from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key, quote_value
-from oms_engine.errors import NotFound, StoreError, UnexpectedReply, UploadGone
+from oms_engine.errors import InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
 from oms_engine.model import (
     ArchiveState,
     Attributes,
@@ -262,7 +262,10 @@ class AzureDialect:
         body: bytes | None = b"",
         size: int = 0,
     ) -> Call[T]:
-        path = self._container if key is None else f"{self._container}/{quote_key(key)}"
+        try:
+            path = self._container if key is None else f"{self._container}/{quote_key(key)}"
+        except UnicodeEncodeError:
+            raise InvalidRequest("the key holds half a character (a lone surrogate)", store=self.label) from None
         given = {"x-ms-version": VERSION, **(headers or {})}
         if body is None:
             request = Request(method, self.endpoint, path, query, given, b"", size)

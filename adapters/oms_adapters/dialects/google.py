@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ from oms_adapters.dialects.heads import HeadReader, whole_size
 from oms_adapters.dialects.paging import Position, make_page, parse_position
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.s3 import S3Dialect
+from oms_adapters.dialects.times import parse_http_date
 from oms_adapters.signing.google import AccessToken
 from oms_adapters.signing.quoting import Query, quote_value
 from oms_engine.errors import (
@@ -40,7 +40,7 @@ from oms_engine.errors import (
     UnexpectedReply,
     Unsupported,
 )
-from oms_engine.model import ListedObject, ListPage, ObjectHead, Span, Written, WrittenPart
+from oms_engine.model import ArchiveState, Attributes, ListedObject, ListPage, ObjectHead, Span, Written, WrittenPart
 from oms_engine.store import Call, Endpoint, Reply, Request, Signer
 
 T = TypeVar("T")
@@ -87,23 +87,32 @@ class GoogleHeads(HeadReader):
 
     def head(self, key: str, headers: dict[str, str]) -> ObjectHead:
         """Return the object that the headers of a HEAD or GET state."""
-        stated = super().head(key, headers)
-        stored, coding = headers.get("x-goog-stored-content-length", ""), headers.get("x-goog-stored-content-encoding")
-        given = stated.attributes
-        plain = given.cache_control == PRIVATE_DEFAULT
-        encoding = given.content_encoding or (None if coding == "identity" else coding)
-        return replace(
-            stated,
-            size=int(stored) if stored.isdigit() else whole_size(headers),
-            etag=headers.get("x-goog-generation", ""),
-            # Expires is never stored: each reply makes one up from Cache-Control.
-            attributes=replace(
-                given,
-                content_encoding=encoding,
-                cache_control=None if plain else given.cache_control,
-                expires=None,
-            ),
-            md5=stated_md5(headers),
+        get = headers.get
+        stored = get("x-goog-stored-content-length", "")
+        return ObjectHead(
+            key,
+            int(stored) if stored.isdigit() else whole_size(headers),
+            get("x-goog-generation", ""),
+            parse_http_date(get("last-modified", "")),
+            self._attributes(headers),
+            get("x-goog-storage-class", ""),
+            ArchiveState.READABLE,
+            None,
+            self.encryption(headers),
+            stated_md5(headers),
+        )
+
+    def _attributes(self, headers: dict[str, str]) -> Attributes:
+        get = headers.get
+        coding, caching = get("x-goog-stored-content-encoding"), get("cache-control")
+        return Attributes(
+            get("content-type"),
+            get("content-encoding") or (None if coding == "identity" else coding),
+            None if caching == PRIVATE_DEFAULT else caching,
+            get("content-disposition"),
+            get("content-language"),
+            None,  # Expires is never stored: each reply makes one up from Cache-Control
+            {name[12:]: value for name, value in headers.items() if name.startswith("x-goog-meta-")},
         )
 
     def written(self, headers: dict[str, str], *, etag: str | None = None, single: bool = True) -> Written:
@@ -125,11 +134,9 @@ class GoogleHeads(HeadReader):
 
 def stated_md5(headers: dict[str, str]) -> bytes | None:
     """Return the MD5 of ``x-goog-hash: crc32c=...,md5=...``; composite objects have none."""
-    for pair in headers.get("x-goog-hash", "").split(","):
-        name, _, value = pair.strip().partition("=")
-        if name == "md5":
-            return b64decode(value)
-    return None
+    stated = headers.get("x-goog-hash", "")
+    at = stated.find("md5=")
+    return b64decode(stated[at + 4 :].partition(",")[0]) if at >= 0 else None
 
 
 class GoogleDialect(S3Dialect):
@@ -210,8 +217,15 @@ class GoogleDialect(S3Dialect):
         body: bytes | None = b"",
         size: int = 0,
     ) -> Call[T]:
-        call = super()._call(operation, method, key, read, query=query, headers=headers, body=body, size=size)
-        return Call(call.request, call.sign, call.read, call.store, call.operation, self._token)
+        request = Request(method, self.endpoint, self._path(key), query, headers, body or b"")
+        if body is None:
+            request = request._replace(body_size=size)
+        return Call(request, self._sign, read, self.label, operation, self._token)
+
+    def _path(self, key: str | None) -> str:
+        # Slashes of a name are encoded too, as the vendor's SDK does: nothing on the way takes `..` for a folder.
+        # https://cloud.google.com/storage/docs/request-endpoints#encoding
+        return f"{self._root}/" if key is None else f"{self._root}/{quote_value(key)}"
 
 
 class InteropDialect(S3Dialect):

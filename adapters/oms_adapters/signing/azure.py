@@ -5,8 +5,9 @@ https://learn.microsoft.com/en-us/rest/api/storageservices/authorize-with-shared
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from binascii import Error as NotBase64
+from binascii import b2a_base64
 from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import unquote
@@ -17,12 +18,6 @@ from oms_adapters.signing.quoting import Query
 from oms_engine.errors import ConfigError
 from oms_engine.model import Secret
 from oms_engine.store import Request
-
-_STANDARD = (
-    "content-encoding", "content-language", "content-length", "content-md5", "content-type", "date",
-    "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range",
-)  # fmt: skip
-"""Headers whose values are signed, in this order; an absent one is an empty line."""
 
 _WEIGHTS = {char: weight for weight, char in enumerate("!#$%&*.^_`|~+0123456789abcdefghijklmnopqrstuvwxyz", start=1)}
 """Order of header names at the service: as in a dictionary of its culture, not by code. ``-`` and ``'`` weigh nothing,
@@ -36,14 +31,20 @@ def _rank(name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return first, (*hyphens, 1)
 
 
+@lru_cache(maxsize=1024)
+def _signed_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted([name for name in names if name.startswith("x-ms-")], key=_rank))
+
+
 def canonical_headers(headers: dict[str, str]) -> str:
     """Return the lines of the ``x-ms-`` headers; names are lower case."""
-    names = sorted([name for name in headers if name.startswith("x-ms-")], key=_rank)
-    return "".join([f"{name}:{headers[name].strip()}\n" for name in names])
+    return "".join([f"{name}:{headers[name].strip()}\n" for name in _signed_names(tuple(headers))])
 
 
 def canonical_resource(account: str, path: str, query: Query) -> str:
     """Return account, path as it is sent, and the query's decoded pairs in order."""
+    if not query:
+        return f"/{account}{path}"
     pairs = sorted([(name.lower(), value or "") for name, value in query])
     return f"/{account}{path}" + "".join([f"\n{name}:{value}" for name, value in pairs])
 
@@ -69,15 +70,22 @@ class SharedKey:
 
     def __call__(self, request: Request, now: float) -> Request:
         """Return the request with x-ms-date and Authorization headers."""
-        headers = {**request.headers, "x-ms-date": http_date(int(now))}
-        lower = {name.lower(): value for name, value in headers.items()}
+        headers = request.headers.copy()
+        headers["x-ms-date"] = http_date(int(now))
+        if not "".join(headers).islower():
+            headers = {name.lower(): value for name, value in headers.items()}
         length = len(request.body) if request.body_size is None else request.body_size
-        lower["content-length"] = str(length) if length else ""
-        standard = "\n".join([lower.get(name, "") for name in _STANDARD])
+        get = headers.get
+        # The length is empty when it is 0; Date is empty because of x-ms-date.
+        standard = (
+            f"{get('content-encoding', '')}\n{get('content-language', '')}\n{length or ''}\n{get('content-md5', '')}\n"
+            f"{get('content-type', '')}\n{get('date', '')}\n{get('if-modified-since', '')}\n{get('if-match', '')}\n"
+            f"{get('if-none-match', '')}\n{get('if-unmodified-since', '')}\n{get('range', '')}"
+        )
         resource = canonical_resource(self._account, request.path, request.query)
-        text = f"{request.method}\n{standard}\n{canonical_headers(lower)}{resource}"
+        text = f"{request.method}\n{standard}\n{canonical_headers(headers)}{resource}"
         digest = self._keyed(text.encode("utf-8", "surrogateescape")).digest()
-        headers["authorization"] = f"SharedKey {self._account}:{b64encode(digest).decode()}"
+        headers["authorization"] = f"SharedKey {self._account}:{b2a_base64(digest, newline=False).decode()}"
         return request._replace(headers=headers)
 
 

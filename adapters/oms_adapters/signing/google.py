@@ -142,7 +142,9 @@ class AccessToken:
         del now
         if self._held is None:
             raise BadCredentials("there is no access token yet")
-        return request._replace(headers={**request.headers, "authorization": self._held[0].reveal()})
+        headers = request.headers.copy()
+        headers["authorization"] = self._held[0].reveal()
+        return request._replace(headers=headers)
 
 
 def bearer(token: Secret) -> Callable[[Request, float], Request]:
