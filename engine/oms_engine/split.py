@@ -38,7 +38,8 @@ async def find_split(probe: Probe, head: str, prefix: str) -> str | None:
         return None
     middle = _valid(low + (high - low + 1) // 2)
     at = shared + chr(middle)
-    if not key_before(head, at) or await probe(at) is None:
+    # Where bytes that are not UTF-8 occur, characters do not sort as bytes do: then the cut may lie outside.
+    if not key_before(head, at) or key_before(at, first) or await probe(at) is None:
         return None
     return at
 

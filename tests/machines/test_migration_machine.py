@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import uvloop
@@ -60,8 +59,9 @@ class MigrationLife(RuleBasedStateMachine):
     @rule(key=st.sampled_from(KEYS), size=st.sampled_from(["small"] * 6 + ["streamed", "large"]))
     def put(self, key, size):
         """An object is stored, or replaced by another."""
-        time.sleep(0.003)  # so that it is newer than what was copied before, in whole milliseconds
-        body = (f"{next(self.serial)} of {key!r} ".encode() * (SIZES[size] // 12 + 1))[: SIZES[size]]
+        # Each has a size of its own: a listing's times are whole seconds, too coarse for a life as quick as this.
+        number = next(self.serial)
+        body = (f"{number} of {key!r} ".encode() * (SIZES[size] // 8 + 50))[: SIZES[size] + number]
         self.world.source.put(key, body)
         self.source[key] = body
         self.touched.add(key)

@@ -12,6 +12,8 @@ from oms_engine.split import find_split
 KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 NARROW = st.text(st.sampled_from("01ab/~\x7f\x80é\ud7ff\ue000\U0001f600\U0010ffff"), min_size=1, max_size=6)
 
+RAW = st.binary(min_size=1, max_size=5).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+
 
 async def cut(keys, head, prefix, hi=None):
     """Return the cut, and how many probes it took."""
@@ -51,6 +53,13 @@ def check(keys, head, prefix, hi=None):
 def test_a_cut_has_keys_on_both_sides(keys, head, prefix):
     """Over any key set, head and prefix a cut lies strictly inside the rest."""
     check({*keys, *(prefix + key for key in keys)}, head if head.startswith(prefix) else prefix, prefix)
+
+
+@given(keys=st.sets(RAW, max_size=20), head=st.just("") | RAW)
+@settings(max_examples=300, deadline=None)
+def test_keys_that_are_no_text_are_cut_safely(keys, head):
+    """Keys of bytes that are not UTF-8 are cut strictly inside too, or not at all."""
+    check(keys, head, "")
 
 
 @given(keys=st.sets(NARROW, max_size=30), head=NARROW, hi=NARROW)
