@@ -7,6 +7,10 @@ Source: https://support.huaweicloud.com/intl/en-us/api-oms/ErrorCode.html, witho
 from __future__ import annotations
 
 CODES: dict[str, tuple[int, str]] = {
+    # The gateway in front of OMS: https://support.huaweicloud.com/intl/en-us/api-apig/errorcode_apig.html
+    "APIGW.0101": (404, "The API does not exist."),
+    "APIGW.0201": (413, "The request body is too large."),
+    "APIGW.0301": (401, "Incorrect IAM authentication information."),
     "OMS.0001": (400, "Invalid parameter settings. Modify the request parameters."),
     "OMS.0002": (400, "Invalid parameter format. Modify the parameter format."),
     "OMS.0004": (400, "Invalid HTTP request. Modify the parameter format."),

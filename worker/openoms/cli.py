@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oms_engine.errors import ConfigError, OmsError
-from openoms import options
+from openoms import options, service_commands
 from openoms.terminal import complain, say
 from openoms.words import unknown
 
@@ -122,6 +122,24 @@ def _check(said: Namespace) -> int:
     return run_check(request, load_settings(said.config), options.migrate_options(said))
 
 
+def _declare_check_store(parser: options.Parser) -> None:
+    parser.add_argument("store", metavar="URL", help="the bucket, or the folder in it, that is to be migrated")
+    parser.add_argument(
+        "--write-prefix", metavar="PREFIX",
+        help="try writing too, in a new folder under this prefix that is removed again; moves about 100 MB",
+    )  # fmt: skip
+    options.add_side(parser, "source")
+    options.add_run(parser, state=False)
+
+
+def _check_store(said: Namespace) -> int:
+    from openoms.checkstore import StoreRequest, run_check_store  # noqa: PLC0415
+    from openoms.settings import load_settings  # noqa: PLC0415
+
+    request = StoreRequest(said.store, said.write_prefix, as_json=said.as_json, quiet=said.quiet)
+    return run_check_store(request, load_settings(said.config), options.migrate_options(said))
+
+
 def _demo(_said: Namespace) -> int:
     from openoms.demo import run_demo  # noqa: PLC0415
 
@@ -149,10 +167,31 @@ COMMANDS = {
         "destination, - missing at the source, * different, ! could not be compared.",
         _declare_check, _check, "SRC DST [options]", options.CREDENTIALS_HELP,
     ),
+    "check-store": Command(
+        "Ask a bucket what it can do, and name each permission that is missing; exit code 1 when a migration from it "
+        "would go wrong. Credentials and options are those of migrate's source.",
+        _declare_check_store, _check_store, "URL [options]", options.CREDENTIALS_HELP,
+    ),
     "run": Command(
         "Run the body of OMS's Create-a-migration-task call (v2) as a one-off job. Endpoints of a private cloud's "
         "regions come from the table endpoints.HuaweiCloud of the configuration file.",
         _declare_run, _run, "TASK [options]",
+    ),
+    "serve": Command(
+        "Serve OMS's API and run its tasks. Settings come from --config, OPENOMS_* variables and options.",
+        service_commands.declare_serve, service_commands.run_service, "[options]",
+    ),
+    "user": Command(
+        "Manage the users of the service: add NAME, list, disable NAME, enable NAME. A new user's keys are shown once.",
+        service_commands.declare_user, service_commands.manage_users, "add|list|disable|enable [NAME] [options]",
+    ),
+    "keys": Command(
+        "Manage the keys that seal credentials: rotate.",
+        service_commands.declare_keys, service_commands.manage_keys, "rotate [options]",
+    ),
+    "config": Command(
+        "Show every setting of the service, secrets masked.",
+        service_commands.declare_serve, service_commands.show_settings, "[options]",
     ),
     "demo": Command(
         "Start two loopback clouds, migrate a few thousand objects between them, and check the result.",
@@ -207,7 +246,7 @@ def _dispatch(arguments: list[str]) -> int:
 def overview() -> str:
     """Return the help of the command as a whole."""
     firsts = {name: command.summary.split(". ")[0].split(";")[0].rstrip(".") for name, command in COMMANDS.items()}
-    rows = [f"  {name:<9}{first}" for name, first in firsts.items()]
+    rows = [f"  {name:<13}{first}" for name, first in firsts.items()]
     return "\n".join(
         [
             "usage: openoms COMMAND [options]",

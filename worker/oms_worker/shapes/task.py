@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from oms_engine.errors import ConfigError
+from oms_engine.model import Secret
 from oms_worker.shapes.base import Body
 from oms_worker.shapes.nodes import (
     AccessKey,
@@ -32,6 +35,7 @@ from oms_worker.shapes.words import (
     CRC64_CLOUDS,
     DEFAULT_CLOUD_TYPE,
     DESTINATION_INVALID,
+    FORBIDDEN_IN_DESCRIPTION,
     MISSING,
     OVERWRITE_MODES,
     PRIORITIES,
@@ -43,7 +47,6 @@ from oms_worker.shapes.words import (
     text,
 )
 
-FORBIDDEN_IN_DESCRIPTION: Final = "^<>&\"'"
 Check = Annotated[str, choice(*CONSISTENCY_CHECKS, aliases=CHECK_ALIASES)]
 Priority = Annotated[str, choice(*PRIORITIES)]
 Storage = Annotated[str, choice(*STORAGE_POLICIES)]
@@ -209,21 +212,26 @@ class Keys(Body):
             raise PydanticCustomError("OMS.1003", "credentials encrypted with KMS cannot be opened here")
         return self
 
-    def secrets(self) -> dict[str, dict[str, str]]:
-        """Return what must be sealed, in the layout of :func:`secrets_of`."""
-        source = {
-            "ak": self.src_ak,
-            "sk": self.src_sk,
-            "security_token": getattr(self, "src_security_token", None),
-            "connection_string": self.connection_string,
-            "json_auth_file": self.json_auth_file,
+    def secrets(self) -> dict[str, Secret]:
+        """Return what must be sealed, named as :func:`secrets_of` does."""
+        return {
+            path: Secret(value.get_secret_value())
+            for name, path in _PATHS.items()
+            if (value := getattr(self, name, None))
         }
-        destination = {
-            "ak": self.dst_ak,
-            "sk": self.dst_sk,
-            "security_token": getattr(self, "dst_security_token", None),
-        }
-        return _sides(source, destination, {"authentication_key": self.source_cdn_authentication_key})
+
+
+_PATHS: Final = {
+    "src_ak": "src_node.ak",
+    "src_sk": "src_node.sk",
+    "src_security_token": "src_node.security_token",
+    "connection_string": "src_node.connection_string",
+    "json_auth_file": "src_node.json_auth_file",
+    "dst_ak": "dst_node.ak",
+    "dst_sk": "dst_node.sk",
+    "dst_security_token": "dst_node.security_token",
+    "source_cdn_authentication_key": "source_cdn.authentication_key",
+}
 
 
 class StartTask(Keys):
@@ -232,6 +240,25 @@ class StartTask(Keys):
     src_security_token: SecurityToken | None = None
     dst_security_token: SecurityToken | None = None
     migrate_failed_object: bool | None = None
+
+
+def check_start(body: StartTask, request: Mapping[str, Any]) -> None:
+    """Refuse a start without the keys that the task needs: they were wiped when it stopped.
+
+    Raises:
+        ConfigError: OMS.1004, OMS.1032.
+    """
+    node, needed = request["src_node"], ["dst_ak", "dst_sk"]
+    cloud = node.get("cloud_type")
+    alone = (cloud == "Google" and body.json_auth_file) or (cloud == "Azure" and body.connection_string)
+    if cloud != "URLSource" and not alone:
+        needed += ["src_ak", "src_sk"]
+    for name in needed:
+        if not getattr(body, name):
+            raise ConfigError(f"{name} is missing: keys are not kept while a task stands still.", code=MISSING)
+    cdn = request.get("source_cdn") or {}
+    if cdn.get("authentication_type", "NONE") not in _KEYLESS and not body.source_cdn_authentication_key:
+        raise ConfigError("source_cdn_authentication_key is missing.", code="OMS.1032")
 
 
 class UpdateBandwidth(Body):
@@ -255,35 +282,49 @@ class BatchUpdate(Body):
         return self
 
 
-_SECRET_OF_NODE: Final = ("ak", "sk", "security_token", "json_auth_file", "connection_string")
-_NOT_KEPT: Final = {
-    "src_node": {*_SECRET_OF_NODE, "crypto_type", "kms_key_id"},
-    "dst_node": {*_SECRET_OF_NODE, "crypto_type", "kms_key_id"},
-    "source_cdn": {"authentication_key", "crypto_type", "kms_key_id"},
+_SECRET_OF_NODE: Final = frozenset({"ak", "sk", "security_token", "json_auth_file", "connection_string"})
+_SECRET: Final = {
+    "src_node": _SECRET_OF_NODE,
+    "dst_node": _SECRET_OF_NODE,
+    "source_cdn": frozenset({"authentication_key"}),
 }
+_HOW_ENCRYPTED: Final = frozenset({"crypto_type", "kms_key_id"})
 
-
-def public_part(body: Body) -> dict[str, Any]:
-    """Return a create body as it is stored: without any secret, without absent fields."""
-    names = set(type(body).model_fields)
-    hidden: dict[str, Any] = {name: fields for name, fields in _NOT_KEPT.items() if name in names}
-    return body.model_dump(mode="json", exclude_none=True, exclude=hidden)
-
-
-def secrets_of(body: Any) -> dict[str, dict[str, str]]:
-    """Return the secrets of a create body: ``src``, ``dst``, ``cdn`` -> name of the field -> value."""
-    source = {name: getattr(body.src_node, name, None) for name in _SECRET_OF_NODE}
-    destination = {name: getattr(body.dst_node, name, None) for name in _SECRET_OF_NODE}
-    cdn = {"authentication_key": body.source_cdn.authentication_key} if body.source_cdn else {}
-    return _sides(source, destination, cdn)
-
-
-_Values = dict[str, SecretStr | None]
-
-
-def _sides(source: _Values, destination: _Values, cdn: _Values) -> dict[str, dict[str, str]]:
-    sides = {"src": source, "dst": destination, "cdn": cdn}
-    return {
-        side: {name: value.get_secret_value() for name, value in values.items() if value}
-        for side, values in sides.items()
+DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "task_type": "object",
+        "enable_kms": False,
+        "description": "",
+        "migrate_since": 0,
+        "enable_metadata_migration": False,
+        "enable_restore": False,
+        "enable_failed_object_recording": True,
+        "object_overwrite_mode": "SIZE_LAST_MODIFIED_COMPARISON_OVERWRITE",
+        "dst_storage_policy": "STANDARD",
+        "consistency_check": "size_last_modified",
+        "enable_requester_pays": False,
+        "task_priority": "MEDIUM",
+        "bandwidth_policy": [],
     }
+)
+"""What an absent field means: https://support.huaweicloud.com/intl/en-us/api-oms/CreateTask.html."""
+
+
+def public_part(body: CreateTask) -> dict[str, Any]:
+    """Return a create body as it is stored: defaults filled in, without any secret and without absent fields."""
+    hidden: dict[str, Any] = {name: fields | _HOW_ENCRYPTED for name, fields in _SECRET.items()}
+    given = body.model_dump(mode="json", exclude_none=True, exclude=hidden)
+    given["src_node"]["cloud_type"] = body.cloud
+    return {**DEFAULTS, **given}
+
+
+def secrets_of(body: BaseModel) -> dict[str, Secret]:
+    """Return the secrets of a create body by their paths in it, e.g. ``src_node.sk``."""
+    found: dict[str, Secret] = {}
+    for part, names in _SECRET.items():
+        inner = getattr(body, part, None)
+        for name in sorted(names):
+            value = getattr(inner, name, None)
+            if value:
+                found[f"{part}.{name}"] = Secret(value.get_secret_value())
+    return found

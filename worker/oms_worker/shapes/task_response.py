@@ -1,4 +1,4 @@
-"""What the API tells about a task: *Querying a migration task*, from a row of the table ``task``.
+"""What the API tells about a task: *Querying a migration task*, from a row of the database.
 
 https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html. Where documents and the service differ:
 
@@ -9,18 +9,16 @@ https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html. Where document
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from pydantic import Field
 
 from oms_worker.shapes.base import Shape
 from oms_worker.shapes.words import DEFAULT_CLOUD_TYPE
 
-MIGRATING: Final = 2
-PAUSING: Final = 7
 SUCCEEDED: Final = 5
-_RUNNING: Final = frozenset({MIGRATING, 6, PAUSING})
+"""``status`` of a task whose progress is 1."""
 
 
 class ErrorReason(Shape):
@@ -149,62 +147,91 @@ class TaskCreated(Shape):
     task_name: str
 
 
-def task_response(row: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """Return a task as the API tells it; ``now`` is seconds since the epoch."""
-    request = row["request"]
-    return {
-        **_identity(row),
-        **_counters(row, now),
-        **rules(request),
-        "src_node": source_node(request["src_node"]),
-        "dst_node": destination_node(request["dst_node"]),
-        "task_type": request.get("task_type", "object"),
-        "task_priority": row["priority"],
-        "bandwidth_policy": row["bandwidth_policy"] or [],
-        "smn_info": row["smn_info"],
-        "error_reason": error_reason(row),
-        **_records(row),
-    }
+class Failure(Protocol):
+    """Why something failed, as a row states it."""
+
+    @property
+    def error_code(self) -> str | None:
+        """OMS's code, None when it did not."""
+
+    @property
+    def error_msg(self) -> str | None:
+        """A sentence."""
 
 
-def _identity(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "name": row["name"],
-        "status": row["status"],
-        "group_type": row["group_type"],
-        "group_id": row["group_id"] or "",
-        "start_time": milliseconds(row["started_at"]),
-    }
+class TaskFacts(Failure, Protocol):
+    """A task as the database states it; the columns of the table ``task``."""
 
-
-def _counters(row: Mapping[str, Any], now: float) -> dict[str, Any]:
-    return {
-        "total_time": total_time(row, now),
-        "left_time": row["left_time_ms"],
-        "progress": 1.0 if row["status"] == SUCCEEDED else min(max(row["progress"], 0.0), 1.0),
-        "migrate_speed": row["migrate_speed"],
-        "is_query_over": bool(row["is_query_over"]),
-        **{name: row[name] for name in _COUNTED},
-    }
+    # Read-only, so that a frozen row is one.
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def status(self) -> int: ...  # noqa: D102
+    @property
+    def group_type(self) -> str: ...  # noqa: D102
+    @property
+    def group_id(self) -> str: ...  # noqa: D102
+    @property
+    def request(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def priority(self) -> str: ...  # noqa: D102
+    @property
+    def bandwidth_policy(self) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
+    @property
+    def started_at(self) -> float | None: ...  # noqa: D102
+    @property
+    def progress(self) -> float: ...  # noqa: D102
+    @property
+    def left_time_ms(self) -> int: ...  # noqa: D102
+    @property
+    def is_query_over(self) -> bool: ...  # noqa: D102
+    @property
+    def records(self) -> Mapping[str, str] | None: ...  # noqa: D102
+    @property
+    def record_errors(self) -> Mapping[str, str] | None: ...  # noqa: D102
+    @property
+    def smn_info(self) -> Mapping[str, Any] | None: ...  # noqa: D102
+    def total_time_ms(self, now: float) -> int: ...  # noqa: D102
 
 
 _COUNTED: Final = (
     "total_num", "successful_num", "failed_num", "skipped_num", "total_size", "complete_size", "real_size",
+    "migrate_speed",
 )  # fmt: skip
+
+
+def task_response(task: TaskFacts, now: float) -> dict[str, Any]:
+    """Return a task as the API tells it; ``now`` is seconds since the epoch."""
+    request = task.request
+    return {
+        "id": task.id,
+        "name": task.name,
+        "status": task.status,
+        "task_type": request.get("task_type", "object"),
+        "group_type": task.group_type,
+        "group_id": task.group_id or "",
+        "src_node": source_node(request["src_node"]),
+        "dst_node": destination_node(request["dst_node"]),
+        "start_time": milliseconds(task.started_at),
+        "total_time": task.total_time_ms(now),
+        "left_time": task.left_time_ms,
+        "progress": 1.0 if task.status == SUCCEEDED else min(max(task.progress, 0.0), 1.0),
+        "is_query_over": bool(task.is_query_over),
+        **{name: getattr(task, name) for name in _COUNTED},
+        **rules(request),
+        "task_priority": task.priority,
+        "bandwidth_policy": list(task.bandwidth_policy or ()),
+        "smn_info": task.smn_info,
+        "error_reason": error_reason(task),
+        **_records(task),
+    }
 
 
 def milliseconds(seconds: float | None) -> int:
     """Return an instant as OMS writes it; 0 for one that has not come."""
     return int((seconds or 0) * 1000)
-
-
-def total_time(row: Mapping[str, Any], now: float) -> int:
-    """Return the milliseconds a task has run, pauses left out."""
-    spent = int(row["spent_ms"] or 0)
-    if row["status"] in _RUNNING and row["started_at"] is not None:
-        spent += max(0, int((now - row["started_at"]) * 1000))
-    return spent
 
 
 def rules(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,15 +284,15 @@ def source_cdn(cdn: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def error_reason(row: Mapping[str, Any]) -> dict[str, str] | None:
+def error_reason(failed: Failure) -> dict[str, str] | None:
     """Return why it failed, None when it did not."""
-    if not row["error_code"]:
+    if not failed.error_code:
         return None
-    return {"error_code": row["error_code"], "error_msg": (row["error_msg"] or "")[:1024]}
+    return {"error_code": failed.error_code, "error_msg": (failed.error_msg or "")[:1024]}
 
 
-def _records(row: Mapping[str, Any]) -> dict[str, Any]:
-    records, errors = row["records"] or {}, row["record_errors"] or {}
+def _records(task: TaskFacts) -> dict[str, Any]:
+    records, errors = task.records or {}, task.record_errors or {}
     return {
         "failed_object_record": failed_record(records.get("failed"), errors.get("failed")),
         "success_record_error_reason": errors.get("success"),

@@ -46,6 +46,8 @@ CDN_AUTHENTICATIONS = (
 TRIGGERS = ("SUCCESS", "FAILURE")
 LANGUAGES = ("zh-cn", "en-us")
 CRYPTO_TYPES = ("DEFAULT", "KMS")
+FORBIDDEN_IN_DESCRIPTION = "^<>&\"'"
+
 CRC64_CLOUDS = frozenset({"HuaweiCloud", "Aliyun", "Tencent"})
 """Clouds that state a CRC-64: https://support.huaweicloud.com/intl/en-us/api-oms/CreateTask.html"""
 

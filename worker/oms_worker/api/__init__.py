@@ -1,0 +1,1 @@
+"""OMS's API over HTTP: shapes and routes, authentication, errors. What calls mean is in ``oms_worker.services``."""

@@ -1,0 +1,74 @@
+"""Bodies of requests: read strictly by the shapes, and stated in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from oms_worker.shapes.base import read_body
+
+B = TypeVar("B", bound=BaseModel)
+
+_MODELS: dict[str, type[BaseModel]] = {}
+_REFERENCE = "#/components/schemas/{model}"
+
+
+def reading(model: type[B]) -> Callable[[Request], Awaitable[B]]:
+    """Return the dependency that reads a body of this shape."""
+
+    async def read(request: Request) -> B:
+        return read_body(model, await request.body())
+
+    return read
+
+
+def stated(model: type[BaseModel]) -> dict[str, Any]:
+    """Return ``openapi_extra`` of a route that reads this shape."""
+    _MODELS[model.__name__] = model
+    content = {"application/json": {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+class ErrorShape(BaseModel):
+    """Every refusal."""
+
+    error_code: str
+    error_msg: str
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorShape, "description": "The request, or the state of what it names, does not allow it."},
+    401: {"model": ErrorShape, "description": "No token or signature, or a wrong one."},
+    403: {"model": ErrorShape, "description": "The caller's role or project does not allow it."},
+    503: {"model": ErrorShape, "description": "Busy; try again later."},
+}
+
+
+def document(app: FastAPI, version: str) -> dict[str, Any]:
+    """Return the OpenAPI document, made once."""
+    if app.openapi_schema is None:
+        made = get_openapi(title="OpenOMS", version=version, summary=_SUMMARY, routes=app.routes)
+        _, shapes = models_json_schema([(model, "validation") for model in _MODELS.values()], ref_template=_REFERENCE)
+        components = made.setdefault("components", {})
+        components.setdefault("schemas", {}).update(shapes.get("$defs", {}))
+        components["securitySchemes"] = _SCHEMES
+        made["security"] = [{"token": []}, {"signature": []}]
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+_SUMMARY = "The API of Huawei Cloud's Object Storage Migration Service, self-hosted."
+_SCHEMES = {
+    "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+    "signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "SDK-HMAC-SHA256 over the request, as the official SDKs sign it.",
+    },
+}

@@ -1,0 +1,163 @@
+"""What every request passes, outermost first: request id, limits, authentication, the last resort for errors.
+
+Pure ASGI, because the body must be read before it is known who signed it. Bodies are read whole: the largest that
+OMS takes is 12 MB (https://support.huaweicloud.com/intl/en-us/api-oms/oms_api_0004.html).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from oms_engine.model import Secret
+from oms_worker.api import auth
+from oms_worker.api.context import Context
+from oms_worker.api.replies import refusal
+from oms_worker.errors import ApiError, Unauthorized, answer_of
+from oms_worker.services.caller import Caller
+
+MAX_BODY = 12 * 1024 * 1024
+MAX_TOKEN = 16_384
+PUBLIC = re.compile(r"/|/v[12]/?|/healthz|/readyz|/openapi\.json|/v3/auth/tokens", re.ASCII)
+"""Asked without credentials: versions, health, the document, and what gives credentials."""
+
+logger = logging.getLogger("openoms.api")
+
+Noted = Callable[[Scope, int], None]
+"""Called at the end of every request with its scope and HTTP status."""
+
+
+class Gate:
+    """The outermost layer of the API."""
+
+    def __init__(self, app: ASGIApp, context: Context, noted: Noted | None = None) -> None:
+        self._app = app
+        self._context = context
+        self._noted = noted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["request_id"] = uuid.uuid4().hex
+        sender = _Sender(send, scope["request_id"])
+        try:
+            await self._admit(scope, receive, sender)
+        except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the client is told in OMS's form
+            if isinstance(error, ApiError):
+                scope["error_code"] = error.code
+            else:
+                scope["error_code"] = answer_of(error).error_code
+                _report(error, scope)
+            if not sender.started:
+                await refusal(error)(scope, receive, sender)
+        finally:
+            if self._noted is not None:
+                self._noted(scope, sender.status)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read(scope, receive)
+        if not PUBLIC.fullmatch(scope["path"]):
+            scope["caller"] = await self._caller(scope, body)
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _caller(self, scope: Scope, body: bytes) -> Caller:
+        headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+        given = dict(headers)
+        token = given.get("x-auth-token", "")
+        if token:
+            if len(token) > MAX_TOKEN:
+                raise Unauthorized("OMS.0068")
+            return await self._context.users.caller_of_token(Secret(token))
+        if "authorization" not in given:
+            raise Unauthorized(auth.REFUSED, "Sign the request, or send X-Auth-Token.")
+        request = auth.SignedRequest(scope["method"], _raw_path(scope), scope["query_string"], headers, body)
+        return await self._signer(request, given["authorization"])
+
+    async def _signer(self, request: auth.SignedRequest, value: str) -> Caller:
+        authorization = auth.parse_authorization(value)
+        auth.check_date(request, self._context.clock())
+        try:
+            signer = await self._context.users.signer(authorization.access_key)
+        except Unauthorized:
+            # One sentence for an unknown key and a wrong signature: which access keys exist is not told.
+            raise Unauthorized(auth.REFUSED, "The access key is unknown, or the signature does not match.") from None
+        auth.verify(request, authorization, signer.secret_key, self._context.clock())
+        return signer.caller
+
+
+def _raw_path(scope: Scope) -> bytes:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.partition(b"?")[0]
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    """Read the whole body.
+
+    Raises:
+        ApiError: it is too large.
+    """
+    stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if stated.isdigit() and int(stated) > MAX_BODY:
+        raise _too_large()
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ApiError("OMS.0004", "The request was cut.")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY:
+            raise _too_large()
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _too_large() -> ApiError:
+    return ApiError("APIGW.0201", f"At most {MAX_BODY} bytes are taken.", http_status=413)
+
+
+def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
+    """Return what gives the body that was read already, then whatever comes."""
+    waiting = [body]
+
+    async def again() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return again
+
+
+class _Sender:
+    """Sends, and adds the headers of every reply."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._id = request_id.encode()
+        self.started = False
+        self.status = 500
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *self._headers()]}
+        await self._send(message)
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        return [
+            (b"x-request-id", self._id),
+            (b"x-content-type-options", b"nosniff"),
+            (b"cache-control", b"no-store"),
+        ]
+
+
+def _report(error: Exception, scope: Scope) -> None:
+    logger.error("request %s failed: %s", scope["request_id"], type(error).__name__, exc_info=error)

@@ -1,0 +1,75 @@
+"""Our own IAM v3 subset: tokens by password, and the caller's project.
+
+https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html and iam_06_0001.html. The official SDK asks for
+the project by the region's name when it is given none.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from oms_engine.model import Secret
+from oms_worker.api.bodies import REFUSALS, reading, stated
+from oms_worker.api.context import Known, Services
+from oms_worker.api.replies import json_reply
+from oms_worker.db.users import ProjectRow
+from oms_worker.services.users import IssuedToken
+from oms_worker.shapes.iam import ProjectList, TokenRequest
+
+router = APIRouter(prefix="/v3", tags=["IAM"], responses=REFUSALS)
+
+
+@router.post("/auth/tokens", status_code=201, summary="Obtain a token, valid for 24 hours",
+             openapi_extra={**stated(TokenRequest), "security": []})  # fmt: skip
+async def issue_token(services: Services, body: Annotated[TokenRequest, Depends(reading(TokenRequest))]) -> Response:
+    """Return the token in ``X-Subject-Token``."""
+    user = body.auth.identity.password.user
+    issued = await services.users.issue_token(user.name, Secret(user.password.get_secret_value()), project=body.project)
+    reply = json_reply({"token": _told(issued)}, 201)
+    reply.headers["X-Subject-Token"] = issued.token.reveal()
+    return reply
+
+
+def _told(issued: IssuedToken) -> dict[str, Any]:
+    user, domain = issued.user, {"id": issued.user.project.domain_id, "name": issued.user.project.name}
+    return {
+        "expires_at": _instant(issued.expires_at),
+        "issued_at": _instant(issued.issued_at),
+        "methods": ["password"],
+        "catalog": [],
+        "roles": [{"id": "0", "name": user.role}],
+        "project": {"id": user.project.id, "name": user.project.name, "domain": domain},
+        "user": {"id": user.id, "name": user.name, "domain": domain, "password_expires_at": ""},
+    }
+
+
+def _instant(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@router.get("/projects", summary="List the caller's projects", responses={200: {"model": ProjectList}})
+async def projects(
+    request: Request, services: Services, caller: Known, name: Annotated[str | None, Query(max_length=64)] = None
+) -> Response:
+    """Return the caller's project; it goes by its own name and by the region's."""
+    base = str(request.base_url).rstrip("/")
+    names = {None, services.settings.region}
+    found = [row for row in await services.users.projects(caller) if name in {*names, row.name}]
+    told = [_project(row, name or row.name, base) for row in found]
+    return json_reply({"projects": told, "links": {"self": f"{base}/v3/projects", "next": None, "previous": None}})
+
+
+def _project(row: ProjectRow, name: str, base: str) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": name,
+        "domain_id": row.domain_id,
+        "parent_id": row.domain_id,
+        "is_domain": False,
+        "enabled": True,
+        "description": "",
+        "links": {"self": f"{base}/v3/projects/{row.id}"},
+    }

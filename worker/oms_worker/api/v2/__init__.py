@@ -1,0 +1,1 @@
+"""Routes of ``/v2``, one module per resource."""

@@ -1,0 +1,209 @@
+"""``openoms serve``: database, services, API and scheduler wired up in one process. The only wiring of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import uvicorn
+from sqlalchemy import text
+from starlette.types import ASGIApp
+
+from oms_engine.errors import ConfigError, OmsError
+from oms_worker.api.app import create_app
+from oms_worker.api.context import Context
+from oms_worker.db.engine import Database, open_database
+from oms_worker.db.migrations import upgrade
+from oms_worker.secrets import KeyRing, load_ring
+from oms_worker.services.tasks import TaskService
+from oms_worker.services.users import UserService
+from oms_worker.settings import ServiceSettings
+from openoms.terminal import complain
+
+HEADER_SECONDS = 30
+"""Idle connections are closed after this long."""
+READY_SECONDS = 2.0
+"""A database that does not answer within this is not ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foundations:
+    """What every command of the service opens: the database, brought up to date, and the key ring."""
+
+    database: Database
+    keys: KeyRing
+
+
+@asynccontextmanager
+async def open_foundations(settings: ServiceSettings) -> AsyncIterator[Foundations]:
+    """Open the database and the key ring, making both when they are not there.
+
+    Raises:
+        ConfigError: the key file is readable for others, or damaged.
+        RepositoryError: the database cannot be reached, or is of a later version.
+    """
+    database = open_database(settings.database_url)
+    try:
+        keys = load_ring(settings.key_path, create=True)
+        await upgrade(database)
+        yield Foundations(database, keys)
+    finally:
+        await database.close()
+
+
+def run_serve(settings: ServiceSettings) -> int:
+    """Serve until SIGTERM or SIGINT; what is under way is finished or parked, and goes on at the next start."""
+    _log_to_stderr(settings.log_level)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings))
+    return 0
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    import uvloop  # noqa: PLC0415 - only serve needs it
+
+    return uvloop.Loop
+
+
+async def _serve(settings: ServiceSettings) -> None:
+    async with open_foundations(settings) as found:
+        users = UserService(found.database, found.keys)
+        await refuse_open_door(settings, users)
+        with bound_socket(settings.host, settings.port) as listener:
+            tasks = TaskService(found.database, found.keys, quotas=settings.quotas, zone=settings.zone)
+            context = Context(settings, tasks, users, time.time, lambda: answers(found.database))
+            await _listen(settings, create_app(context), listener)
+
+
+async def answers(database: Database) -> bool:
+    """Whether the database answers within two seconds."""
+    try:
+        async with asyncio.timeout(READY_SECONDS), database.read() as connection:
+            await connection.execute(text("SELECT 1"))
+    except (OmsError, TimeoutError):
+        return False
+    return True
+
+
+async def refuse_open_door(settings: ServiceSettings, users: UserService) -> None:
+    """Refuse to listen beyond this machine while there is nobody who could be recognised.
+
+    Raises:
+        ConfigError: the address is not a loopback one and no user exists.
+    """
+    if not is_loopback(settings.host) and not await users.users():
+        raise ConfigError(
+            f"refusing to listen on {settings.host}, which others can reach, before there is a user; "
+            "make one with: openoms user add NAME"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@contextmanager
+def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen on an address; port 0 takes a free one.
+
+    Raises:
+        ConfigError: it is taken, or is no address of this machine.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); choose --host and --port.") from None
+    with listener:
+        yield listener
+
+
+async def _listen(settings: ServiceSettings, app: ASGIApp, listener: socket.socket) -> None:
+    server = _Server(_uvicorn_config(settings, app), _url(settings, listener))
+    with server.until_signalled():
+        await server.serve(sockets=[listener])
+
+
+def _url(settings: ServiceSettings, listener: socket.socket) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.tls_certificate else 'http'}://{host}:{listener.getsockname()[1]}"
+
+
+def _uvicorn_config(settings: ServiceSettings, app: ASGIApp) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=HEADER_SECONDS,
+        timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"the TLS certificate and key cannot be used: {error.strerror or error}.") from None
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens; ends at a signal, which it does not raise again."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets=sockets)
+        complain(f"serving OMS's API on {self._url}")
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to :meth:`until_signalled`."""
+        yield
+
+    @contextmanager
+    def until_signalled(self) -> Iterator[None]:
+        """Shut down at SIGTERM and SIGINT; a second one is not waited for."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _end(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")

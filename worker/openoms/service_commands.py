@@ -1,0 +1,182 @@
+"""``openoms serve``, ``user``, ``keys`` and ``config``: their options and what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oms_engine.errors import ConfigError
+from oms_engine.model import Secret
+from openoms.options import Parser
+from openoms.terminal import complain, say
+
+if TYPE_CHECKING:
+    from oms_worker.db.users import UserRow
+    from oms_worker.services.users import NewKey, UserService
+    from oms_worker.settings import ServiceSettings
+
+USER_ACTIONS = ("add", "list", "disable", "enable")
+
+
+def declare_settings(parser: Parser) -> None:
+    """Add the options that every command of the service has."""
+    parser.add_argument("--config", metavar="FILE", type=Path, help="settings of the service, TOML")
+    parser.add_argument("--data-dir", metavar="DIR", type=Path, help="where database, keys and ledgers lie")
+    parser.add_argument("--database", metavar="URL", help="postgresql+asyncpg://…; default: SQLite in the data folder")
+    parser.add_argument("--key-file", metavar="FILE", type=Path, help="the key ring that seals credentials")
+
+
+def declare_serve(parser: Parser) -> None:
+    """Add the options of ``serve``."""
+    declare_settings(parser)
+    parser.add_argument("--host", metavar="ADDRESS", help="address to listen on; default 127.0.0.1")
+    parser.add_argument("--port", metavar="PORT", type=int, help="port to listen on, 0 for a free one; default 8080")
+    parser.add_argument("--tls-certificate", metavar="FILE", type=Path, help="serve HTTPS with this certificate chain")
+    parser.add_argument("--tls-key", metavar="FILE", type=Path, help="the certificate's key")
+
+
+def settings_of(said: Namespace) -> ServiceSettings:
+    """Read the settings that the options name.
+
+    Raises:
+        ConfigError: what is wrong and where.
+    """
+    from oms_worker.settings import load_service_settings  # noqa: PLC0415
+
+    names = ("data_dir", "database", "key_file", "host", "port", "tls_certificate", "tls_key")
+    return load_service_settings(said.config, **{name: getattr(said, name, None) for name in names})
+
+
+def run_service(said: Namespace) -> int:
+    """Serve until a signal."""
+    from openoms.serve import run_serve  # noqa: PLC0415
+
+    return run_serve(settings_of(said))
+
+
+def show_settings(said: Namespace) -> int:
+    """Print every setting, secrets masked."""
+    from oms_worker.settings import render_settings  # noqa: PLC0415
+
+    say(render_settings(settings_of(said)))
+    return 0
+
+
+def declare_user(parser: Parser) -> None:
+    """Add the options of ``user``."""
+    parser.add_argument("action", choices=USER_ACTIONS, help="what to do")
+    parser.add_argument("name", nargs="?", help="the user")
+    parser.add_argument("--project", metavar="NAME", help="project of a new user; default: the service's first one")
+    parser.add_argument("--role", choices=("admin", "operator", "readonly"), default="operator", help="what it may do")
+    parser.add_argument(
+        "--password", action="store_true", help="give it a password too, asked for or read from standard input"
+    )
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
+    declare_settings(parser)
+
+
+def manage_users(said: Namespace) -> int:
+    """Add, list, disable or enable users."""
+    if said.action != "list" and not said.name:
+        raise ConfigError(f"name the user: openoms user {said.action} NAME")
+    return asyncio.run(_manage_users(said, settings_of(said)))
+
+
+async def _manage_users(said: Namespace, settings: ServiceSettings) -> int:
+    from oms_worker.services.users import UserService  # noqa: PLC0415
+    from openoms.serve import open_foundations  # noqa: PLC0415
+
+    async with open_foundations(settings) as found:
+        users = UserService(found.database, found.keys)
+        match said.action:
+            case "add":
+                await _add_user(users, said, settings)
+            case "list":
+                _say_users(await users.users(), as_json=said.as_json)
+            case action:
+                await users.set_enabled(said.name, enabled=action == "enable")
+    return 0
+
+
+async def _add_user(users: UserService, said: Namespace, settings: ServiceSettings) -> None:
+    from oms_worker.services.caller import Role  # noqa: PLC0415
+
+    password = _ask_password() if said.password else None
+    project = said.project or settings.project
+    made = await users.add(said.name, project=project, role=Role(said.role), password=password)
+    _say_key(made, as_json=said.as_json)
+
+
+def _ask_password() -> Secret:
+    text = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    return Secret(text)
+
+
+def _say_key(made: NewKey, *, as_json: bool) -> None:
+    told = {
+        "access_key": made.access_key,
+        "secret_key": made.secret_key.reveal(),  # shown once, here
+        "project_id": made.project.id,
+        "project": made.project.name,
+    }
+    if as_json:
+        say(json.dumps(told))
+        return
+    say("\n".join(f"{name:<12}{value}" for name, value in told.items()))
+    complain("keep the secret key now: it is not shown again.")
+
+
+def _say_users(found: list[UserRow], *, as_json: bool) -> None:
+    rows = [
+        {
+            "name": user.name,
+            "role": user.role,
+            "project": user.project.name,
+            "project_id": user.project.id,
+            "access_key": user.access_key,
+            "enabled": user.enabled,
+        }
+        for user in found
+    ]
+    if as_json:
+        say(json.dumps(rows))
+        return
+    for row in rows:
+        state = "" if row["enabled"] else "  disabled"
+        say(f"{row['name']:<20} {row['role']:<9} {row['project']:<20} {row['project_id']} {row['access_key']}{state}")
+
+
+def declare_keys(parser: Parser) -> None:
+    """Add the options of ``keys``."""
+    parser.add_argument("action", choices=("rotate",), help="rotate: a new key; everything is sealed anew under it")
+    parser.add_argument(
+        "--drop-old", action="store_true", help="forget the old keys too; stop every serve process first"
+    )
+    declare_settings(parser)
+
+
+def manage_keys(said: Namespace) -> int:
+    """Put a new key first in the ring and seal everything anew under it."""
+    settings = settings_of(said)
+    changed = asyncio.run(_rotate(settings, drop_old=said.drop_old))
+    say(f"a new key seals from now on; {changed} secrets were sealed anew")
+    return 0
+
+
+async def _rotate(settings: ServiceSettings, *, drop_old: bool) -> int:
+    from oms_worker.db.credentials import reseal  # noqa: PLC0415
+    from oms_worker.secrets import add_key, drop_old_keys  # noqa: PLC0415
+    from openoms.serve import open_foundations  # noqa: PLC0415
+
+    async with open_foundations(settings) as found:
+        ring = add_key(settings.key_path)
+        async with found.database.write() as connection:
+            changed = await reseal(connection, ring)
+        if drop_old:
+            drop_old_keys(settings.key_path)
+    return changed
