@@ -144,8 +144,17 @@ class PresetAdapter:
             ConfigError: boto3 is missing, or the store refuses.
         """
         with speaking(self.cloud_type):
-            where = self._client(config).get_bucket_location(Bucket=config.bucket).get("LocationConstraint")
+            client = self._client(config)
+            if self.preset.value("addressing", None) == "virtual":
+                # boto3 puts the bucket of GetBucketLocation into the path, whatever the style; and where this is
+                # refused, a bucket is reached in its own region only.
+                return self._region_answered(client.head_bucket(Bucket=config.bucket), config)
+            where = client.get_bucket_location(Bucket=config.bucket).get("LocationConstraint")
         return self.region_named(str(where)) if where else self.place(config)[1]
+
+    def _region_answered(self, answer: Mapping[str, Any], config: StoreConfig) -> str:
+        stated = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+        return self.region_named(stated) if stated else self.place(config)[1]
 
     def _client(self, config: StoreConfig) -> Any:
         boto3, botocore = need("boto3", self.preset.name), need("botocore", self.preset.name)
