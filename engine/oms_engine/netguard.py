@@ -9,21 +9,22 @@ that was judged is the one that is connected to, so a name that answers differen
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from oms_engine.errors import ConnectionBroken, Retry
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 """https://www.rfc-editor.org/rfc/rfc6052: the last 32 bits are the IPv4 address that is reached."""
 
-_METADATA = frozenset(
-    {
-        # Azure's WireServer, a public address that every Azure machine reaches privately:
-        # https://learn.microsoft.com/en-us/azure/virtual-network/what-is-ip-address-168-63-129-16
-        IPv4Address("168.63.129.16"),
-    }
+_SERVICES = (
+    # Azure's WireServer, a public address that every Azure machine reaches privately:
+    # https://learn.microsoft.com/en-us/azure/virtual-network/what-is-ip-address-168-63-129-16
+    IPv4Network("168.63.129.16/32"),
+    # IETF protocol assignments, which Python counts as global in part; Oracle's older metadata service is 192.0.0.192:
+    # https://www.iana.org/assignments/iana-ipv4-special-registry/iana-ipv4-special-registry.xhtml
+    IPv4Network("192.0.0.0/24"),
 )
-"""Metadata services outside the ranges that are refused anyway (169.254.169.254, fd00:ec2::254, 100.100.100.200)."""
+"""Services outside the ranges that are refused anyway (169.254.169.254, fd00:ec2::254, 100.100.100.200)."""
 
 
 class AddressRefused(ConnectionBroken):
@@ -53,7 +54,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
         if address.is_site_local:
             return False
     refused = address.is_multicast or address.is_reserved or address.is_unspecified or address.is_loopback
-    return address.is_global and not refused and address not in _METADATA
+    return address.is_global and not refused and not any(address in network for network in _SERVICES)
 
 
 def _carried(address: IPv6Address) -> tuple[IPv4Address, ...] | None:

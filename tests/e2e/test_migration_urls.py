@@ -3,6 +3,7 @@
 import pytest
 
 from oms_adapters.sandbox import put_item
+from oms_engine import netguard
 from oms_engine.model import ConsistencyCheck, OverwriteMode
 from oms_engine.store import MIB
 from oms_engine.task import TaskState
@@ -327,3 +328,51 @@ def test_a_dry_run_asks_but_writes_nothing(world, web):
     assert ran.result.counters.migrated_bytes == 3
     assert arrived(world) == {}
     assert web.asked("GET") == []
+
+
+# -- addresses ------------------------------------------------------------------------------------------------------
+
+
+def test_private_addresses_are_refused_unless_allowed(world, web):
+    """Without leave no private or metadata address is asked; each such object fails by its own code."""
+    web.pages["/a"] = Page(b"a")
+    lines = [
+        (f"{web.url}/a", "loopback"),
+        (f"http://2130706433:{web.port}/a", "decimal"),
+        (f"http://0x7f.1:{web.port}/a", "octal"),
+        (f"http://localhost:{web.port}/a", "name"),
+        (f"http://[::ffff:127.0.0.1]:{web.port}/a", "mapped"),
+        ("http://169.254.169.254/latest/meta-data/", "metadata"),
+        ("http://[fd00:ec2::254]/latest/meta-data/", "metadata6"),
+        ("http://10.0.0.1/a", "rfc1918"),
+        ("http://100.64.0.1/a", "cgnat"),
+    ]
+    ran = run_urls(world, lines, private=False)
+    assert ran.codes() == {name: "CHECK_SRC_URL_ADDRESS_FAILURE" for _, name in lines}
+    assert "--allow-private-urls" in ran.failures[0].message
+    assert web.log == []
+
+
+def test_the_destination_itself_is_no_source(world):
+    """A URL of the destination's own private endpoint is refused though connections to it are open."""
+    world.destination.put_many([("secret", b"s")])
+    ran = run_urls(world, [(f"{world.obs.url}/{world.destination.name}/secret", "got")], private=False)
+    assert ran.codes() == {"got": "CHECK_SRC_URL_ADDRESS_FAILURE"}
+
+
+@pytest.mark.parametrize("size", [10, 2 * MIB])
+def test_a_redirect_into_a_private_network_is_refused(world, web, monkeypatch, size):
+    """A public server that redirects to this machine, at HEAD or only at GET, gains nothing."""
+    real = netguard.is_public
+    monkeypatch.setattr(netguard, "is_public", lambda address: address == "127.0.0.2" or real(address))
+    web.pages["/inside"] = Page(b"i" * size)
+    with serving("127.0.0.2") as public:
+        public.pages |= {
+            "/head": Page(head_status=302, location=f"{web.url}/inside"),
+            "/get": Page(b"i" * size, get_status=302, location=f"{web.url}/inside"),
+            "/good": Page(b"good"),
+        }
+        ran = run_urls(world, [(f"{public.url}/{name}", name) for name in ("head", "get", "good")], private=False)
+    assert ran.codes() == dict.fromkeys(("head", "get"), "CHECK_SRC_URL_ADDRESS_FAILURE")
+    assert arrived(world) == {"good": b"good"}
+    assert web.log == []
