@@ -3,6 +3,7 @@
 import socket
 from datetime import UTC, datetime
 from functools import cache
+from http.client import HTTPConnection
 
 import boto3
 import pytest
@@ -43,7 +44,7 @@ def sandbox():
 def vendors_are_here(monkeypatch):
     """Names of the vendors lead to this machine."""
     real = socket.getaddrinfo
-    ours = ("ks3-cn-shanghai.ksyuncs.com", *(host for _, host, _, _ in HOSTS.values()))
+    ours = tuple(host for _, host, _, _ in HOSTS.values())
 
     def lookup(host, *rest, **more):
         return real("127.0.0.1" if str(host).endswith(ours) else host, *rest, **more)
@@ -125,20 +126,12 @@ def test_a_paginator_trips_over_an_unencoded_marker(sandbox):
 def test_a_wrong_region_is_answered_307(sandbox):
     """KS3 sends a request for another region's host to the bucket's own."""
     cloud = sandbox.clouds["ks3"]
-    cloud.domains = (*cloud.domains, "ks3-cn-shanghai.ksyuncs.com")
-    s3 = SESSION.client(
-        "s3",
-        endpoint_url=f"http://ks3-cn-shanghai.ksyuncs.com:{cloud.endpoint.port}",
-        region_name="SHANGHAI",
-        aws_access_key_id=cloud.access_key,
-        aws_secret_access_key=cloud.secret_key,
-        config=Config(s3={"addressing_style": "virtual"}, retries={"max_attempts": 0}),
-    )
-    with pytest.raises(ClientError) as caught:
-        s3.head_object(Bucket="official", Key="k")
-    answer = caught.value.response["ResponseMetadata"]
-    assert answer["HTTPStatusCode"] == 307
-    assert answer["HTTPHeaders"]["location"].startswith("http://official.ks3-cn-beijing.ksyuncs.com")
+    connection = HTTPConnection("127.0.0.1", cloud.endpoint.port)
+    connection.request("GET", "/a%20b?x=1", headers={"Host": "official.ks3-cn-shanghai.ksyuncs.com"})
+    answer = connection.getresponse()
+    assert answer.status == 307
+    assert answer.headers["location"] == "http://official.ks3-cn-beijing.ksyuncs.com/a%20b?x=1"
+    connection.close()
 
 
 def test_framed_uploads_are_refused_where_the_vendor_refuses_them(tmp_path):
