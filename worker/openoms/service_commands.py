@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import json
 import sys
@@ -82,6 +81,8 @@ def declare_user(parser: Parser) -> None:
 
 def manage_users(said: Namespace) -> int:
     """Add, list, disable or enable users."""
+    import asyncio  # noqa: PLC0415 - usage errors of other commands do not wait for it
+
     if said.action != "list" and not said.name:
         raise ConfigError(f"name the user: openoms user {said.action} NAME")
     return asyncio.run(_manage_users(said, settings_of(said)))
@@ -162,6 +163,8 @@ def declare_keys(parser: Parser) -> None:
 
 def manage_keys(said: Namespace) -> int:
     """Put a new key first in the ring and seal everything anew under it."""
+    import asyncio  # noqa: PLC0415 - as above
+
     settings = settings_of(said)
     changed = asyncio.run(_rotate(settings, drop_old=said.drop_old))
     say(f"a new key seals from now on; {changed} secrets were sealed anew")

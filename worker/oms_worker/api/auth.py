@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from oms_engine.model import Secret
 from oms_worker.errors import Unauthorized
@@ -122,7 +122,8 @@ def canonical_path(raw: bytes) -> bytes:
 
 def canonical_query(raw: bytes) -> bytes:
     """Return the pairs sorted as they mean, then encoded. A plus stands for a space: who means a plus encodes it."""
-    pairs = sorted(parse_qsl(raw, keep_blank_values=True))
+    split = (pair.replace(b"+", b" ").partition(b"=") for pair in raw.split(b"&") if pair)
+    pairs = sorted((unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in split)
     return "&".join(f"{quote_from_bytes(k, safe='~')}={quote_from_bytes(v, safe='~')}" for k, v in pairs).encode()
 
 
