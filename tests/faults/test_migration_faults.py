@@ -212,6 +212,25 @@ def test_lists_that_cannot_be_written_fail_no_task(filled):
     assert set(filled.arrived()) == set(filled.source.keys())
 
 
+def test_lists_are_written_as_the_task_runs(world, monkeypatch):
+    """Lists that reach their size go to the bucket while the task runs, several of them; each key stands in one."""
+    monkeypatch.setattr("oms_engine.recorder.FLUSH_SECONDS", 0.02)
+    world.source.put_many((f"k/{number:05}", b"x") for number in range(1500))
+    world.obs.latency = 0.01
+    early = []
+
+    async def watch(migration):
+        while not early:
+            await asyncio.sleep(0.02)
+            if migration.progress.counters.migrated < 1400:
+                early.extend(key for key in list(world.destination.keys()) if key.startswith("oms/task/"))
+
+    ran = world.run(meanwhile=watch, settings=quick(record_file_bytes=3000, connections=16))
+    assert early
+    assert sum(key.startswith("oms/task/") for key in list(world.destination.keys())) > 1
+    world.check_clean(ran)
+
+
 def test_failed_objects_are_not_listed_when_the_task_says_so(filled):
     """Without recording of failed objects no failed list is written; they are counted all the same."""
     filled.s3.faults.add(Fault(Match(operation="GetObject", key="k/000"), Answer(403, "AccessDenied"), times=None))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -14,9 +15,10 @@ from oms_engine.store import MIB
 from oms_engine.task import TaskState
 from oms_engine.wire import Wire
 from oms_worker.sqlite_ledger import SqliteLedger
-from support.migrations import opener, requests_of
+from support.migrations import QUICK, opener, quick, requests_of
 
 SLOW_PARTS = Fault(Match(operation="UploadPart"), Delay(0.25), times=None)
+TWO_AT_ONCE = quick(wire=replace(QUICK.wire, bulk_threads=2))
 TRANSIENT = [
     Answer(503, "SlowDown", retry_after=0.05),
     Answer(500, "InternalError"),
@@ -60,7 +62,7 @@ def test_a_pause_keeps_the_parts_that_were_proved(world, big):
         await until(lambda: parts_stored(world) >= 1)
         migration.pause()
 
-    paused = world.run(meanwhile=pause)
+    paused = world.run(meanwhile=pause, settings=TWO_AT_ONCE)
     assert paused.result.state is TaskState.PAUSED
     assert paused.result.counters.waiting == 1
     ledger = SqliteLedger(world.state)
@@ -70,6 +72,22 @@ def test_a_pause_keeps_the_parts_that_were_proved(world, big):
     world.obs.faults.clear(), world.obs.clear_log()
     world.check_clean(world.run())
     assert parts_sent(world) == sorted(set(range(1, 8)) - proved)
+
+
+def test_a_source_replaced_while_paused(world, big):
+    """The parts of another version are never joined: the old upload is aborted and the object copied as it is now."""
+    world.obs.faults.add(SLOW_PARTS)
+
+    async def pause(migration):
+        await until(lambda: parts_stored(world) >= 1)
+        migration.pause()
+
+    assert world.run(meanwhile=pause, settings=TWO_AT_ONCE).result.state is TaskState.PAUSED
+    world.obs.faults.clear(), world.obs.clear_log()
+    world.source.put("big", os.urandom(100 * MIB))
+    world.check_clean(world.run())
+    assert parts_sent(world) == list(range(1, 8))
+    assert requests_of(world.obs, world.destination.name)["AbortMultipartUpload"] == 1
 
 
 def test_an_upload_ended_by_somebody_else_is_begun_anew(world, big):
@@ -92,12 +110,12 @@ def test_a_source_replaced_in_the_middle_is_copied_in_its_new_state(world, big):
     """A source object replaced while its parts move is copied once more, as it is then; the first upload is aborted."""
     world.obs.faults.add(SLOW_PARTS)
 
-    async def replace(_migration):
+    async def exchange(_migration):
         await until(lambda: parts_stored(world) >= 1)
         world.source.put("big", os.urandom(40 * MIB))
         world.obs.faults.clear()
 
-    ran = world.run(meanwhile=replace)
+    ran = world.run(meanwhile=exchange)
     assert ran.counts == (1, 1, 0, 0)
     world.check_clean(ran)
 
@@ -106,11 +124,11 @@ def test_a_source_replaced_by_a_small_one(world, big):
     """A large source replaced by a small object ends as the small one."""
     world.obs.faults.add(SLOW_PARTS)
 
-    async def replace(_migration):
+    async def exchange(_migration):
         await until(lambda: parts_stored(world) >= 1)
         world.source.put("big", b"small now")
 
-    world.check_clean(world.run(meanwhile=replace))
+    world.check_clean(world.run(meanwhile=exchange))
 
 
 def test_a_source_deleted_in_the_middle_fails(world, big):
