@@ -63,9 +63,13 @@ class Decision:
 
 def decide(waiting: Iterable[Candidate], running: Mapping[str, int], limits: Limits, now: float) -> Decision:
     """Choose among waiting tasks; ``running`` is the number of running tasks per project, on all nodes."""
-    expired, alive = [], []
+    expired: list[int] = []
+    alive: list[Candidate] = []
     for task in waiting:
-        (expired if now - task.queued_at > limits.expiry_seconds else alive).append(task)
+        if now - task.queued_at > limits.expiry_seconds:
+            expired.append(task.id)
+        else:
+            alive.append(task)
     taken = dict(running)
     start: list[int] = []
     for task in sorted(alive, key=lambda task: rank(task, limits.ageing_seconds, now)):
@@ -75,7 +79,7 @@ def decide(waiting: Iterable[Candidate], running: Mapping[str, int], limits: Lim
             continue
         taken[task.project_id] = taken.get(task.project_id, 0) + 1
         start.append(task.id)
-    return Decision(tuple(start), tuple(task.id for task in expired))
+    return Decision(tuple(start), tuple(expired))
 
 
 def rank(task: Candidate, ageing_seconds: float, now: float) -> tuple[bool, float, float, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +26,18 @@ async def dead_owners(connection: AsyncConnection, now: float, *, besides: str) 
     living = select(node.c.id).where(node.c.heartbeat_at > now - DEAD_SECONDS)
     query = select(task.c.owner).where(task.c.owner.is_not(None), task.c.owner != besides, task.c.owner.not_in(living))
     return [owner for owner in (await connection.execute(query.distinct())).scalars() if owner is not None]
+
+
+async def other_owners(connection: AsyncConnection, *, besides: str) -> list[str]:
+    """Return all owners of tasks but one."""
+    query = select(task.c.owner).where(task.c.owner.is_not(None), task.c.owner != besides).distinct()
+    return [owner for owner in (await connection.execute(query)).scalars() if owner is not None]
+
+
+async def last_beats(connection: AsyncConnection, node_ids: Sequence[str]) -> dict[str, float]:
+    """Return when these nodes last said that they live."""
+    found = await connection.execute(select(node.c.id, node.c.heartbeat_at).where(node.c.id.in_(node_ids)))
+    return {row[0]: row[1] for row in found}
 
 
 async def forget(connection: AsyncConnection, node_id: str) -> None:

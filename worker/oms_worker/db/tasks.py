@@ -256,11 +256,11 @@ async def set_task(connection: AsyncConnection, task_id: int, **values: Any) -> 
 # ---- the queue ------------------------------------------------------------------------------------------------------
 
 
-async def waiting_tasks(connection: AsyncConnection) -> list[Waiting]:
-    """Return everything that waits, in all projects, longest waiting first."""
+async def waiting_tasks(connection: AsyncConnection, limit: int | None = None) -> list[Waiting]:
+    """Return what waits, in all projects, longest waiting first."""
     columns = (task.c.id, task.c.project_id, task.c.priority, task.c.group_type, task.c.queued_at)
     query = select(*columns).where(task.c.status == int(Task.WAITING)).order_by(task.c.queued_at, task.c.id)
-    return [Waiting(*row) for row in await connection.execute(query)]
+    return [Waiting(*row) for row in await connection.execute(query.limit(limit))]
 
 
 async def running_counts(connection: AsyncConnection) -> dict[str, int]:

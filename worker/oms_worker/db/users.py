@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db.tables import project, token, user
@@ -84,11 +84,11 @@ def _users() -> Select[Any]:
     ).join_from(user, project)
 
 
-def _row(row: Row[Any] | None) -> UserRow | None:
+def _row(row: Any) -> UserRow | None:
     if row is None:
         return None
-    values: list[Any] = list(row)
-    return UserRow(*values[:8], project=ProjectRow(*values[8:]))
+    number, name, role, key, sealed, password, enabled, created_at, *place = row
+    return UserRow(number, name, role, key, sealed, password, enabled, created_at, ProjectRow(*place))
 
 
 async def users(connection: AsyncConnection) -> list[UserRow]:

@@ -1,0 +1,549 @@
+"""Runs tasks: looks at the database, gives waiting tasks to hosts, and writes down how they stand and end.
+
+The database is the only truth: API calls change rows, and every turn (once a second, and when woken) makes what runs
+here match them. Everything this node writes about a task is fenced by owner and generation, so a node that was taken
+for dead and lives on changes nothing. Whatever is killed when: a task that was running is claimed again and goes on
+from its ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oms_adapters.config import StoreConfig
+from oms_engine.bandwidth import BandwidthPolicy
+from oms_engine.errors import ConfigError, OmsError, RepositoryError
+from oms_engine.model import Secret, TaskType
+from oms_engine.session import EngineSettings
+from oms_engine.store import MIB
+from oms_engine.task import Counters, MigrationSpec, Result, TaskState
+from oms_engine.wire import WireSettings
+from oms_worker import scheduler
+from oms_worker.db import credentials, nodes
+from oms_worker.db import tasks as rows
+from oms_worker.db.engine import SCHEDULING_LOCK, Database
+from oms_worker.db.tasks import Owned, ProgressUpdate, TaskRow
+from oms_worker.errors import sentence_of
+from oms_worker.figures import Look, figures_of, final_figures
+from oms_worker.host_process import Ended, HostTask, LedgerOpener
+from oms_worker.hosts import Hosts
+from oms_worker.secrets import KeyRing
+from oms_worker.services.tasks import parse_policy
+from oms_worker.settings import ServiceSettings, Work
+from oms_worker.states import TASK, Event, Task, after_event
+
+log = logging.getLogger(__name__)
+
+TURN_SECONDS = 1.0
+BEAT_SECONDS = 5.0
+FENCE_SECONDS = nodes.DEAD_SECONDS - 2 * BEAT_SECONDS
+"""A node that could not say for this long that it lives stops its tasks: another may be about to take them."""
+SWEEP_SECONDS = 60.0
+MOST_LOSSES = 5
+"""A task whose host died this often in a row is taken to be the cause."""
+PAUSE_ALL_SECONDS = 6.0
+
+NO_CREDENTIALS = "TRF.0151"
+LOST = "TRF.0001"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """A task as the engine runs it."""
+
+    spec: MigrationSpec
+    source: StoreConfig
+    destination: StoreConfig
+    listing: StoreConfig | None = None
+    """The bucket of its list file."""
+
+
+class Planner(Protocol):
+    """Makes a plan of a task's row. Pure."""
+
+    def __call__(self, task: TaskRow, secrets: Mapping[str, Secret], keys: Sequence[str]) -> RunPlan:
+        """Plan ``task`` with the secrets it was given; ``keys`` are its inline keys, URL-encoded, mostly none.
+
+        The runner itself sets name, bandwidth policy and ``retry_failed`` of the specification.
+
+        Raises:
+            ConfigError: it cannot be carried out; its code becomes the task's.
+        """
+        ...
+
+
+class EndHook(Protocol):
+    """Who must know of a task's end in the same transaction: task groups, sync tasks, notifications."""
+
+    async def __call__(self, connection: AsyncConnection, task: TaskRow, result: Result) -> None:
+        """``task`` is the row after its end: status 3, 4 or 5. An exception undoes the end, which is tried again."""
+        ...
+
+
+@dataclass(slots=True)
+class _Run:
+    """What this node knows of a task it runs."""
+
+    row: TaskRow
+    by_objects: bool
+    policy: Sequence[Mapping[str, Any]]
+    pausing: bool = False
+    look: Look | None = None
+    result: Result | None = None
+    """It has ended; its row has not been told yet."""
+
+
+class Runner:
+    """The tasks of this node."""
+
+    def __init__(
+        self,
+        database: Database,
+        keys: KeyRing,
+        settings: ServiceSettings,
+        planner: Planner,
+        *,
+        node_id: str,
+        ledgers: LedgerOpener,
+        hooks: Sequence[EndHook] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._keys = keys
+        self._settings = settings
+        self._planner = planner
+        self._node = node_id
+        self._ledgers = ledgers
+        self._hooks = hooks
+        self._clock = clock
+        self._runs: dict[int, _Run] = {}
+        self._losses: dict[int, int] = {}
+        self._woken = asyncio.Event()
+        self._draining = False
+        self._loop_task: asyncio.Task[None] | None = None
+        self._beaten = self._swept = 0.0
+        self._beat_ok = time.monotonic()
+        self.hosts = Hosts(settings.work.hosts or os.cpu_count() or 1, self)
+
+    # ---- life -------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Make this node known, take up what its last process left, and begin.
+
+        Raises:
+            RepositoryError: the database cannot be written.
+        """
+        self._settings.ledger_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        now = self._clock()
+        async with self._database.lock(SCHEDULING_LOCK) as connection:
+            others = await nodes.dead_owners(connection, now, besides=self._node)
+            if self._database.on_sqlite:
+                others = await nodes.other_owners(connection, besides=self._node)
+            await self._release_all(connection, [self._node, *others], now, "its process ended")
+            await nodes.beat(connection, self._node, now)
+        self.hosts.start()
+        self._loop_task = asyncio.create_task(self._loop(), name="runner")
+
+    def wake(self) -> None:
+        """Look at the database now; from the event loop."""
+        self._woken.set()
+
+    async def stop(self) -> None:
+        """Shut down: nothing new is begun, what runs may end for a while, the rest is parked for another process."""
+        self._draining = True
+        await self._until_idle(self._settings.shutdown_seconds)
+        for number in list(self._runs):
+            self.hosts.pause(number)
+        await self._until_idle(PAUSE_ALL_SECONDS, whole=True)
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._loop_task
+        await self.hosts.close()
+        with suppress(RepositoryError):
+            async with self._database.write() as connection:
+                await self._release_all(connection, [self._node], self._clock(), "its process shut down")
+                await nodes.forget(connection, self._node)
+
+    async def _until_idle(self, seconds: float, *, whole: bool = False) -> None:
+        """Wait until nothing runs here any more, an end that is only held back left out unless ``whole``."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while any(whole or run.result is None for run in self._runs.values()):  # noqa: ASYNC110 - of many
+                    await asyncio.sleep(0.05)
+
+    @property
+    def running(self) -> int:
+        """How many tasks run here."""
+        return len(self._runs)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether this node could lately say that it lives."""
+        return time.monotonic() - self._beat_ok < FENCE_SECONDS
+
+    async def _loop(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                await self.turn()
+            except RepositoryError as error:
+                log.warning("the runner waits for the database: %s", error)
+                self._fence()
+            except Exception:
+                log.exception("a turn of the runner failed")
+                self._fence()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), TURN_SECONDS)
+
+    def _fence(self) -> None:
+        """Stop everything when other nodes may think that this one is dead."""
+        if not self._database.on_sqlite and not self.healthy and self._runs:
+            log.error("no heartbeat for %.0f s: the tasks of this node are stopped", FENCE_SECONDS)
+            self._runs.clear()
+            self.hosts.kill()
+
+    async def turn(self) -> None:
+        """Make what runs here match the database, once."""
+        now = self._clock()
+        await self._beat(now)
+        await self._obey(now)
+        await self._conclude_due(now)
+        if not self._draining:
+            await self._schedule(now)
+        await self._tell_progress(now)
+        await self._sweep(now)
+
+    # ---- other nodes ------------------------------------------------------------------------------------------------
+
+    async def _beat(self, now: float) -> None:
+        if time.monotonic() - self._beaten < BEAT_SECONDS:
+            return
+        async with self._database.lock(SCHEDULING_LOCK) as connection:
+            await nodes.beat(connection, self._node, now)
+            dead = await nodes.dead_owners(connection, now, besides=self._node)
+            await self._release_all(connection, dead, now, "its node died")
+            await nodes.forget_dead(connection, now - scheduler.DAY)
+        self._beaten = self._beat_ok = time.monotonic()
+
+    async def _release_all(self, connection: AsyncConnection, owners: Sequence[str], now: float, cause: str) -> None:
+        """Put the tasks of these nodes back into the queue; a pausing one has paused."""
+        if not owners:
+            return
+        beats = await nodes.last_beats(connection, owners)
+        for row in await rows.tasks_of_owners(connection, owners):
+            until = min(now, beats.get(row.owner or "", now))
+            await self._release(connection, row, now, until, cause)
+
+    async def _release(self, connection: AsyncConnection, row: TaskRow, now: float, until: float, cause: str) -> None:
+        after = after_event(TASK, Task(row.status), Event.RELEASED)
+        if after is None:
+            return
+        values: dict[str, Any] = {"owner": None, "spent_ms": row.total_time_ms(until), "claimed_at": None}
+        await rows.change_task(connection, row, int(after), now, cause, **values)
+        if after == Task.PAUSED:
+            await credentials.wipe(connection, [row.subject])
+
+    # ---- what rows ask for ------------------------------------------------------------------------------------------
+
+    async def _obey(self, now: float) -> None:
+        """Pause, change windows, let go of what is not ours any more, give back what we own and do not run."""
+        async with self._database.read() as connection:
+            owned = {item.id: item for item in await rows.owned_tasks(connection, self._node)}
+        for number, run in list(self._runs.items()):
+            found = owned.get(number)
+            if found is None or found.generation != run.row.generation:
+                log.warning("task %s is not this node's any more", number)
+                del self._runs[number]
+                self.hosts.cut(number)
+            else:
+                self._steer(run, found)
+        adrift = [item.id for item in owned.values() if item.id not in self._runs]
+        if adrift:
+            await self._give_back(adrift, now)
+
+    def _steer(self, run: _Run, found: Owned) -> None:
+        if found.status == Task.PAUSING and not run.pausing:
+            run.pausing = True
+            self.hosts.pause(found.id)
+        if list(found.bandwidth_policy) != list(run.policy):
+            run.policy = found.bandwidth_policy
+            self.hosts.set_bandwidth(found.id, self._policy(found.bandwidth_policy))
+
+    def _policy(self, policy: Sequence[Mapping[str, Any]]) -> BandwidthPolicy:
+        return parse_policy(policy, self._settings.zone)
+
+    async def _give_back(self, ids: Sequence[int], now: float) -> None:
+        async with self._database.write() as connection:
+            for number in ids:
+                row = await rows.get_task(connection, number)
+                if row is not None and row.owner == self._node and number not in self._runs:
+                    await self._release(connection, row, now, now, "its host died")
+
+    # ---- beginning --------------------------------------------------------------------------------------------------
+
+    async def _schedule(self, now: float) -> None:
+        free = self._settings.work.tasks - len(self._runs)
+        claimed: list[tuple[TaskRow, dict[str, Secret] | None, list[str]]] = []
+        async with self._database.read() as connection:
+            if not await rows.waiting_tasks(connection, limit=1):
+                return
+        async with self._database.lock(SCHEDULING_LOCK) as connection:
+            decision = scheduler.decide(
+                await rows.waiting_tasks(connection), await rows.running_counts(connection), self._limits(free), now
+            )
+            for number in decision.expire:
+                await self._expire(connection, number, now)
+            for number in decision.start:
+                row = await rows.claim_task(connection, number, self._node, now)
+                if row is not None:
+                    claimed.append((row, *await self._load(connection, row)))
+        for row, secrets, keys in claimed:
+            self._begin(row, secrets, keys)
+
+    def _limits(self, free: int) -> scheduler.Limits:
+        queue = self._settings.queue
+        return scheduler.Limits(
+            free=free,
+            running_per_project=self._settings.quotas.running_tasks,
+            ageing_seconds=queue.ageing_seconds,
+            expiry_seconds=queue.expiry_days * scheduler.DAY,
+        )
+
+    async def _expire(self, connection: AsyncConnection, number: int, now: float) -> None:
+        row = await rows.get_task(connection, number)
+        after = after_event(TASK, Task(row.status), Event.EXPIRED) if row is not None else None
+        if row is None or after is None:
+            return
+        values = {"ended_at": now, "error_code": scheduler.EXPIRED, "error_msg": sentence_of(scheduler.EXPIRED)}
+        await rows.change_task(connection, row, int(after), now, "waited for too long", **values)
+        await credentials.wipe(connection, [row.subject])
+        ended = await rows.get_task(connection, number)
+        if ended is not None:
+            await self._tell_hooks(connection, ended, Result(TaskState.FAILED, Counters(), 0.0))
+
+    async def _load(self, connection: AsyncConnection, row: TaskRow) -> tuple[dict[str, Secret] | None, list[str]]:
+        """Open a task's credentials, its own or those of its group or sync task, and its inline keys."""
+        secrets = None
+        for owner in (row.subject, f"group:{row.group_id}", f"sync:{row.sync_task_id}"):
+            with suppress(RepositoryError):  # sealed under a key that is gone: as good as wiped
+                secrets = secrets or await credentials.secrets_of(connection, self._keys, owner)
+        keys = await rows.inline_keys(connection, row.id) if row.sync_task_id else []
+        return secrets, keys
+
+    def _begin(self, row: TaskRow, secrets: Mapping[str, Secret] | None, keys: Sequence[str]) -> None:
+        by_objects = row.request.get("task_type") in {TaskType.LIST.value, TaskType.URL_LIST.value}
+        run = self._runs[row.id] = _Run(row, by_objects, row.bandwidth_policy)
+        try:
+            if secrets is None:
+                raise ConfigError(
+                    "its credentials are not kept any more: start it with credentials", code=NO_CREDENTIALS
+                )
+            task = self._host_task(row, self._planner(row, secrets, keys))
+        except OmsError as error:
+            code = error.code if isinstance(error, ConfigError) and error.code else LOST
+            run.result = _failure(code, str(error))
+            self.wake()
+        except Exception as error:
+            log.exception("task %s cannot be planned", row.id)
+            run.result = _failure(LOST, f"the task cannot be planned ({type(error).__name__}); see the log")
+            self.wake()
+        else:
+            self.hosts.run(task)
+
+    def _host_task(self, row: TaskRow, plan: RunPlan) -> HostTask:
+        spec = replace(
+            plan.spec,
+            name=row.name,
+            bandwidth=self._policy(row.bandwidth_policy),
+            retry_failed=row.migrate_failed_object,
+        )
+        return HostTask(
+            id=row.id,
+            generation=row.generation,
+            run=row.run,
+            spec=spec,
+            source=plan.source,
+            destination=plan.destination,
+            listing=plan.listing,
+            settings=engine_settings(self._settings.work),
+            ledger=self._ledgers,
+            ends=self._settings.ledger_dir,
+            count_ahead=self._settings.work.count_ahead,
+        )
+
+    # ---- what hosts say ---------------------------------------------------------------------------------------------
+
+    def on_looks(self, looks: Mapping[tuple[int, int], Look]) -> None:
+        """Remember how tasks stand until the next turn."""
+        for (number, generation), look in looks.items():
+            run = self._runs.get(number)
+            if run is not None and run.row.generation == generation:
+                run.look = look
+
+    def on_ended(self, ended: Ended) -> None:
+        """Conclude a task in the next turn."""
+        run = self._runs.get(ended.id)
+        if run is not None and run.row.generation == ended.generation:
+            run.result = ended.result
+            self._losses.pop(ended.id, None)
+            self.wake()
+
+    def on_lost(self, tasks: Mapping[int, int]) -> None:
+        """Let lost tasks go on in another host; one that was lost too often fails."""
+        for number, generation in tasks.items():
+            run = self._runs.get(number)
+            if run is None or run.row.generation != generation:
+                continue
+            self._losses[number] = self._losses.get(number, 0) + 1
+            if self._losses[number] >= MOST_LOSSES:
+                del self._losses[number]
+                run.result = _failure(LOST, f"the process that ran it died {MOST_LOSSES} times")
+            else:
+                del self._runs[number]
+        self.wake()
+
+    # ---- ends -------------------------------------------------------------------------------------------------------
+
+    async def _conclude_due(self, now: float) -> None:
+        for number, run in list(self._runs.items()):
+            if run.result is None or (self._held_back(run, now) and not run.pausing and not self._draining):
+                continue
+            await self._conclude(run, run.result, now)
+            if self._runs.get(number) is run:
+                del self._runs[number]
+
+    def _held_back(self, run: _Run, now: float) -> bool:
+        """Whether the end is told later, for clients that expect a task to take its time."""
+        return now < (run.row.claimed_at or now) + self._settings.minimum_task_seconds
+
+    async def _conclude(self, run: _Run, result: Result, now: float) -> None:
+        """Write an end down: state, figures, lists; credentials go, and whoever waits for it hears of it."""
+        async with self._database.write() as connection:
+            row = await rows.get_task(connection, run.row.id)
+            if row is None or (row.owner, row.generation) != (self._node, run.row.generation):
+                return
+            event = _event_of(result)
+            after = after_event(TASK, Task(row.status), event)
+            if after is None:
+                return
+            values = self._values_of(run, row, result, Task(int(after)), now)
+            await rows.change_task(connection, row, int(after), now, f"{event} on {self._node}", **values)
+            if after != Task.WAITING:
+                await credentials.wipe(connection, [row.subject])
+            ended = await rows.get_task(connection, row.id)
+            if ended is not None and after != Task.WAITING:
+                await self._tell_hooks(connection, ended, result)
+
+    def _values_of(self, run: _Run, row: TaskRow, result: Result, after: Task, now: float) -> dict[str, Any]:
+        spent = row.total_time_ms(now)
+        values: dict[str, Any] = {"owner": None, "spent_ms": spent, "claimed_at": None}
+        if _has_counts(result):
+            values |= final_figures(result, spent, by_objects=run.by_objects).columns()
+            values |= {"records": dict(result.records), "record_errors": dict(result.record_errors)}
+        values |= {"migrate_speed": values.get("migrate_speed", 0), "left_time_ms": 0}
+        if after in {Task.FAILED, Task.SUCCEEDED}:
+            values["ended_at"] = now
+        if after is Task.FAILED:
+            code = result.error_code or LOST
+            values |= {"error_code": code, "error_msg": (result.error_message or sentence_of(code))[:1024]}
+        return values
+
+    async def _tell_hooks(self, connection: AsyncConnection, row: TaskRow, result: Result) -> None:
+        for hook in self._hooks:
+            await hook(connection, row, result)
+
+    # ---- figures ----------------------------------------------------------------------------------------------------
+
+    async def _tell_progress(self, now: float) -> None:
+        updates = [update for run in self._runs.values() if (update := self._update_of(run, now)) is not None]
+        if updates:
+            async with self._database.write() as connection:
+                await rows.write_progress(connection, self._node, updates)
+
+    def _update_of(self, run: _Run, now: float) -> ProgressUpdate | None:
+        row, spent = run.row, run.row.total_time_ms(now)
+        if run.result is not None:
+            if not _has_counts(run.result):
+                return None
+            figures = final_figures(run.result, spent, by_objects=run.by_objects)
+        elif run.look is not None:
+            figures = figures_of(run.look, spent, by_objects=run.by_objects)
+            run.look = None
+        else:
+            return None
+        return ProgressUpdate(row.id, row.generation, figures.columns())
+
+    # ---- what deleted tasks leave -----------------------------------------------------------------------------------
+
+    async def _sweep(self, now: float) -> None:
+        """Delete ledgers and lists of tasks that are gone."""
+        if now - self._swept < SWEEP_SECONDS:
+            return
+        self._swept = now
+        files: dict[int, list[str]] = {}
+        for name in await asyncio.to_thread(os.listdir, self._settings.ledger_dir):
+            stem = name.partition(".")[0]
+            if stem.isdigit():
+                files.setdefault(int(stem), []).append(name)
+        numbers = list(files)
+        for start in range(0, len(numbers), 500):
+            some = numbers[start : start + 500]
+            async with self._database.read() as connection:
+                kept = await rows.existing_ids(connection, some)
+            for number in set(some) - kept - set(self._runs):
+                await asyncio.to_thread(_remove, self._settings, files[number])
+
+
+def _remove(settings: ServiceSettings, names: Sequence[str]) -> None:
+    import shutil  # noqa: PLC0415
+
+    for name in names:
+        path = settings.ledger_dir / name
+        with suppress(OSError):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _kept(secrets: Mapping[str, Secret] | None) -> Mapping[str, Secret]:
+    if secrets is None:
+        raise ConfigError("its credentials are not kept any more: start it with credentials", code=NO_CREDENTIALS)
+    return secrets
+
+
+def _failure(code: str, message: str) -> Result:
+    return Result(TaskState.FAILED, Counters(), 0.0, error_code=code, error_message=message)
+
+
+def _has_counts(result: Result) -> bool:
+    """Whether the result knows the ledger's counters: a run that could not begin knows none."""
+    return bool(result.counters.listed) or result.complete
+
+
+def _event_of(result: Result) -> Event:
+    if result.state is TaskState.SUCCEEDED:
+        return Event.SUCCEEDED
+    return Event.FAILED if result.state is TaskState.FAILED else Event.RELEASED
+
+
+def engine_settings(work: Work) -> EngineSettings:
+    """Return how hard one of many tasks works."""
+    wire = WireSettings(
+        ca_file=str(work.ca_file) if work.ca_file else None,
+        verify=work.verify_tls,
+        proxy=work.proxy,
+        no_proxy=work.no_proxy,
+        max_connections=work.connections_per_task,
+    )
+    return EngineSettings(wire=wire, connections=work.connections_per_task, memory_bytes=work.memory_mib_per_task * MIB)
