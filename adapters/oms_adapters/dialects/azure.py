@@ -160,14 +160,14 @@ class AzureDialect:
     # Blocks
 
     def start_upload(self, key: str, *, options: WriteOptions) -> Call[str]:
-        """See :meth:`oms_engine.store.MultipartStore.start_upload`. Asks only whether the container is there."""
+        """See :meth:`oms_engine.store.MultipartStore.start_upload`. Asks only whether the container can be reached."""
         upload_id = render_upload_id(secrets.token_hex(8), self._render_options(options))
 
         def read(reply: Reply) -> str:
-            self._check(reply, "start_upload", key)
+            self._check_unless(reply, "start_upload", key, NotFound)
             return upload_id
 
-        return self._call("start_upload", "GET", None, read, query=(("restype", "container"),))
+        return self._call("start_upload", "HEAD", key, read)
 
     def write_part(
         self, key: str, upload_id: str, number: int, *, size: int, body: bytes | None = None, md5: bytes | None = None
@@ -202,9 +202,9 @@ class AzureDialect:
         del upload_id
 
         def read(reply: Reply) -> None:
-            self._check(reply, "abort_upload", key)
+            self._check_unless(reply, "abort_upload", key, NotFound)
 
-        return self._call("abort_upload", "GET", None, read, query=(("restype", "container"),))
+        return self._call("abort_upload", "HEAD", key, read)
 
     def list_parts(self, key: str, upload_id: str, *, after: int = 0) -> Call[PartsPage]:
         """See :meth:`oms_engine.store.MultipartStore.list_parts`."""
@@ -222,13 +222,13 @@ class AzureDialect:
 
     def list_uploads(self, prefix: str) -> Call[list[tuple[str, str]]]:
         """See :meth:`oms_engine.store.MultipartStore.list_uploads`. Azure keeps blocks, not uploads: always empty."""
-        del prefix
 
         def read(reply: Reply) -> list[tuple[str, str]]:
             self._check(reply, "list_uploads")
             return []
 
-        return self._call("list_uploads", "GET", None, read, query=(("restype", "container"),))
+        query: Query = (("restype", "container"), ("comp", "list"), ("prefix", prefix), ("maxresults", "1"))
+        return self._call("list_uploads", "GET", None, read, query=query)
 
     # Archive
 

@@ -117,7 +117,7 @@ SPECIAL = {
 }
 """Codes whose remedy differs from that of their class."""
 
-BUCKET_CALLS = frozenset({"list_page", "list_uploads", "start_upload", "abort_upload"})
+BUCKET_CALLS = frozenset({"list_page", "list_uploads"})
 UPLOAD_CALLS = frozenset({"list_parts", "complete_upload"})
 SKEW = 900.0  # seconds the service allows
 
