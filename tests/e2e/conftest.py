@@ -1,0 +1,5 @@
+"""Which tests need a server that is no Python package."""
+
+from support.servers import wanted
+
+collect_ignore = [] if wanted("nginx") else ["test_migration_urls_nginx.py"]
