@@ -14,6 +14,7 @@ from oms_adapters.config import StoreConfig
 from oms_adapters.dialects.azure import read_head
 from oms_adapters.dialects.azure_errors import CODES, SPECIAL, error_of
 from oms_adapters.dialects.azure_listing import parse_blobs, parse_fast, parse_slow
+from oms_adapters.regions.azure import REGIONS
 from oms_engine.errors import (
     AccessDenied,
     Archived,
@@ -359,3 +360,14 @@ def test_a_listing_asks_for_one_more_because_its_start_comes_again():
     query = dict(opened().list_page("p/", start_after="p/a", limit=1).request.query)
     assert (query["startFrom"], query["maxresults"], query["prefix"]) == ("p/a", "2", "p/")
     assert "startFrom" not in dict(opened().list_page("p/", start_after="a").request.query), "before the prefix"
+
+
+def test_the_region_table_leads_somewhere():
+    """Every region of the table has an endpoint in its cloud, under one of the three domains."""
+    domains = {ADAPTER.endpoint_for(region) for region in REGIONS}
+    assert domains == {
+        "https://blob.core.windows.net",
+        "https://blob.core.chinacloudapi.cn",
+        "https://blob.core.usgovcloudapi.net",
+    }
+    assert len(set(REGIONS)) == len(REGIONS)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from oms_adapters.config import StoreConfig
 from oms_adapters.dialects.google import GoogleHeads, json_error
 from oms_adapters.google import ADAPTER, CLASSES, PROFILE
+from oms_adapters.regions.google import MULTI_REGIONS, REGIONS
 from oms_adapters.sandbox.google import key_file
 from oms_adapters.signing.google import MARGIN, SCOPE, AccessToken, parse_service_account
 from oms_engine.errors import (
@@ -377,3 +378,15 @@ def test_requester_pays_is_told():
     body = b"<Error><Code>UserProjectMissing</Code><Message>x</Message></Error>"
     with pytest.raises(InvalidRequest, match="user_project"):
         opened().read("k").read(Reply(400, {}, body))
+
+
+def test_the_region_table_leads_to_one_endpoint():
+    """Every location, in any case of letters, is reached through the same endpoint."""
+    names = [*REGIONS, *MULTI_REGIONS, "EU", "EUROPE-WEST3"]
+    assert {ADAPTER.endpoint_for(name) for name in names} == {"https://storage.googleapis.com"}
+    assert opened(region="EU").endpoint.host == "storage.googleapis.com"
+
+
+def test_names_are_one_segment_of_the_path():
+    """Slashes of a name are encoded: nothing on the way takes dots between them for folders."""
+    assert opened().head("a/../b c").request.path == "/photos/a%2F..%2Fb%20c"
