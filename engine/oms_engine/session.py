@@ -175,7 +175,8 @@ class Session:
         self.run_started = run_started
         self.live = Live()
         self.memory = Gate(lambda: settings.memory_bytes)
-        self.bulk_pace = Pace(PaceSettings(start=8, maximum=settings.wire.bulk_threads))
+        threads = settings.wire.bulk_threads
+        self.bulk_pace = Pace(PaceSettings(start=min(8, threads), maximum=threads))
         self.bulk = Gate(lambda: self.bulk_pace.limit)
         self.stopping = False
         """Pause asked for: begin nothing new."""

@@ -101,7 +101,7 @@ def test_an_upload_ended_by_somebody_else_is_begun_anew(world, big):
                 await wire.call(world.open_destination().abort_upload(upload.key, upload.upload_id))
         world.obs.faults.clear()
 
-    ran = world.run(meanwhile=abort)
+    ran = world.run(meanwhile=abort, settings=TWO_AT_ONCE)
     world.check_clean(ran)
     assert requests_of(world.obs, world.destination.name)["CreateMultipartUpload"] == 2
 
@@ -115,7 +115,7 @@ def test_a_source_replaced_in_the_middle_is_copied_in_its_new_state(world, big):
         world.source.put("big", os.urandom(40 * MIB))
         world.obs.faults.clear()
 
-    ran = world.run(meanwhile=exchange)
+    ran = world.run(meanwhile=exchange, settings=TWO_AT_ONCE)
     assert ran.counts == (1, 1, 0, 0)
     world.check_clean(ran)
 
@@ -128,7 +128,7 @@ def test_a_source_replaced_by_a_small_one(world, big):
         await until(lambda: parts_stored(world) >= 1)
         world.source.put("big", b"small now")
 
-    world.check_clean(world.run(meanwhile=exchange))
+    world.check_clean(world.run(meanwhile=exchange, settings=TWO_AT_ONCE))
 
 
 def test_a_source_deleted_in_the_middle_fails(world, big):
@@ -139,7 +139,7 @@ def test_a_source_deleted_in_the_middle_fails(world, big):
         await until(lambda: parts_stored(world) >= 1)
         world.source.delete("big")
 
-    ran = world.run(meanwhile=delete)
+    ran = world.run(meanwhile=delete, settings=TWO_AT_ONCE)
     assert ran.codes() == {"big": "GET_SRC_OBJ_FAILURE"}
 
 
@@ -156,7 +156,7 @@ def test_a_source_that_keeps_changing_fails(world, big):
                 world.source.put("big", os.urandom(100 * MIB))
             await asyncio.sleep(0.02)
 
-    ran = world.run(meanwhile=keep_replacing)
+    ran = world.run(meanwhile=keep_replacing, settings=TWO_AT_ONCE)
     assert ran.codes() == {"big": "SRC_OBJ_CHANGED_FAILURE"}
     assert world.arrived() == {}
 
@@ -273,7 +273,7 @@ def test_the_outage_of_a_store_keeps_large_objects_parked(world, big):
         world.obs.faults.clear()
         world.obs.faults.add(Fault(Match(), Cut(), times=None))
 
-    ran = world.run(meanwhile=go_away)
+    ran = world.run(meanwhile=go_away, settings=TWO_AT_ONCE)
     assert (ran.result.state, ran.result.error_code) == (TaskState.FAILED, "TRF.0061")
     assert ran.counts == (1, 0, 0, 0)
     assert ran.result.counters.waiting == 1
