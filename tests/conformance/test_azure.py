@@ -1,8 +1,9 @@
 """Azure Blob Storage in the sandbox, which azure-storage-blob drives first (test_sandbox_official_azure.py)."""
 
 import time
+import traceback
 from functools import partial
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from azure.storage.blob import generate_account_sas, generate_container_sas
@@ -10,8 +11,8 @@ from azure.storage.blob import generate_account_sas, generate_container_sas
 from oms_adapters.azure import CAPABILITIES
 from oms_adapters.config import StoreConfig
 from oms_adapters.conformance import Harness, open_harness, run_case, select_cases
-from oms_adapters.sandbox import Sandbox
-from oms_engine.errors import AccessDenied, BadCredentials
+from oms_adapters.sandbox import Answer, Cut, Fault, Garbage, Match, Redirect, Sandbox, Truncate
+from oms_engine.errors import AccessDenied, BadCredentials, StoreError
 from oms_engine.model import Attributes, Credentials, Secret
 from support.azure_account import DEVIATIONS
 
@@ -153,3 +154,23 @@ def test_a_wrong_clock_is_told(harness, cloud):
             harness.perform(harness.store.list_page(""))
     finally:
         cloud.clock_skew = 0
+
+
+@pytest.mark.parametrize(
+    "action",
+    [Cut(), Garbage(b"HTTP/9 what\r\n\r\n"), Redirect("http://127.0.0.1:1"), Answer("InternalError"), Truncate(3)],
+    ids=lambda action: type(action).__name__,
+)
+def test_no_trouble_shows_the_sas_token(harness, cloud, action):
+    """Whatever goes wrong on the way, the URL that holds the token's signature is in no error."""
+    token = account_sas(cloud)
+    signature = token.partition("sig=")[2].partition("&")[0]
+    store = opened_by(harness, cloud, "token", token)
+    cloud.faults.add(Fault(Match(operation="ListObjects"), action, times=9))
+    try:
+        with pytest.raises(StoreError) as caught:
+            harness.perform(store.list_page(""))
+    finally:
+        cloud.faults.clear()
+    shown = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
+    assert unquote(signature) not in unquote(shown)
