@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
 import uvicorn
 from sqlalchemy import text
@@ -24,10 +26,14 @@ from oms_worker.api.app import create_app
 from oms_worker.api.context import Context
 from oms_worker.db.engine import Database, open_database
 from oms_worker.db.migrations import upgrade
+from oms_worker.node import take_identity
+from oms_worker.planning import Planner
+from oms_worker.runner import Runner
 from oms_worker.secrets import KeyRing, load_ring
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
 from oms_worker.settings import ServiceSettings
+from oms_worker.sqlite_ledger import SqliteLedger
 from openoms.terminal import complain
 
 HEADER_SECONDS = 30
@@ -80,9 +86,43 @@ async def _serve(settings: ServiceSettings) -> None:
         users = UserService(found.database, found.keys)
         await refuse_open_door(settings, users)
         with bound_socket(settings.host, settings.port) as listener:
-            tasks = TaskService(found.database, found.keys, quotas=settings.quotas, zone=settings.zone)
-            context = Context(settings, tasks, users, time.time, lambda: answers(found.database))
-            await _listen(settings, create_app(context), listener)
+            async with running(found, settings) as runner:
+                await _listen(settings, create_app(context_of(found, settings, runner, users)), listener)
+
+
+@asynccontextmanager
+async def running(found: Foundations, settings: ServiceSettings) -> AsyncIterator[Runner]:
+    """Run the tasks of the database beside the API; at the end they are finished or parked.
+
+    Raises:
+        ConfigError: another process serves on this data directory.
+    """
+    identity = take_identity(settings.data_dir, alone=found.database.on_sqlite)
+    ledgers = functools.partial(open_ledger, settings.ledger_dir)
+    runner = Runner(found.database, found.keys, settings, Planner(settings), node_id=identity.id, ledgers=ledgers)
+    try:
+        await runner.start()
+        try:
+            yield runner
+        finally:
+            await runner.stop()
+    finally:
+        identity.close()
+
+
+def open_ledger(folder: Path, task_id: int) -> SqliteLedger:
+    """Open the ledger of a task, in whichever process."""
+    return SqliteLedger(folder / f"{task_id}.db")
+
+
+def context_of(found: Foundations, settings: ServiceSettings, runner: Runner, users: UserService) -> Context:
+    """Return what the API needs."""
+
+    async def ready() -> bool:
+        return runner.healthy and await answers(found.database)
+
+    tasks = TaskService(found.database, found.keys, quotas=settings.quotas, zone=settings.zone, wake=runner.wake)
+    return Context(settings, tasks, users, Planner(settings), time.time, ready)
 
 
 async def answers(database: Database) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Path, Request
 
 from oms_worker.errors import Forbidden
+from oms_worker.planning import Planner
 from oms_worker.services.caller import Caller
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
@@ -24,6 +25,7 @@ class Context:
     settings: ServiceSettings
     tasks: TaskService
     users: UserService
+    planner: Planner
     clock: Callable[[], float]
     ready: Callable[[], Awaitable[bool]]
     """Whether calls can be served: the database answers."""

@@ -43,14 +43,15 @@ async def create(
     """Check the body, keep it without its secrets, and queue the task."""
     caller.require("oms:task:create")
     check_task(body)
-    request = public_part(body)
+    request, secrets = public_part(body), secrets_of(body)
+    services.planner.judge(request, secrets)
     made = await services.tasks.create(
         caller,
         service.NewTask(
             request=request,
             source_bucket=body.src_node.bucket or "",
             destination_bucket=body.dst_node.bucket or "",
-            secrets=secrets_of(body),
+            secrets=secrets,
             bandwidth_policy=request["bandwidth_policy"],
             priority=request["task_priority"],
         ),

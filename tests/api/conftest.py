@@ -1,0 +1,61 @@
+"""A service with users in two projects, and clouds to migrate between."""
+
+from __future__ import annotations
+
+from itertools import count
+from types import SimpleNamespace
+
+import pytest
+
+from oms_adapters.sandbox import Sandbox
+from support.served import Role, Served
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def sandbox():
+    """An S3 and an OBS that verify signatures."""
+    with Sandbox(process=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def service(sandbox, tmp_path_factory):
+    """A running service: alice operates, rita reads, both in one project; bob operates in another."""
+    clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
+    served = Served(tmp_path_factory.mktemp("service"), clouds, region="local", quotas={"running_tasks": 10})
+    served.users = served.add_users(alice={}, rita={"role": Role.READONLY}, bob={"project": "other"})
+    served.start()
+    yield served
+    assert served.stop() == 0, served.log
+    assert "Traceback" not in served.log
+
+
+@pytest.fixture(scope="session")
+def api(service):
+    """Alice with a token."""
+    with service.http("alice") as client:
+        client.project = service.users.alice["project_id"]
+        yield client
+
+
+@pytest.fixture
+def world(sandbox):
+    """An empty S3 bucket to migrate from, an empty OBS bucket to migrate to, and the bodies that name them."""
+    number = next(_NUMBERS)
+    source = sandbox.s3.create_bucket(f"api-src-{number}")
+    destination = sandbox.obs.create_bucket(f"api-dst-{number}")
+    made = SimpleNamespace(
+        source=source,
+        destination=destination,
+        src_keys={"ak": sandbox.s3.credentials.access_key, "sk": sandbox.s3.credentials.secret_key.reveal()},
+        dst_keys={"ak": sandbox.obs.credentials.access_key, "sk": sandbox.obs.credentials.secret_key.reveal()},
+        sandbox=sandbox,
+    )
+    made.src_node = {"cloud_type": "AWS", "region": sandbox.s3.region, "bucket": source.name, **made.src_keys}
+    made.dst_node = {"region": sandbox.obs.region, "bucket": destination.name, **made.dst_keys}
+    yield made
+    for cloud in (sandbox.s3, sandbox.obs):
+        cloud.faults.clear()
+        cloud.latency = 0.0

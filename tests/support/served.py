@@ -1,0 +1,141 @@
+"""A real ``openoms serve`` process, and the official SDK as its client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkoms.v2 import OmsClient
+
+from oms_engine.model import Secret
+from oms_worker.services.caller import Role
+from oms_worker.services.users import UserService
+from oms_worker.settings import load_service_settings
+from openoms.serve import open_foundations
+
+__all__ = ["Role", "Served"]
+
+READY = re.compile(r"serving OMS's API on (\S+)")
+
+
+def environment():
+    """This process's environment without settings of OpenOMS and proxies."""
+    drop = ("OPENOMS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(drop)}
+
+
+class Served:
+    """``openoms serve`` on a folder of its own."""
+
+    def __init__(self, folder, clouds=(), database=None, **settings):
+        self.folder = Path(folder)
+        self.config = self.folder / "service.toml"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items() if not isinstance(value, dict)]
+        lines += [f"data_dir = {json.dumps(str(self.folder / 'data'))}"]
+        lines += [f"database = {json.dumps(database)}"] if database else []
+        for name, table in {"work": {"hosts": 1}, **settings}.items():
+            if isinstance(table, dict):
+                lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+        for cloud_type, cloud in clouds:
+            lines += [f"[endpoints.{cloud_type}.{cloud.region}]", f'endpoint = "{cloud.url}"', 'addressing = "path"']
+        self.config.write_text("\n".join(lines))
+        self.process = None
+
+    def openoms(self, *arguments, **options):
+        """Run a command of ``openoms`` on these settings; return the finished process."""
+        command = [sys.executable, "-m", "openoms.cli", *arguments, "--config", str(self.config)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), **options)
+
+    def add_user(self, name, **options):
+        """Make a user; return its keys."""
+        words = [word for key, value in options.items() for word in (f"--{key}", value)]
+        done = self.openoms("user", "add", name, "--json", "--password", *words, input=f"password-of-{name}\n")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def add_users(self, **users):
+        """Make users without the command line, which takes longer: name -> options of the service; return their keys."""
+        return asyncio.run(self._add_users(users))
+
+    async def _add_users(self, users):
+        async with open_foundations(load_service_settings(self.config)) as found:
+            service, made = UserService(found.database, found.keys), {}
+            for name, given in users.items():
+                options = {"project": "default", **given}
+                key = await service.add(name, password=Secret(f"password-of-{name}"), **options)
+                made[name] = {
+                    "access_key": key.access_key,
+                    "secret_key": key.secret_key.reveal(),
+                    "project_id": key.project.id,
+                }
+            return SimpleNamespace(**made)
+
+    def start(self, *arguments):
+        """Start the process; wait until it listens."""
+        command = [
+            sys.executable,
+            "-m",
+            "openoms.cli",
+            "serve",
+            "--port",
+            "0",
+            "--config",
+            str(self.config),
+            *arguments,
+        ]
+        log = self.folder / "serve.log"
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                command, stderr=file, stdout=file, env=environment(), stdin=subprocess.DEVNULL
+            )
+        deadline = time.monotonic() + 30
+        while not (found := READY.search(log.read_text())):
+            assert self.process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        self.url = found[1]
+        return self
+
+    def stop(self):
+        """Ask it to end well; return its exit code."""
+        if self.process is None:
+            return None
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self.process = None
+        return code
+
+    @property
+    def log(self):
+        """What the process has said."""
+        return (self.folder / "serve.log").read_text()
+
+    def client(self, keys):
+        """The official SDK as a user."""
+        credentials = BasicCredentials(keys["access_key"], keys["secret_key"], keys["project_id"])
+        return OmsClient.new_builder().with_credentials(credentials).with_endpoint(self.url).build()
+
+    def token(self, name, project=None):
+        """Obtain a token by password."""
+        user = {"name": name, "password": f"password-of-{name}", "domain": {"name": "default"}}
+        body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
+        if project:
+            body["auth"]["scope"] = {"project": {"name": project}}
+        reply = httpx.post(f"{self.url}/v3/auth/tokens", json=body, trust_env=False)
+        assert reply.status_code == 201, reply.text
+        return reply.headers["X-Subject-Token"]
+
+    def http(self, name):
+        """An HTTP client with a token of a user."""
+        return httpx.Client(base_url=self.url, headers={"X-Auth-Token": self.token(name)}, trust_env=False, timeout=30)

@@ -1,0 +1,225 @@
+"""From a task's stored request and its secrets to what the engine runs. Pure: stores are described, nothing is sent.
+
+Where a region of a cloud is reached is the vendor's own endpoint, unless the settings name another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from oms_adapters.cdn import CdnConfig, parse_cdn
+from oms_adapters.config import StoreConfig, check_bucket
+from oms_adapters.registry import adapter_for, open_store
+from oms_engine.errors import ConfigError
+from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
+from oms_engine.task import MigrationSpec, RestorePolicy, Scope
+from oms_worker.db.tasks import TaskRow
+from oms_worker.runner import RunPlan
+from oms_worker.settings import EndpointSettings, ServiceSettings
+
+SOURCE, DESTINATION = "src_node", "dst_node"
+SOURCE_INVALID, DESTINATION_INVALID = "OMS.0057", "OMS.0058"
+NO_CREDENTIALS = {SOURCE: "TRF.0151", DESTINATION: "TRF.0057"}
+
+DESTINATION_CLOUD: Final = "HuaweiCloud"
+URL_SOURCE: Final = "URLSource"
+ALIASES: Final = {"HEC": DESTINATION_CLOUD}
+"""HEC is Huawei Cloud's own word for itself: https://support.huaweicloud.com/intl/en-us/api-oms/ShowBucketList.html"""
+
+Secrets = Mapping[str, Secret]
+
+
+class Planner:
+    """Plans tasks under the settings of this process."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._endpoints = settings.endpoints
+
+    def __call__(self, task: TaskRow, secrets: Secrets, keys: Sequence[str]) -> RunPlan:
+        """Plan a task. See :class:`oms_worker.runner.Planner`.
+
+        Raises:
+            ConfigError: with the task's code.
+        """
+        del keys
+        return self.plan(task.request, secrets)
+
+    def plan(self, request: Mapping[str, Any], secrets: Secrets) -> RunPlan:
+        """Plan a request.
+
+        Raises:
+            ConfigError: OMS.0057 or OMS.0058 a node is wrong; TRF.0151 or TRF.0057 its credentials are not there.
+        """
+        source = self.source(request, secrets)
+        destination = self.destination(request, secrets)
+        listing = None
+        list_file = request[SOURCE].get("list_file")
+        if list_file and request.get("task_type") in {"list", "url_list"}:
+            listing = self.destination(request, secrets, bucket=list_file["obs_bucket"])
+        return RunPlan(_spec(request, _label(source), _label(destination)), source, destination, listing)
+
+    def judge(self, request: Mapping[str, Any], secrets: Secrets) -> None:
+        """Refuse what can be known to be wrong before anything is sent: buckets' names, regions, endpoints, keys.
+
+        Raises:
+            ConfigError: OMS.0057, OMS.0058, OMS.0079, OMS.0080.
+        """
+        plan = self.plan(request, secrets)
+        refuse_same_place(plan, request.get(DESTINATION, {}).get("save_prefix", ""))
+        for config, code in ((plan.source, SOURCE_INVALID), (plan.destination, DESTINATION_INVALID)):
+            _opened(config, code)
+        if plan.listing is not None:
+            _opened(plan.listing, DESTINATION_INVALID)
+
+    def source(self, request: Mapping[str, Any], secrets: Secrets) -> StoreConfig:
+        """Describe the source of a request."""
+        node = request[SOURCE]
+        cloud = node["cloud_type"]
+        if cloud == URL_SOURCE:
+            return StoreConfig(URL_SOURCE, "")
+        return self.store(
+            cloud,
+            node.get("bucket", ""),
+            node.get("region", ""),
+            credentials_of(secrets, SOURCE),
+            app_id=node.get("app_id", ""),
+            requester_pays=bool(request.get("enable_requester_pays")),
+            cdn=_cdn(request, secrets),
+            code=SOURCE_INVALID,
+        )
+
+    def destination(self, request: Mapping[str, Any], secrets: Secrets, bucket: str | None = None) -> StoreConfig:
+        """Describe the destination of a request, or another bucket beside it: that of its list file."""
+        node = request[DESTINATION]
+        return self.store(
+            DESTINATION_CLOUD,
+            node["bucket"] if bucket is None else bucket,
+            node.get("region", ""),
+            credentials_of(secrets, DESTINATION),
+            code=DESTINATION_INVALID,
+        )
+
+    def store(
+        self,
+        cloud: str,
+        bucket: str,
+        region: str,
+        credentials: Credentials | None,
+        *,
+        app_id: str = "",
+        requester_pays: bool = False,
+        cdn: CdnConfig | None = None,
+        code: str = SOURCE_INVALID,
+    ) -> StoreConfig:
+        """Describe a bucket; an empty ``bucket`` stands for the account.
+
+        Raises:
+            ConfigError: the bucket's name is none.
+        """
+        cloud = ALIASES.get(cloud, cloud)
+        if bucket:
+            try:
+                check_bucket(bucket)
+            except ConfigError as error:
+                raise ConfigError(str(error), code=code) from None
+        place = self._endpoints.get(cloud, {}).get(region)
+        extra: dict[str, str | bool] = dict(place.extra) if place else {}
+        if cloud == "Tencent" and app_id:
+            extra["app_id"] = app_id
+        return StoreConfig(
+            cloud_type=cloud,
+            bucket=bucket,
+            endpoint=place.endpoint if place else None,
+            region=region or None,
+            addressing=place.addressing if place else None,
+            credentials=credentials,
+            requester_pays=requester_pays,
+            extra=extra,
+            cdn=cdn,
+        )
+
+    def places(self, cloud: str) -> Mapping[str, EndpointSettings]:
+        """Return the regions of a cloud that the settings know."""
+        return self._endpoints.get(ALIASES.get(cloud, cloud), {})
+
+
+def credentials_of(secrets: Secrets, node: str) -> Credentials:
+    """Return the credentials of a node, as the adapters take them.
+
+    Raises:
+        ConfigError: TRF.0151 or TRF.0057: they are not there (any more).
+    """
+    whole = secrets.get(f"{node}.json_auth_file") or secrets.get(f"{node}.connection_string")
+    if whole:
+        return Credentials("", whole)
+    access, key = secrets.get(f"{node}.ak"), secrets.get(f"{node}.sk")
+    if not access or not key:
+        raise ConfigError(
+            f"the credentials of {node} are not kept; start the task with them.", code=NO_CREDENTIALS[node]
+        )
+    return Credentials(access.reveal(), key, secrets.get(f"{node}.security_token"))
+
+
+def _cdn(request: Mapping[str, Any], secrets: Secrets) -> CdnConfig | None:
+    cdn = request.get("source_cdn")
+    if cdn is None:
+        return None
+    return parse_cdn(
+        cdn["domain"],
+        protocol=cdn["protocol"],
+        auth=cdn.get("authentication_type", "NONE"),
+        key=secrets.get("source_cdn.authentication_key"),
+    )
+
+
+def _opened(config: StoreConfig, code: str) -> None:
+    try:
+        open_store(config)
+    except ConfigError as error:
+        raise ConfigError(str(error), code=error.code or code) from None
+
+
+def _label(config: StoreConfig) -> str:
+    return f"{adapter_for(config.cloud_type).scheme}://{config.bucket}"
+
+
+def refuse_same_place(plan: RunPlan, save_prefix: str) -> None:
+    """Refuse to migrate a bucket onto itself: every run would find its own output as new work.
+
+    Raises:
+        ConfigError: OMS.0058.
+    """
+    here, there = plan.source, plan.destination
+    same = (here.cloud_type, here.bucket, here.endpoint) == (there.cloud_type, there.bucket, there.endpoint)
+    if same and here.region == there.region and any(save_prefix.startswith(key) for key in plan.spec.scope.keys):
+        raise ConfigError(
+            "source and destination are one bucket, and their keys overlap.", code=DESTINATION_INVALID
+        )
+
+
+def _spec(request: Mapping[str, Any], source: str, destination: str) -> MigrationSpec:
+    since = request.get("migrate_since") or 0
+    return MigrationSpec(
+        source=source,
+        destination=destination,
+        scope=scope_of(request),
+        save_prefix=request[DESTINATION].get("save_prefix", ""),
+        migrate_since=float(since) if since else None,
+        overwrite=OverwriteMode(request.get("object_overwrite_mode", OverwriteMode.SIZE_LAST_MODIFIED)),
+        check=ConsistencyCheck(request.get("consistency_check", ConsistencyCheck.SIZE_LAST_MODIFIED)),
+        metadata=bool(request.get("enable_metadata_migration")),
+        restore=RestorePolicy() if request.get("enable_restore") else None,
+        kms=bool(request.get("enable_kms")),
+        storage=StoragePolicy(request.get("dst_storage_policy", StoragePolicy.STANDARD)),
+        record_failed=bool(request.get("enable_failed_object_recording", True)),
+    )
+
+
+def scope_of(request: Mapping[str, Any]) -> Scope:
+    """Return which objects a request covers."""
+    kind, node = TaskType(request.get("task_type", TaskType.OBJECT)), request[SOURCE]
+    if kind in {TaskType.LIST, TaskType.URL_LIST}:
+        return Scope(kind, ("",), list_key=node["list_file"]["list_file_key"])
+    keys = tuple(node.get("object_key") or ("",))
+    return Scope(TaskType.PREFIX, ("",)) if "" in keys else Scope(kind, keys)
