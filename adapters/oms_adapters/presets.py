@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from oms_engine import errors
 from oms_engine.model import StorageClass
 from oms_engine.store import GIB, MIB, Capabilities
 
@@ -41,6 +42,12 @@ WAYS: dict[str, type] = {
     "writes": list,  # classes that a write may ask for
 }
 """Other values that a quirk may set."""
+
+
+ERROR_CLASSES = frozenset(
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.StoreError)
+)
+"""What an error code can mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,10 @@ class Preset:
     """Further host names of the vendor, with ``{label}``, from which a region is recognised."""
     region_shape: str = "[a-z0-9-]+"
     """What a region newer than the table looks like."""
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """Error codes beyond (or unlike) S3's -> the name of a class of ``oms_engine.errors``."""
+    sentences: Mapping[str, str] = field(default_factory=dict)
+    """Error code -> what the user is told, where the sentence of the code's class would not help."""
     quirks: tuple[Quirk, ...] = ()
     notes: tuple[Quirk, ...] = field(default=(), compare=False)
 
@@ -133,6 +144,9 @@ def _check(preset: Preset) -> None:
     for word in (*preset.archived, *preset.value("writes", [])):
         if word not in preset.classes:
             raise ValueError(f"{where}: {word!r} is not among the classes")
+    for name in preset.codes.values():
+        if name not in ERROR_CLASSES:
+            raise ValueError(f"{where}: there is no error class {name!r}")
     if preset.value("addressing", "path") not in {"path", "virtual"}:
         raise ValueError(f"{where}: addressing must be path or virtual")
 

@@ -13,6 +13,7 @@ from oms_adapters.dialects.preset import PresetDialect, Terms
 from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.presets import BASE, LIMITS, Preset, shipped_presets
 from oms_adapters.signing.sigv4 import SigV4, anonymous
+from oms_engine import errors
 from oms_engine.errors import ConfigError
 from oms_engine.model import RestoreTier, StorageClass
 from oms_engine.store import BucketStore, Endpoint
@@ -206,6 +207,8 @@ def _profile(preset: Preset) -> S3Profile:
         kms_value="aws:kms",
         restore_element="GlacierJobParameters",
         tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Bulk"},
+        codes={code: getattr(errors, name) for code, name in preset.codes.items()},
+        sentences=preset.sentences,
     )
 
 

@@ -78,6 +78,7 @@ class Ks3(Gateway):
     name = "ks3"
     classes = frozenset({"STANDARD", "STANDARD_IA", "ARCHIVE"})
     archived = frozenset({"ARCHIVE"})
+    min_part = 100 * 1024  # https://docs.ksyun.com/documents/42468
     list_v2 = False
     next_marker_always = True
     next_marker_encoded = False

@@ -14,7 +14,15 @@ from oms_adapters.presets import parse_preset, read_presets, shipped_presets
 from oms_adapters.registry import adapter_for, open_store
 from oms_adapters.s3like import PresetAdapter
 from oms_adapters.signing.sigv4 import anonymous
-from oms_engine.errors import ConfigError, InvalidRequest, UnexpectedReply
+from oms_engine.errors import (
+    AccessDenied,
+    BadCredentials,
+    BucketNotFound,
+    ConfigError,
+    InvalidRequest,
+    Throttled,
+    UnexpectedReply,
+)
 from oms_engine.model import Credentials, RestoreTier, Secret, StorageClass, WriteOptions
 from oms_engine.store import Endpoint, Reply
 
@@ -151,6 +159,7 @@ def test_where_the_bucket_stands(config, host, path, region):
         ({"quirk": [quirk(set="addressing", to="sideways")]}, "addressing must be path or virtual"),
         ({"quirk": [{"set": "kms", "to": True, "reason": "r"}]}, "lacks 'source'"),
         ({"quirk": [quirk(set="writes", to=["COLD"])]}, "'COLD' is not among the classes"),
+        ({"codes": {"Odd": "Strange"}}, "no error class 'Strange'"),
     ],
 )
 def test_a_wrong_table_is_refused(changes, told):
@@ -281,6 +290,28 @@ def test_restores_are_worded_as_the_vendor_wants():
         b"<RestoreRequest><Days>7</Days></RestoreRequest>"
     )
     assert b"<Days>3</Days>" in narrow.restore("k", days=3, tier=RestoreTier.BULK).request.body
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code", "kind", "told"),
+    [
+        ("baidu", 403, "AccountOverdue", AccessDenied, "in arrears"),
+        ("baidu", 400, "InvalidHTTPAuthHeader", BadCredentials, "does not accept the credentials"),
+        ("kingsoftcloud", 400, "InvalidKey", InvalidRequest, "no such key"),
+        ("ucloud", 403, "RequestTimeTooSkewed", BadCredentials, "clock"),
+        ("qiniu", 503, "SlowDown", Throttled, "fewer requests"),
+        ("qingcloud", 404, "NoSuchBucket", BucketNotFound, "does not exist"),
+    ],
+)
+def test_error_codes(name, status, code, kind, told):
+    """A vendor's own codes and S3's mean what they say, each with a sentence that helps."""
+    found = adapter(name)
+    region = next(iter(found.preset.regions))
+    call = open_store(StoreConfig(found.cloud_type, "bucket", region=region)).list_page("")
+    reply = Reply(status, {}, f"<Error><Code>{code}</Code><Message>m</Message></Error>".encode())
+    with pytest.raises(kind, match=told) as caught:
+        call.read(reply)
+    assert caught.value.vendor_code == code
 
 
 def test_a_text_without_tables_is_no_preset():
