@@ -37,7 +37,8 @@ class Command:
 
 
 def _declare_migrate(parser: options.Parser) -> None:
-    options.add_places(parser)
+    options.add_places(parser, alone=True)
+    options.add_cdn(parser)
     options.add_what(parser)
     options.add_rules(parser)
     options.add_pace(parser)
@@ -49,7 +50,7 @@ def _migrate(said: Namespace) -> int:
     from openoms.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(said.config)
-    plan = build_plan(said.source, said.destination, settings, options.migrate_options(said))
+    plan = build_plan(*options.places(said), settings, options.migrate_options(said))
     _warn_about_profiles(plan, said.source_profile, said.destination_profile)
     return _run_plan(plan, settings, as_json=said.as_json, quiet=said.quiet)
 
@@ -71,6 +72,7 @@ def _warn_about_profiles(plan: Plan, source_profile: str | None, destination_pro
 
 def _declare_run(parser: options.Parser) -> None:
     parser.add_argument("task", metavar="TASK", help="a JSON file, or - for standard input")
+    options.add_allow_private(parser)
     options.add_pace(parser, bandwidth=False)
     options.add_run(parser)
 
@@ -140,6 +142,29 @@ def _check_store(said: Namespace) -> int:
     return run_check_store(request, load_settings(said.config), options.migrate_options(said))
 
 
+def _declare_discard(parser: options.Parser) -> None:
+    options.add_places(parser)
+    options.add_scope(parser)
+    options.add_save_prefix(parser)
+    options.add_run(parser)
+
+
+def _discard(said: Namespace) -> int:
+    from openoms.discarding import discard, discarded_lines  # noqa: PLC0415
+    from openoms.plan import build_plan  # noqa: PLC0415
+    from openoms.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(said.config)
+    done = discard(build_plan(said.source, said.destination, settings, options.migrate_options(said)), settings)
+    if said.as_json:
+        say(json.dumps({"found": done.found, "aborted": done.aborted, "errors": [str(error) for error in done.errors]}))
+    elif done.errors:
+        complain(discarded_lines(done)[0])
+    elif not said.quiet:
+        say("\n".join(discarded_lines(done)))
+    return 1 if done.errors else 0
+
+
 def _demo(_said: Namespace) -> int:
     from openoms.demo import run_demo  # noqa: PLC0415
 
@@ -160,7 +185,7 @@ def _declare_nothing(_parser: options.Parser) -> None:
 COMMANDS = {
     "migrate": Command(
         "Copy the contents of SRC into DST. Run it again to go on after an interruption, to catch up, or to be sure.",
-        _declare_migrate, _migrate, "SRC DST [options]", options.CREDENTIALS_HELP,
+        _declare_migrate, _migrate, "SRC DST [options]  or  --url-list URL DST [options]", options.CREDENTIALS_HELP,
     ),
     "check": Command(
         "Compare SRC and DST without copying; exit code 1 on any difference. Marks: = equal, + missing at the "
@@ -192,6 +217,11 @@ COMMANDS = {
     "config": Command(
         "Show every setting of the service, secrets masked.",
         service_commands.declare_serve, service_commands.show_settings, "[options]",
+    ),
+    "discard": Command(
+        "Forget the migration of SRC into DST: abort its uploads in flight and remove its state. Name it as it was "
+        "named to migrate: same places, endpoints, objects or prefixes. What was migrated stays.",
+        _declare_discard, _discard, "SRC DST [options]", options.CREDENTIALS_HELP,
     ),
     "demo": Command(
         "Start two loopback clouds, migrate a few thousand objects between them, and check the result.",

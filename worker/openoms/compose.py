@@ -13,6 +13,7 @@ from pathlib import Path
 from oms_adapters.config import StoreConfig, parse_endpoint
 from oms_adapters.registry import open_store
 from oms_engine.errors import ConfigError
+from oms_engine.memory_ledger import MemoryLedger
 from oms_engine.migration import Migration
 from oms_engine.session import EngineSettings, StoreOpener
 from oms_engine.slots import SlotSource
@@ -29,19 +30,20 @@ ProgressCallback = Callable[[Progress], None]
 @contextmanager
 def open_migration(
     plan: Plan, settings: Settings, on_progress: ProgressCallback | None = None
-) -> Iterator[tuple[Migration, Path]]:
+) -> Iterator[tuple[Migration, Path | None]]:
     """Open the ledger and wire everything up; yields the migration and where its state lies.
+
+    A dry run remembers nothing: it leaves no file, and cannot disturb the state of the migration it tries out.
 
     Raises:
         ConfigError: a store cannot be opened as configured, or the ledger is of another task.
         RepositoryError: the state file cannot be used.
     """
-    state = state_path(plan, settings)
     judge(plan)  # a wrong configuration is said before anything is created
     source, destination, listing = openers(plan)
-    _make_folder(state.parent)
     chosen = engine_settings(plan, settings)
-    ledger = SqliteLedger(state)
+    state = None if plan.spec.dry_run else state_path(plan, settings)
+    ledger = _open_ledger(state)
     try:
         yield (
             Migration(
@@ -58,6 +60,13 @@ def open_migration(
         )
     finally:
         ledger.close()
+
+
+def _open_ledger(state: Path | None) -> SqliteLedger | MemoryLedger:
+    if state is None:
+        return MemoryLedger(lists=False)
+    _make_folder(state.parent)
+    return SqliteLedger(state)
 
 
 def _make_folder(folder: Path) -> None:
@@ -173,6 +182,5 @@ def _fingerprint(plan: Plan) -> str:
         repr((plan.list_bucket, spec.scope.list_key)),
         spec.strip_prefix,
         spec.save_prefix,
-        "dry run" if spec.dry_run else "",
     )
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:12]

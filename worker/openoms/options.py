@@ -59,12 +59,39 @@ def command_parser(prog: str, arguments: str, summary: str, details: str = "") -
     )  # fmt: skip
 
 
-def add_places(parser: Parser) -> None:
-    """Add SRC and DST, and the options of each side."""
+def add_places(parser: Parser, *, alone: bool = False) -> None:
+    """Add SRC and DST, and the options of each side; with ``alone`` DST may stand alone, see :func:`places`."""
     parser.add_argument("source", metavar="SRC", help=SOURCE_HELP)
-    parser.add_argument("destination", metavar="DST", help=DESTINATION_HELP)
+    parser.add_argument("destination", metavar="DST", nargs="?" if alone else None, help=DESTINATION_HELP)
     for side in ("source", "destination"):
         add_side(parser, side)
+
+
+def places(said: argparse.Namespace) -> tuple[str | None, str]:
+    """Return SRC and DST; of a URL list only DST is named.
+
+    Raises:
+        ConfigError: DST is missing.
+    """
+    if said.destination is not None:
+        return said.source, said.destination
+    if not said.url_list:
+        raise ConfigError("DST is missing; name where to migrate to, like obs://bucket/path, after SRC.")
+    return None, said.source
+
+
+def add_cdn(parser: Parser) -> None:
+    """Add the CDN that the source is read through."""
+    group = parser.add_argument_group("cdn")
+    group.add_argument(
+        "--source-cdn", metavar="URL",
+        help="read the source's objects through this CDN, e.g. https://cdn.example.com, held against the bucket",
+    )  # fmt: skip
+    group.add_argument(
+        "--source-cdn-auth", metavar="TYPE",
+        help="its URL authentication, in OMS's words: ALIYUN_OSS_A, TENCENT_COS_D, QINIU_PRIVATE_AUTHENTICATION, …; "
+        "its key is taken from OPENOMS_SOURCE_CDN_KEY",
+    )  # fmt: skip
 
 
 def add_side(parser: Parser, side: str) -> None:
@@ -97,8 +124,8 @@ def _add_source_only(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
 
 
-def add_what(parser: Parser) -> None:
-    """Add the options that choose objects."""
+def add_scope(parser: Parser) -> argparse._ArgumentGroup:
+    """Add the options that make a migration this one: which keys it covers."""
     group = parser.add_argument_group("what")
     group.add_argument(
         "--object", dest="objects", metavar="KEY", nargs="+", action="extend", default=[],
@@ -111,13 +138,37 @@ def add_what(parser: Parser) -> None:
     group.add_argument(
         "--list-file", metavar="URL",
         help="only the keys in obs://bucket/list.txt, one URL-encoded key per line, read with the destination's "
-        "credentials",
+        "credentials; list/ names all .txt files of a folder",
     )  # fmt: skip
+    return group
+
+
+def add_url_list(group: argparse._ArgumentGroup) -> None:
+    """Add URL lists, which take the place of SRC."""
+    group.add_argument(
+        "--url-list", metavar="URL",
+        help="instead of SRC: what the URLs in obs://bucket/urls.txt name, one line each: URL, TAB, URL-encoded name",
+    )  # fmt: skip
+    add_allow_private(group)
+
+
+def add_allow_private(parser: argparse._ActionsContainer) -> None:
+    """Add the leave to fetch URLs of a list from private addresses."""
+    parser.add_argument(
+        "--allow-private-urls", action="store_true",
+        help="let URLs lead to this machine, private networks and metadata services; only for lists of your own",
+    )  # fmt: skip
+
+
+def add_what(parser: Parser) -> None:
+    """Add the options that choose objects."""
+    group = add_scope(parser)
+    add_url_list(group)
     group.add_argument(
         "--since", metavar="TIME", help="only objects modified after this: seconds since 1970, or 2026-01-31T08:00Z"
     )
     group.add_argument("--retry-failed", action="store_true", help="only what failed in the last run")
-    group.add_argument("--dry-run", action="store_true", help="say what would be done; write nothing")
+    group.add_argument("--dry-run", action="store_true", help="say what would be done; write nothing, here or there")
 
 
 def add_rules(parser: Parser) -> None:
@@ -152,10 +203,15 @@ def add_rules(parser: Parser) -> None:
         "--storage-class", metavar="CLASS",
         help="STANDARD, IA, ARCHIVE, DEEP_ARCHIVE, or SRC_STORAGE_MAPPING (source); default: the bucket's own",
     )  # fmt: skip
-    group.add_argument("--save-prefix", metavar="PREFIX", default="", help="put this, as it stands, before every key")
+    add_save_prefix(group)
     group.add_argument(
         "--name", metavar="NAME", default="", help="names the folder of the lists in the destination: oms/task/NAME/"
     )
+
+
+def add_save_prefix(parser: argparse._ActionsContainer) -> None:
+    """Add what goes before every key."""
+    parser.add_argument("--save-prefix", metavar="PREFIX", default="", help="put this, as it stands, before every key")
 
 
 def add_pace(parser: Parser, *, bandwidth: bool = True) -> None:

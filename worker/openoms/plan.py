@@ -25,6 +25,7 @@ from oms_engine.model import (
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
 from openoms.clouds import Cloud
 from openoms.settings import Settings, Side, SideOptions
+from openoms.sources import behind_cdn, url_source
 from openoms.urls import MAX_KEY_BYTES, BucketUrl, parse_object_url, parse_url
 from openoms.words import parse_choice
 
@@ -55,6 +56,8 @@ class MigrateOptions(TypedDict, total=False):
     source_app_id: str | None
     source_account: str | None
     source_options: Sequence[str]
+    source_cdn: str | None
+    source_cdn_auth: str | None
     destination_endpoint: str | None
     destination_region: str | None
     destination_addressing: str | None
@@ -75,6 +78,8 @@ class MigrateOptions(TypedDict, total=False):
     requester_pays: bool
     save_prefix: str
     list_file: str | None
+    url_list: str | None
+    allow_private_urls: bool
     objects: Sequence[str]
     prefixes: Sequence[str]
     retry_failed: bool
@@ -98,6 +103,8 @@ class RunOptions:
     connections: int | None = None
     ca_file: str | None = None
     verify_tls: bool = True
+    allow_private_urls: bool = False
+    """URLs of a task body's list may lead anywhere; a plan's source carries it itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +121,20 @@ class Plan:
     description: str = ""
 
 
-def build_plan(source: str, destination: str, settings: Settings, options: MigrateOptions) -> Plan:
-    """Judge the arguments and options of one migration.
+def build_plan(source: str | None, destination: str, settings: Settings, options: MigrateOptions) -> Plan:
+    """Judge the arguments and options of one migration; a URL list has no source.
 
     Raises:
         ConfigError: anything that cannot be carried out as written.
     """
-    source_url, destination_url = parse_url(source), parse_url(destination)
+    destination_url = parse_url(destination)
     refuse_destination(destination_url)
-    source_side = settings.side("source", source_url, side_options("source", options))
+    source_side = _source_side(source, settings, options)
+    source_url = source_side.url
     destination_side = settings.side("destination", destination_url, side_options("destination", options))
     refuse_same_place(source_side, destination_side)
+    if options.get("dry_run") and options.get("retry_failed"):
+        raise ConfigError("--dry-run remembers nothing, so it has nothing to retry; leave --retry-failed out.")
     scope, list_bucket = build_scope(source_url, destination_url, options)
     return Plan(
         spec=build_spec(source_url, destination_url, scope, settings, options),
@@ -134,6 +144,19 @@ def build_plan(source: str, destination: str, settings: Settings, options: Migra
         list_bucket=list_bucket,
         run=build_run(settings, options),
     )
+
+
+def _source_side(source: str | None, settings: Settings, options: MigrateOptions) -> Side:
+    if options.get("url_list"):
+        if source is not None:
+            raise ConfigError("--url-list takes the place of SRC; name only DST beside it.")
+        return url_source(options)
+    if source is None:
+        raise ConfigError("SRC is missing; name a bucket, or give --url-list.")
+    if options.get("allow_private_urls"):
+        raise ConfigError("--allow-private-urls is for a URL list; give --url-list, or leave it out.")
+    side = settings.side("source", parse_url(source), side_options("source", options))
+    return behind_cdn(side, settings, options)
 
 
 def side_options(name: str, options: MigrateOptions) -> SideOptions:
@@ -253,11 +276,13 @@ def build_scope(source: BucketUrl, destination: BucketUrl, options: MigrateOptio
         ConfigError: two ways of choosing objects at once, keys outside the source's folder, too many keys.
     """
     objects, prefixes = tuple(options.get("objects", ())), tuple(options.get("prefixes", ()))
-    list_file = options.get("list_file")
-    if sum(map(bool, (objects, prefixes, list_file))) > 1:
-        raise ConfigError("--object, --prefix and --list-file exclude each other; use one of them.")
+    list_file, url_list = options.get("list_file"), options.get("url_list")
+    if sum(map(bool, (objects, prefixes, list_file, url_list))) > 1:
+        raise ConfigError("--object, --prefix, --list-file and --url-list exclude each other; use one of them.")
     if list_file:
-        return _list_scope(list_file, destination)
+        return _list_scope(list_file, destination, TaskType.LIST)
+    if url_list:
+        return _list_scope(url_list, destination, TaskType.URL_LIST)
     if objects:
         return Scope(TaskType.OBJECT, _inside(source, objects, "--object")), None
     if prefixes:
@@ -265,7 +290,7 @@ def build_scope(source: BucketUrl, destination: BucketUrl, options: MigrateOptio
     return Scope(TaskType.PREFIX, (source.prefix,)), None
 
 
-def _list_scope(text: str, destination: BucketUrl) -> tuple[Scope, str]:
+def _list_scope(text: str, destination: BucketUrl, kind: TaskType) -> tuple[Scope, str]:
     if "://" not in text:
         raise ConfigError(
             f"the list file {text!r} is no bucket URL: upload it as text/plain next to the destination, "
@@ -277,9 +302,9 @@ def _list_scope(text: str, destination: BucketUrl) -> tuple[Scope, str]:
             f"the list file {text!r} must lie beside the destination, whose credentials read it: "
             f"{destination.scheme}://bucket/key.txt."
         )
-    if not key.endswith(".txt"):
-        raise ConfigError(f"the list file {key!r} must be a .txt file.", code="TRF.0014")
-    return Scope(TaskType.LIST, ("",), list_key=key), url.bucket
+    if not key.endswith((".txt", "/")):
+        raise ConfigError(f"the list file {key!r} must be a .txt file, or a folder/ of them.", code="TRF.0014")
+    return Scope(kind, ("",), list_key=key), url.bucket
 
 
 def _inside(source: BucketUrl, keys: tuple[str, ...], option: str) -> tuple[str, ...]:
@@ -359,6 +384,7 @@ def build_run(settings: Settings, options: MigrateOptions) -> RunOptions:
         connections=_within("connections", options.get("connections") or defaults.connections, 1, 10_000),
         ca_file=ca_file,
         verify_tls=options.get("verify_tls", True),
+        allow_private_urls=options.get("allow_private_urls", False),
     )
 
 

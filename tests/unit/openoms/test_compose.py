@@ -42,15 +42,31 @@ CHANGES = [
     {"list_file": "obs://lists/x.txt"},
     {"list_file": "obs://other/x.txt"},
     {"save_prefix": "x"},
-    {"dry_run": True},
 ]
+ACCOUNTS = {
+    "cos": [{"source_app_id": "1250000001"}, {"source_app_id": "1250000002"}],
+    "az": [{"source_credentials": openoms.Credentials(name, openoms.Secret("k"))} for name in ("one", "two")]
+    + [
+        {"source_credentials": openoms.Credentials("", openoms.Secret(f"AccountName={name};AccountKey=k"))}
+        for name in ("three", "four")
+    ],
+}
 
 
 def test_each_migration_has_a_state_file_of_its_own():
-    """Other places, another scope, a dry run: another file."""
+    """Other places, another scope: another file."""
     paths = [state_path(plan(**change), SETTINGS) for change in [{}, *CHANGES]]
     assert len(set(paths)) == len(paths)
     assert all(path.parent == Path("/state/openoms") for path in paths)
+
+
+@pytest.mark.parametrize("scheme", ACCOUNTS)
+def test_buckets_of_one_name_in_two_accounts_have_files_of_their_own(scheme):
+    """Where the URL does not tell whose bucket it is, the account does."""
+    changes = ACCOUNTS[scheme]
+    assert len({state_path(plan(source=f"{scheme}://photos", **change), SETTINGS) for change in changes}) == len(
+        changes
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_every_rule_reaches_the_specification():
     """No option is taken and then forgotten."""
     made = plan(
         overwrite="always", check="crc64", metadata=True, restore=True, restore_days=3, restore_tier="BULK", kms=True,
-        storage_class="source", requester_pays=True, name="nightly", retry_failed=True, dry_run=True,
+        storage_class="source", requester_pays=True, name="nightly", retry_failed=True,
         record_failed=False, bandwidth=["08:00-18:00=50M", "20:00-21:00=1M"], bandwidth_zone="Europe/Berlin",
         processes=3, connections=9, state="/tmp/x.sqlite", verify_tls=False,
     )  # fmt: skip
@@ -79,7 +79,7 @@ def test_every_rule_reaches_the_specification():
     assert spec.metadata
     assert spec.kms
     assert spec.retry_failed
-    assert spec.dry_run
+    assert plan(dry_run=True).spec.dry_run
     assert not spec.record_failed
     assert spec.name == "nightly"
     assert [window.rate for window in spec.bandwidth.windows] == [50 * 1024**2, 1024**2]
@@ -94,6 +94,7 @@ def test_every_rule_reaches_the_specification():
         ({"overwrite": "sometimes"}, "newer"),
         ({"overwrite": "alwys"}, "'always'"),
         ({"check": "md5"}, "crc64"),
+        ({"dry_run": True, "retry_failed": True}, "leave --retry-failed out"),
         ({"storage_class": "GLACIER"}, "ARCHIVE"),
         ({"since": "yesterday"}, "2026-01-31"),
         ({"since": "1700000000000"}, "milliseconds"),

@@ -1,0 +1,128 @@
+"""``openoms discard`` forgets a migration, and dry runs leave nothing to forget."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from e2e.cli_support import SECONDS, open_bench
+from oms_adapters.sandbox import Answer, Fault, Match, Sandbox
+
+pytestmark = pytest.mark.e2e
+
+LARGE = os.urandom(1024 * 1024) * 64
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    """Two loopback clouds in a process of their own."""
+    with Sandbox(process=True) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(sandbox, tmp_path):
+    """A source with one object in many parts and some small ones."""
+    sandbox.obs.faults.clear()
+    made = open_bench(sandbox, tmp_path, [("large", LARGE), *((f"k{number}", b"x") for number in range(5))])
+    yield made
+    sandbox.obs.latency = 0.0
+
+
+def state_files(bench):
+    """Return the names of the state files, without the locks that a second process may have open."""
+    folder = bench.home / "state" / "openoms"
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock") if folder.exists() else []
+
+
+def kill_amid_upload(bench):
+    """Start a migration and kill it when a multipart upload holds some of its parts."""
+    bench.sandbox.obs.latency = 0.1
+    running = bench.start("migrate", *bench.places, *bench.ends, "-q", "--bandwidth", "00:00-23:59=30M")
+    deadline = time.monotonic() + SECONDS
+    while not any(upload.parts for upload in bench.destination.uploads()):
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.communicate(timeout=SECONDS)
+    bench.sandbox.obs.latency = 0.0
+
+
+def test_an_upload_that_a_kill_left_is_aborted_and_the_state_removed(bench):
+    """After a kill -9 amid a multipart upload nothing of it is left at the destination, and nothing is remembered."""
+    kill_amid_upload(bench)
+    assert bench.destination.uploads()
+    assert state_files(bench)
+    done = bench.run("discard", *bench.places, *bench.ends)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 uploads" in done.stdout
+    assert bench.destination.uploads() == []
+    assert state_files(bench) == []
+    again = bench.run("discard", *bench.places, *bench.ends, "--json")
+    assert (again.returncode, json.loads(again.stdout)) == (0, {"found": False, "aborted": 0, "errors": []})
+    assert bench.response()["failed_num"] == 0
+    assert bench.copied()["large"] == LARGE
+
+
+def test_a_state_of_another_migration_is_not_discarded(bench):
+    """``--state`` with other places is refused: its uploads would be looked for in the wrong bucket and lost."""
+    kill_amid_upload(bench)
+    [file] = [name for name in state_files(bench) if name.endswith(".sqlite")]
+    state = bench.home / "state" / "openoms" / file
+    other = bench.sandbox.obs.create_bucket("other-archive")
+    done = bench.run("discard", bench.places[0], f"obs://{other.name}", *bench.ends, "--state", str(state))
+    assert done.returncode == 2
+    assert bench.destination.uploads()
+    assert state.exists()
+
+
+def test_uploads_that_cannot_be_aborted_stay_remembered(bench):
+    """A destination that refuses leaves the state as it is, exit code 1; the next discard finishes."""
+    kill_amid_upload(bench)
+    number = bench.sandbox.obs.faults.add(Fault(Match(method="DELETE"), Answer(403, "AccessDenied"), times=100))
+    done = bench.run("discard", *bench.places, *bench.ends)
+    assert done.returncode == 1
+    assert "could not be aborted" in done.stderr
+    assert bench.sandbox.obs.faults.hits(number)
+    assert state_files(bench)
+    bench.sandbox.obs.faults.clear()
+    assert bench.run("discard", *bench.places, *bench.ends, "-q").returncode == 0
+    assert bench.destination.uploads() == []
+    assert state_files(bench) == []
+
+
+def test_a_running_migration_cannot_be_discarded(bench):
+    """The state of a live process is locked: the sentence says so and nothing is touched."""
+    bench.sandbox.obs.latency = 0.5
+    running = bench.start("migrate", *bench.places, *bench.ends, "-q", "--bandwidth", "00:00-23:59=2M")
+    deadline = time.monotonic() + SECONDS
+    while not bench.destination.uploads():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    done = bench.run("discard", *bench.places, *bench.ends)
+    running.kill()
+    running.communicate(timeout=SECONDS)
+    assert done.returncode == 2
+    assert bench.destination.uploads()
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_dry_run_leaves_nothing_here_or_there(bench, processes):
+    """It counts what a migration would do, makes no state, and stops no unfinished one from going on."""
+    kill_amid_upload(bench)
+    before, uploads = state_files(bench), bench.destination.uploads()
+    response = bench.response("--dry-run", "--processes", processes)
+    assert response["openoms"]["dry_run"]
+    assert response["total_num"] == 6
+    assert (state_files(bench), bench.destination.uploads()) == (before, uploads)
+    assert not [key for key in bench.destination.keys() if key.startswith("oms/")]  # noqa: SIM118
+    bench.sandbox.obs.clear_log()
+    assert bench.response()["failed_num"] == 0
+    operations = {entry.operation for entry in bench.sandbox.obs.log}
+    assert "CompleteMultipartUpload" in operations
+    assert "CreateMultipartUpload" not in operations
