@@ -10,7 +10,16 @@ from typing import Protocol, TypeVar
 
 from oms_engine.batch import End
 from oms_engine.digest import Digests
-from oms_engine.errors import AccessDenied, BadCredentials, BucketNotFound, OmsError, Retry, StoreError, TaskError
+from oms_engine.errors import (
+    AccessDenied,
+    BadCredentials,
+    BucketNotFound,
+    OmsError,
+    Retry,
+    StoreError,
+    TaskError,
+    Throttled,
+)
 from oms_engine.gates import Gate
 from oms_engine.ledger import Ledger, Upload
 from oms_engine.limiter import Limiter
@@ -147,6 +156,8 @@ def listing_error(error: StoreError, *, source: bool) -> TaskError:
             "TRF.0152" if source else "TRF.0051",
             f"the {side} key may not list the bucket: grant it the list permission. {error}",
         )
+    if source and isinstance(error, Throttled):
+        return TaskError("TRF.0159", f"the source keeps asking for fewer requests: start the task later. {error}")
     return TaskError("TRF.0157" if source else "TRF.0061", f"the {side} bucket cannot be listed: {error}")
 
 
@@ -185,7 +196,7 @@ class Session:
         self._outage = 0
         self._asked: dict[bool, tuple[float, asyncio.Future[TaskError | None]]] = {}
 
-        self._connections = settings.connections // settings.processes
+        self._connections = settings.connections
         self.fronted = source if isinstance(source, FrontedStore) else None
         """The source again, when its bytes are read through a CDN."""
         by_url = spec.scope.task_type is TaskType.URL_LIST
@@ -216,6 +227,10 @@ class Session:
     def count_bytes(self, size: int) -> None:
         """Count bytes that crossed the wire, from whichever thread."""
         self.live.transferred += size
+
+    def share(self, processes: int) -> None:
+        """Take one of ``processes`` equal parts of the connections the task may use."""
+        self._connections = max(1, self.settings.connections // processes)
 
     def small_limit(self) -> int:
         """How many small objects may be under way: what both endpoints bear now."""

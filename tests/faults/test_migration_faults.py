@@ -190,6 +190,7 @@ def test_a_bucket_that_is_deleted_stops_the_task(filled, cloud, code, kind):
         ("obs", Answer(403, "SignatureDoesNotMatch"), "TRF.0057"),
         ("s3", Answer(403, "AccessDenied"), "TRF.0152"),
         ("obs", Answer(403, "AccessDenied"), "TRF.0051"),
+        ("s3", Answer(503, "SlowDown", retry_after=0.01), "TRF.0159"),
         ("s3", Cut(), "TRF.0157"),
         ("obs", Cut(), "TRF.0061"),
     ],
