@@ -22,7 +22,7 @@ OnProgress = Callable[[Progress], None]
 
 
 def migrate(
-    source: str,
+    source: str | None,
     destination: str,
     *,
     config: Path | None = None,
@@ -32,7 +32,7 @@ def migrate(
     """Migrate ``s3://bucket/path`` or ``obs://bucket/path`` to another such place and wait for the end.
 
     ``on_progress`` is called about twice a second, from the engine's thread. Objects that fail do not raise: they are
-    counted in the result, which also says where their list lies.
+    counted in the result, which also says where their list lies. With ``url_list`` the source is None.
 
     Raises:
         ConfigError: something about the arguments, before anything is touched.
@@ -43,7 +43,7 @@ def migrate(
 
 
 async def migrate_async(
-    source: str,
+    source: str | None,
     destination: str,
     *,
     config: Path | None = None,
@@ -79,7 +79,7 @@ class Migration:
 
     def __init__(
         self,
-        source: str,
+        source: str | None,
         destination: str,
         *,
         config: Path | None = None,

@@ -177,6 +177,9 @@ CLOUDS: tuple[Cloud, ...] = (
 URL_SOURCE = "URLSource"
 """OMS's word for plain web servers, which are no buckets: only URL lists name them."""
 
+WEB = Cloud("urls", URL_SOURCE, "web servers", archives=False, needs_region=False)
+"""What a URL list names; nobody names it by a scheme."""
+
 _BY_SCHEME = {cloud.scheme: cloud for cloud in CLOUDS}
 _BY_TYPE = {cloud.cloud_type.lower(): cloud for cloud in CLOUDS}
 

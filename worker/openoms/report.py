@@ -183,7 +183,7 @@ def task_response(result: Result, plan: Plan) -> dict[str, Any]:
         "skip_record_error_reason": result.record_errors.get("skip"),
         "error_reason": _error_reason(result, code),
         "smn_info": None,
-        "source_cdn": None,
+        "source_cdn": _source_cdn(plan),
         "openoms": {
             "exit_code": int(code),
             "state": result.state.value,
@@ -209,6 +209,16 @@ def _source_node(plan: Plan) -> dict[str, Any]:
     else:
         node["object_key"] = list(scope.keys)
     return node
+
+
+def _source_cdn(plan: Plan) -> dict[str, Any] | None:
+    cdn = plan.source.cdn
+    if cdn is None:
+        return None
+    endpoint = cdn.endpoint
+    return {
+        "domain": endpoint.netloc, "protocol": endpoint.scheme.upper(), "authentication_type": cdn.auth.value
+    }  # fmt: skip
 
 
 def _progress(counters: Counters, code: ExitCode) -> float:

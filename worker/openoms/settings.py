@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oms_adapters.config import Addressing, StoreConfig, parse_endpoint
 from oms_engine.errors import ConfigError
@@ -18,6 +19,9 @@ from openoms.configfile import ConfigFile, Profile, read_config_file
 from openoms.keys import SideName, find_credentials
 from openoms.urls import BucketUrl
 from openoms.words import unknown
+
+if TYPE_CHECKING:
+    from oms_adapters.cdn import CdnConfig
 
 Extra = tuple[tuple[str, str | bool], ...]
 """Options of one cloud's adapter, by name."""
@@ -61,6 +65,8 @@ class Side:
     """Where the credentials were found, for messages."""
     extra: Extra = ()
     """Options of the cloud's adapter, e.g. ``app_id``."""
+    cdn: CdnConfig | None = None
+    """Read through this CDN."""
 
     def store_config(self, *, requester_pays: bool = False) -> StoreConfig:
         """Return the adapter's configuration."""
@@ -73,6 +79,7 @@ class Side:
             credentials=self.credentials,
             requester_pays=requester_pays,
             extra=dict(self.extra),
+            cdn=self.cdn,
         )
 
 

@@ -20,11 +20,12 @@ from oms_engine.bandwidth import BandwidthPolicy, Window, parse_time
 from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
-from openoms.clouds import Cloud, cloud_of_type, every_cloud
+from openoms.clouds import URL_SOURCE, Cloud, cloud_of_type, every_cloud
 from openoms.keys import SideName
 from openoms.plan import CHECK_ALIASES, Plan, RunOptions, check_prefix, refuse_same_place
 from openoms.preflight import judge
 from openoms.settings import Settings, Side, SideOptions
+from openoms.sources import web_side, with_cdn
 from openoms.urls import BucketUrl
 from openoms.words import fold, nearest, parse_choice, unknown
 
@@ -150,7 +151,9 @@ def parse_task(text: str | bytes, settings: Settings, run: RunOptions | None = N
     """
     body = read_body(text)
     _refuse_what_is_missing(body)
-    source, destination = _source_side(body, settings), _destination_side(body, settings)
+    run = run or RunOptions()
+    source = _source_side(body, settings, allow_private=run.allow_private_urls)
+    destination = _destination_side(body, settings)
     refuse_same_place(source, destination)
     scope = _scope(body)
     plan = Plan(
@@ -159,7 +162,7 @@ def parse_task(text: str | bytes, settings: Settings, run: RunOptions | None = N
         destination=destination,
         requester_pays=bool(body.enable_requester_pays),
         list_bucket=body.src_node.list_file.obs_bucket if scope.list_key and body.src_node.list_file else None,
-        run=run or RunOptions(),
+        run=run,
         description=_description(body),
     )
     _judge(body, plan)
@@ -233,16 +236,13 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
 
 def _refuse_what_is_missing(body: TaskBody) -> None:
     """Refuse what this version does not do, rather than leave it out silently."""
-    if body.source_cdn is not None:
-        raise ConfigError(
-            "source_cdn is not supported by this version; remove it to read from the bucket.", code="OMS.0081"
-        )
     if body.smn_config is not None:
         raise ConfigError(
             "smn_config is not supported for a one-off job; remove it and use the exit code.", code=INVALID_PARAMETER
         )
-    for name, node in (("src_node", body.src_node), ("dst_node", body.dst_node)):
-        if node.crypto_type and fold(node.crypto_type) != "default":
+    nodes = (("src_node", body.src_node), ("dst_node", body.dst_node), ("source_cdn", body.source_cdn))
+    for name, node in nodes:
+        if node is not None and node.crypto_type and fold(node.crypto_type) != "default":
             raise ConfigError(
                 f"{name}.crypto_type: credentials encrypted with KMS cannot be opened here; give them plainly "
                 "or through the environment.",
@@ -277,10 +277,39 @@ def _cloud(body: TaskBody) -> Cloud:
     return cloud
 
 
-def _source_side(body: TaskBody, settings: Settings) -> Side:
-    node, cloud = body.src_node, _cloud(body)
+def _source_side(body: TaskBody, settings: Settings, *, allow_private: bool) -> Side:
+    node = body.src_node
+    if _is_web(body):
+        if body.source_cdn is not None:
+            raise ConfigError("source_cdn is for a bucket; remove it from the URL list's task.", code=CONSTRAINT)
+        return web_side(allow_private=allow_private)
+    cloud = _cloud(body)
     _refuse_of_others(node, cloud)
-    return _side("source", "src_node", node, cloud, settings)
+    side = _side("source", "src_node", node, cloud, settings)
+    cdn = body.source_cdn
+    if cdn is None:
+        return side
+    key = Secret(cdn.authentication_key) if cdn.authentication_key else None
+    try:
+        return with_cdn(side, settings, cdn.domain, cdn.protocol, cdn.authentication_type, key)
+    except ConfigError as error:
+        raise ConfigError(f"source_cdn: {error}", code=error.code) from None
+
+
+def _is_web(body: TaskBody) -> bool:
+    """Whether the source is a URL list: its task_type and its cloud_type go together.
+
+    Raises:
+        ConfigError: one is given without the other.
+    """
+    web = fold(body.src_node.cloud_type or "") == fold(URL_SOURCE)
+    by_url = parse_choice("task_type", body.task_type or TaskType.OBJECT, TaskType) is TaskType.URL_LIST
+    if web != by_url:
+        raise ConfigError(
+            f"task_type url_list and src_node.cloud_type {URL_SOURCE} go together; give both or neither.",
+            code=SOURCE_INVALID,
+        )
+    return web
 
 
 def _destination_side(body: TaskBody, settings: Settings) -> Side:
@@ -352,11 +381,9 @@ def _refuse_without_app_id(side: Side) -> None:
 
 def _scope(body: TaskBody) -> Scope:
     kind = parse_choice("task_type", body.task_type or TaskType.OBJECT, TaskType)
-    if kind is TaskType.URL_LIST:
-        raise ConfigError("task_type url_list is not supported by this version.", code=INVALID_PARAMETER)
-    if kind is TaskType.LIST:
+    if kind in {TaskType.LIST, TaskType.URL_LIST}:
         if body.src_node.list_file is None:
-            raise ConfigError("src_node.list_file is missing; task_type list needs it.", code=MISSING)
+            raise ConfigError(f"src_node.list_file is missing; task_type {kind} needs it.", code=MISSING)
         return Scope(kind, ("",), list_key=body.src_node.list_file.list_file_key)
     keys = body.src_node.object_key
     if not keys:

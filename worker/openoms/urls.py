@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from oms_adapters.config import check_bucket
 from oms_engine.errors import ConfigError
 from oms_engine.model import key_bytes
-from openoms.clouds import Cloud, cloud_of_scheme, every_cloud
+from openoms.clouds import WEB, Cloud, cloud_of_scheme, every_cloud
 from openoms.words import nearest
 
 MAX_KEY_BYTES = 1024
@@ -35,7 +35,7 @@ class BucketUrl:
     @property
     def cloud(self) -> Cloud:
         """What is known of the cloud."""
-        cloud = cloud_of_scheme(self.scheme)
+        cloud = WEB if self.scheme == WEB.scheme else cloud_of_scheme(self.scheme)
         assert cloud is not None
         return cloud
 

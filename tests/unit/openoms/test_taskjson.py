@@ -168,9 +168,18 @@ def test_credentials_left_out_come_from_the_environment():
         ({"description": "a<b"}, "OMS.0078", "<"),
         ({"object_overwrite_mode": "SOMETIMES"}, "OMS.1003", "NO_OVERWRITE"),
         ({"task_priority": "URGENT"}, "OMS.1003", "HIGH"),
-        ({"task_type": "url_list"}, "OMS.0001", "url_list"),
+        ({"task_type": "url_list"}, "OMS.0057", "URLSource"),
+        ({"src_node__cloud_type": "URLSource"}, "OMS.0057", "url_list"),
+        ({"task_type": "url_list", "src_node__cloud_type": "URLSource"}, "OMS.1004", "list_file"),
         ({"smn_config": {"topic_urn": "u", "trigger_conditions": ["SUCCESS"]}}, "OMS.0001", "smn_config"),
-        ({"source_cdn": {"domain": "d", "protocol": "https", "authentication_type": "NONE"}}, "OMS.0081", "source_cdn"),
+        ({"source_cdn": {"domain": "d/x", "protocol": "https"}}, "OMS.0081", "source_cdn"),
+        ({"source_cdn": {"domain": "d", "protocol": "ftp"}}, "OMS.0081", "protocol"),
+        ({"source_cdn": {"domain": "d", "protocol": "http", "authentication_type": "X"}}, "OMS.1003", "QINIU"),
+        (
+            {"source_cdn": {"domain": "d", "protocol": "http", "authentication_type": "ALIYUN_OSS_A"}},
+            "OMS.1032",
+            "OPENOMS_SOURCE_CDN_KEY",
+        ),
         ({"src_node__crypto_type": "KMS"}, "OMS.0057", "crypto_type"),
         ({"dst_node__save_prefix": "x" * 1025}, "OMS.1003", "save_prefix"),
         ({"bandwidth_policy": [{"start": "0:0", "end": "23:59", "max_bandwidth": 5000000}]}, "OMS.0087", "hh:mm"),
@@ -221,3 +230,27 @@ def test_any_json_value_in_any_field_is_taken_or_refused_never_a_crash(name, val
     """Hostile bodies end in a ConfigError."""
     with suppress(ConfigError):
         parse_task(json.dumps({**BODY, name: value}), SETTINGS)
+
+
+def test_a_url_list_needs_no_source_bucket():
+    """A URL list names its URLs by a list file; the leave for private addresses comes from the operator alone."""
+    node = {"cloud_type": "urlsource", "list_file": {"list_file_key": "lists/", "obs_bucket": "lists"}}
+    plan = parse(task_type="URL_LIST", src_node=node, consistency_check="transmission")
+    assert (plan.spec.scope.task_type, plan.spec.scope.list_key, plan.list_bucket) == ("url_list", "lists/", "lists")
+    assert plan.spec.check == "no_check"
+    assert plan.source.store_config().extra == {}
+
+
+def test_a_cdn_is_part_of_the_source():
+    """The words of source_cdn are taken in any case; its key never shows."""
+    cdn = {
+        "domain": "cdn.example.com",
+        "protocol": "HTTP",
+        "authentication_type": "aliyun_oss_b",
+        "authentication_key": "hush-hush",
+    }
+    plan = parse(source_cdn=cdn)
+    config = plan.source.store_config()
+    assert (config.cdn.endpoint.host, config.cdn.endpoint.scheme) == ("cdn.example.com", "http")
+    assert config.cdn.key.reveal() == "hush-hush"
+    assert "hush-hush" not in repr(plan)
