@@ -24,7 +24,10 @@ SEGMENTS_AT_ONCE = 4
 """Leases of one slot; each is a listing of its own, they share the slot's movers."""
 SPLIT_AFTER = 2.0
 """Seconds a listing runs before it is cut for an idle lease of its own slot; for another slot a tenth of it."""
-IDLE_SECONDS = 0.5
+IDLE_SECONDS = 0.25
+COLD_SECONDS = 0.05
+WARM_OBJECTS = 2000
+"""A slot that takes a while to start is started when this many objects have been listed: there may be more."""
 
 KeysOf = Callable[[Segment], Awaitable[KeySource | None]]
 
@@ -91,7 +94,7 @@ class Coordinator:
             elif not await self._cut_for(slot):
                 self._changed.clear()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(IDLE_SECONDS):
+                    async with asyncio.timeout(IDLE_SECONDS if slot.ready() else COLD_SECONDS):
                         await self._changed.wait()
 
     async def _run(self, slot: Slot, segment: Segment, keys_of: KeysOf) -> bool:
@@ -115,6 +118,11 @@ class Coordinator:
 
     async def _cut_for(self, idle: Slot) -> bool:
         """Cut the rest of a running listing in two, where that gives an idle lease something to do."""
+        if not idle.ready():
+            if sum(slot.live.listed for slot in self.slots) >= WARM_OBJECTS:
+                idle.warm()
+            return False
+        self.session.share(sum(slot.ready() for slot in self.slots))
         async with self._cutting:
             now = time.monotonic()
             for lease in sorted(self._leases.values(), key=lambda lease: lease.since):

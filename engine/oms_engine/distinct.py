@@ -1,6 +1,6 @@
 """Tell first occurrences of keys from repeated ones, exactly, for millions of keys in little memory.
 
-A hash table holds for each key a 16-bit fingerprint and where the key stands in a temporary file: six bytes a slot. A
+A hash table holds for each key an 8-bit fingerprint and where the key stands in a temporary file: five bytes a slot. A
 fingerprint that matches is never believed: the key is read back and compared, so a collision costs one read and never
 an object. When the table grows it is built anew from the file, so there are never two.
 """
@@ -25,7 +25,7 @@ _BUFFER: Final = 1 << 20
 class DistinctKeys:
     """The set of keys seen. Must be closed; owned by one thread.
 
-    10 million keys take about 100 MB of memory, and their own length and at most 7 bytes each of temporary disk. With
+    10 million keys take about 85 MB of memory, and their own length and at most 7 bytes each of temporary disk. With
     ``note_bytes`` a note of that length is kept beside each key, on the disk too.
     """
 
@@ -70,7 +70,7 @@ class DistinctKeys:
             self._grow()  # here, where no name holds on to the old table
         raw = key_bytes(key)
         hashed = hash(raw)
-        mark = (hashed >> 48) & 0xFFFF
+        mark = (hashed >> 56) & 0xFF
         marks, places, mask = self._marks, self._places, self._mask
         slot = hashed & mask
         while place := places[slot]:
@@ -112,12 +112,12 @@ class DistinctKeys:
 
     def _make(self, slots: int) -> None:
         self._mask = slots - 1
-        self._marks = array("H", [0]) * slots
+        self._marks = array("B", [0]) * slots
         self._places = array("I", [0]) * slots
 
     def _grow(self) -> None:
         slots = (self._mask + 1) * 2
-        self._marks, self._places = array("H"), array("I")  # freed before the larger ones are made
+        self._marks, self._places = array("B"), array("I")  # freed before the larger ones are made
         self._make(slots)
         marks, places, mask = self._marks, self._places, self._mask
         for place, raw in self._stored():
@@ -125,7 +125,7 @@ class DistinctKeys:
             slot = hashed & mask
             while places[slot]:
                 slot = (slot + 1) & mask
-            marks[slot] = (hashed >> 48) & 0xFFFF
+            marks[slot] = (hashed >> 56) & 0xFF
             places[slot] = place
 
     def _stored(self) -> Iterator[tuple[int, bytes]]:

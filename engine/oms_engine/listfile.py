@@ -79,16 +79,17 @@ E = TypeVar("E", ListEntry, UrlEntry)
 class LineParser(Generic[E]):
     """Cut bytes into lines, check and decode them."""
 
-    def __init__(self, name: str = "list file") -> None:
+    def __init__(self, name: str = "list file", first_line: int = 1) -> None:
+        """``first_line`` is the number of the first line that will be fed."""
         self._name = name
         self._rest = b""
-        self._line = 0
+        self._line = first_line - 1
         self._found = False
-        self._begun = False
+        self._begun = first_line > 1
 
     @property
     def lines(self) -> int:
-        """Lines ended so far."""
+        """The number of the last line that ended."""
         return self._line
 
     def feed(self, chunk: bytes) -> list[E]:

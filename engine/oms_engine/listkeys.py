@@ -25,6 +25,7 @@ from oms_engine.listfile import (
 from oms_engine.listing import list_pages
 from oms_engine.model import ObjectHead, Span, key_bytes
 from oms_engine.store import Store
+from oms_engine.task import ListSlice
 from oms_engine.urlkeys import render_entry
 from oms_engine.wire import Wire
 
@@ -52,10 +53,11 @@ class _Lists:
 
     what: ClassVar[str]
 
-    def __init__(self, wire: Wire, store: Store, key: str) -> None:
+    def __init__(self, wire: Wire, store: Store, key: str, part: ListSlice | None = None) -> None:
         self._wire = wire
         self._store = store
         self._key = key
+        self._part = part
         self.duplicates = 0
         self.files: list[ListedFile] = []
 
@@ -82,6 +84,8 @@ class _Lists:
             raise TaskError(error.code or "TRF.0013", str(error)) from error
         except StoreError as error:
             raise self._unreadable(error) from error
+        if self._part is not None and self._part.etag not in {"", self.files[0].etag}:
+            raise TaskError("TRF.0013", f"the {self.what} was replaced after it had been cut into parts: start again")
 
     async def _in_folder(self) -> list[str]:
         """Return the names of the .txt files that lie in the folder itself, ascending."""
@@ -121,17 +125,22 @@ class _Lists:
         """Yield (lines of the files before, entries) as they come."""
         before = 0
         for file in self.files:
-            parser = parsers(f"list file {file.key!r}")
-            async for chunk in self._chunks(file):
+            first_line = self._part.first_line if self._part is not None else 1
+            parser = parsers(f"list file {file.key!r}", first_line)
+            async for chunk in self.chunks(file):
                 yield before, parser.feed(chunk)
             yield before, parser.finish()
             before += parser.lines
 
-    async def _chunks(self, file: ListedFile) -> AsyncIterator[bytes]:
-        """Yield the file's bytes; where a connection breaks, read on from there."""
+    async def chunks(self, file: ListedFile) -> AsyncIterator[bytes]:
+        """Yield the file's bytes, or those of its part; where a connection breaks, read on from there."""
         read = broken = 0
-        while not read or read < file.size:
-            span = Span(read, file.size - 1) if read else None
+        end = file.size
+        if self._part is not None:
+            read, end = self._part.offset, self._part.offset + self._part.length
+        begun = read
+        while read == begun or read < end:
+            span = Span(read, end - 1) if read or self._part is not None else None
             call = self._store.read(file.key, span=span, if_match=file.etag or None)
             try:
                 async with self._wire.stream(call) as (_, chunks):

@@ -116,8 +116,13 @@ class ParkingLot:
             live.parked -= 1
 
     def _next_slot(self) -> Slot:
+        """Take turns among the slots that are up; more are started when there is much to do."""
+        ready = [slot for slot in self._slots if slot.ready()]
+        if len(self._active) > 2 * len(ready):
+            for slot in self._slots:
+                slot.warm()
         self._turn += 1
-        return self._slots[self._turn % len(self._slots)]
+        return ready[self._turn % len(ready)]
 
     async def _restore_turn(self) -> None:
         """Keep restore requests and looks under the policy's rate."""

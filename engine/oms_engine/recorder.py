@@ -37,7 +37,7 @@ class Recorder:
             Outcome.FAILED: counters.failed if spec.record_failed else 0,
         }
         return {
-            record_word(outcome): record_folder(spec.name, outcome)
+            record_word(outcome): record_folder(spec.name, outcome, spec.record_root)
             for outcome, count in ended.items()
             if count and not spec.dry_run
         }
@@ -58,7 +58,7 @@ class Recorder:
                 self._ledger.record_uploaded(outcome, name)
                 continue
             kind = record_word(outcome)
-            folder = record_folder(self._session.spec.name, outcome)
+            folder = record_folder(self._session.spec.name, outcome, self._session.spec.record_root)
             try:
                 await self._upload(f"{folder}{name}.{kind}_list.txt", path)
             except StoreError as error:

@@ -40,8 +40,14 @@ def record_word(outcome: Outcome) -> str:
     return _WORDS[outcome]
 
 
-def record_folder(task_name: str, outcome: Outcome) -> str:
-    """Return the folder of an outcome's lists, e.g. ``oms/task/<name>/failed_object_lists/``."""
+def record_folder(task_name: str, outcome: Outcome, root: str = "") -> str:
+    """Return the folder of an outcome's lists, e.g. ``oms/task/<name>/failed_object_lists/``.
+
+    With a ``root``, that of a task group or sync task, all its tasks' lists of one outcome lie side by side:
+    ``<root>/failed_object_lists/<name>/``.
+    """
+    if root:
+        return f"{root}/{_WORDS[outcome]}_object_lists/{task_name}/"
     return f"oms/task/{task_name}/{_WORDS[outcome]}_object_lists/"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from hashlib import blake2b
 
 from oms_engine.errors import ConfigError, NotFound, StoreError, TaskError
 from oms_engine.keysource import FailedKeys, KeySource, NamedKeys
 from oms_engine.ledger import Ledger, RunInfo, Segment
 from oms_engine.listkeys import ListKeys, UrlListKeys
-from oms_engine.model import TaskType
+from oms_engine.model import TaskType, key_bytes
 from oms_engine.session import StoreOpener, listing_error
 from oms_engine.store import BucketStore
 from oms_engine.task import MigrationSpec, Scope
@@ -25,9 +26,11 @@ def segments_of(spec: MigrationSpec) -> list[Segment]:
     """
     if spec.retry_failed or spec.scope.task_type in {TaskType.LIST, TaskType.URL_LIST}:
         return [Segment(id=0, list_offset=KEYS)]
+    if spec.scope.task_type is TaskType.PREFIX and spec.scope.ranges:
+        return [Segment(id=0, prefix=part.prefix, lo=part.lo, hi=part.hi) for part in spec.scope.ranges]
     if spec.scope.task_type is TaskType.PREFIX:
         return [Segment(id=0, prefix=prefix) for prefix in _outermost(spec.scope.keys)]
-    folders = _outermost(tuple(key for key in spec.scope.keys if not key or key.endswith("/")))
+    folders = _outermost(_folders(spec.scope))
     segments = [Segment(id=0, prefix=folder) for folder in folders]
     if named_keys(spec.scope):
         segments.append(Segment(id=0, list_offset=KEYS))
@@ -36,8 +39,14 @@ def segments_of(spec: MigrationSpec) -> list[Segment]:
 
 def named_keys(scope: Scope) -> tuple[str, ...]:
     """Return the single objects of a scope of type ``object``, without those under one of its folders."""
-    folders = tuple(key for key in scope.keys if not key or key.endswith("/"))
+    if scope.exact:
+        return tuple(key for key in scope.keys if key)
+    folders = _folders(scope)
     return tuple(key for key in scope.keys if key and not key.endswith("/") and not key.startswith(folders))
+
+
+def _folders(scope: Scope) -> tuple[str, ...]:
+    return () if scope.exact else tuple(key for key in scope.keys if not key or key.endswith("/"))
 
 
 def _outermost(prefixes: tuple[str, ...]) -> list[str]:
@@ -71,7 +80,7 @@ def _list_keys(spec: MigrationSpec, wire: Wire, list_store: StoreOpener | None) 
     if list_store is None or spec.scope.list_key is None:
         raise ConfigError("the list file is not given: name its bucket and key")
     kind = UrlListKeys if spec.scope.task_type is TaskType.URL_LIST else ListKeys
-    return kind(wire, list_store(), spec.scope.list_key)
+    return kind(wire, list_store(), spec.scope.list_key, spec.scope.list_slice)
 
 
 async def check_list(spec: MigrationSpec, wire: Wire, source: BucketStore, list_store: StoreOpener | None) -> str:
@@ -87,6 +96,8 @@ async def check_list(spec: MigrationSpec, wire: Wire, source: BucketStore, list_
         return ""
     keys = _list_keys(spec, wire, list_store)
     await keys.check()
+    if spec.scope.list_slice is not None:  # who cut the list has looked at its first line
+        return f" list={keys.version}"
     first = await keys.first()
     if spec.scope.task_type is TaskType.LIST:
         await _check_first(first, wire, source)
@@ -107,6 +118,13 @@ def identity_of(spec: MigrationSpec, source: BucketStore, destination: BucketSto
     """Return what makes a task this task: where from, where to, which objects."""
     scope = spec.scope
     what = f"{scope.task_type.value} {list(scope.keys) if scope.list_key is None else scope.list_key!r}"
+    if scope.exact:
+        digest = blake2b(b"\0".join(key_bytes(key) for key in scope.keys), digest_size=16)
+        what = f"{scope.task_type.value} {len(scope.keys)} keys {digest.hexdigest()}"
+    elif scope.ranges:
+        what = f"{scope.task_type.value} {[tuple(part) for part in scope.ranges]}"
+    elif scope.list_slice is not None:
+        what += f" {tuple(scope.list_slice)}"
     return (
         f"{source.label} at {source.endpoint.netloc} to {destination.label} at {destination.endpoint.netloc}"
         f", {what}, prefix {spec.strip_prefix!r} to {spec.save_prefix!r}"

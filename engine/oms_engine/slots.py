@@ -51,6 +51,14 @@ class Slot(Protocol):
     live: Live
     stats: WireStats
 
+    def warm(self) -> None:
+        """Get ready to take work, where that takes a while; returns at once."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether work given now is begun at once."""
+        ...
+
     def heads(self) -> dict[int, str]:
         """Return, per running segment that is listed, the last key listed so far as far as known."""
         ...
@@ -98,6 +106,13 @@ class LocalSlot:
         self.live = crew.session.live
         self.stats = crew.session.wire.stats
         self._runs: dict[int, SegmentRun] = {}
+
+    def warm(self) -> None:
+        """Nothing to do: this process runs."""
+
+    def ready(self) -> bool:
+        """Whether it can take work: always."""
+        return True
 
     def heads(self) -> dict[int, str]:
         """Return the last key listed of every running segment."""

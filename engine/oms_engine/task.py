@@ -8,9 +8,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from oms_engine.bandwidth import BandwidthPolicy
 from oms_engine.model import ConsistencyCheck, OverwriteMode, RestoreTier, StoragePolicy, TaskType
+
+
+class KeyRange(NamedTuple):
+    """The keys under ``prefix`` in ``(lo, hi]``, compared as UTF-8 bytes; ``hi`` None is open."""
+
+    prefix: str
+    lo: str = ""
+    hi: str | None = None
+
+
+class ListSlice(NamedTuple):
+    """Some lines of one list file: those that begin at byte ``offset`` and fill ``length`` bytes."""
+
+    first_line: int
+    """1-based."""
+    offset: int
+    length: int
+    etag: str = ""
+    """The file as it was cut; a file that was replaced since is refused. Empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +42,12 @@ class Scope:
     """``prefix``: prefixes, ``("",)`` is the whole bucket. ``object``: keys, one that ends in ``/`` is a folder."""
     list_key: str | None = None
     """``list``: key of the object list file, in the bucket given as the task's list store."""
+    ranges: tuple[KeyRange, ...] = ()
+    """``prefix``: only these ranges instead of ``keys``; they must not overlap. For parts of a larger migration."""
+    list_slice: ListSlice | None = None
+    """``list`` and ``url_list``: only these lines."""
+    exact: bool = False
+    """``object``: every key is one object, one that ends in ``/`` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +89,8 @@ class MigrationSpec:
     retry_failed: bool = False
     """Only the objects that failed in the task's last run."""
     dry_run: bool = False
+    record_root: str = ""
+    """Where the record lists of this part of something larger lie, e.g. ``oms/task_group/<id>``; else ``oms/task``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,14 @@ class _ChildPlan:
 
 
 class ProcessSlots:
-    """Makes ``settings.processes - 1`` slots in child processes, beside the one of this process."""
+    """Makes ``settings.processes - 1`` slots in child processes, beside the one of this process.
+
+    A child is started when it is first needed: a small migration never has one.
+    """
 
     @asynccontextmanager
     async def open(self, plan: SlotPlan) -> AsyncIterator[Sequence[Slot]]:
-        """Start the children; they are stopped and waited for at the end."""
+        """Make the slots; children that were started are stopped and waited for at the end."""
         slots = [ProcessSlot(plan) for _ in range(plan.settings.processes - 1)]
         try:
             yield slots
@@ -76,11 +79,26 @@ class ProcessSlot:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._commits: dict[int, Callable[[], None]] = {}
         self._rpcs: set[asyncio.Task[None]] = set()
-        self._connection, self._process = _start(plan)
-        self._reader = threading.Thread(target=self._read, name="slot-reader", daemon=True)
-        self._reader.start()
+        self._plan = plan
+        self._connection: Connection | None = None
+        self._process: BaseProcess | None = None
+        self._reader: threading.Thread | None = None
+        self._ready = False
 
     # ---- what the coordinator asks --------------------------------------------------------------------------------
+
+    def warm(self) -> None:
+        """Start the process, unless that was done."""
+        if self._process is None and not self._lost:
+            self._connection, self._process = _start(self._plan)
+            self._reader = threading.Thread(
+                target=self._read, args=(self._connection,), name="slot-reader", daemon=True
+            )
+            self._reader.start()
+
+    def ready(self) -> bool:
+        """Whether the process has come up."""
+        return self._ready and not self._lost
 
     def heads(self) -> dict[int, str]:
         """Return the last keys listed, as of the child's last word."""
@@ -94,6 +112,7 @@ class ProcessSlot:
         """Run a leased segment in the child; key sources stay in the parent, whose slot is asked first."""
         if keys is not None:
             raise TaskError("TRF.0001", "a key list cannot be run in another process")
+        self.warm()
         if self._lost:
             raise WorkerLost("a worker process was lost")
         queue: asyncio.Queue[Checkpoint | Exception | None] = asyncio.Queue()
@@ -129,10 +148,13 @@ class ProcessSlot:
 
     def say(self, *message: Any) -> None:
         """Send a message; a dead child hears nothing, its reader tells of the loss."""
+        if self._connection is None:
+            return
         with suppress(OSError, ValueError):
             self._connection.send(message)
 
     async def _ask(self, number: int, word: str, *arguments: Any) -> Any:
+        self.warm()
         if self._lost:
             raise WorkerLost("a worker process was lost")
         answer = self._answers[number] = self._loop.create_future()
@@ -143,11 +165,11 @@ class ProcessSlot:
             del self._answers[number]
             self._commits.pop(number, None)
 
-    def _read(self) -> None:
+    def _read(self, connection: Connection) -> None:
         """Pass the child's messages to the event loop, until it is gone. In a thread."""
         with suppress(EOFError, OSError, RuntimeError):
             while True:
-                message = self._connection.recv()
+                message = connection.recv()
                 self._loop.call_soon_threadsafe(self._heard, *message)
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._gone)
@@ -177,6 +199,7 @@ class ProcessSlot:
 
     def _on_live(self, live: Live, stats: WireStats, heads: dict[int, str], starving: bool) -> None:
         self.live, self.stats, self._heads, self._starving = live, stats, heads, starving
+        self._ready = True
 
     def _on_rpc(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
         task = self._loop.create_task(self._serve(number, method, arguments))
@@ -202,7 +225,9 @@ class ProcessSlot:
                 answer.set_exception(lost)
 
     def join(self) -> None:
-        """Wait for the child to end; it is killed when it takes too long."""
+        """Wait for the child to end, where one was started; it is killed when it takes too long."""
+        if self._process is None or self._connection is None or self._reader is None:
+            return
         self._process.join(EXIT_SECONDS)
         if self._process.is_alive():
             self._process.kill()
@@ -265,6 +290,7 @@ class _Child:
                 uploads=_RemoteUploads(self),
                 run_started=plan.run_started,
             )
+            session.share(plan.settings.processes)
             crew = Crew(session)
             self._slot = LocalSlot(crew)
             threading.Thread(target=self._read, name="parent-reader", daemon=True).start()
