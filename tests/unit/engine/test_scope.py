@@ -3,9 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oms_engine.model import TaskType
-from oms_engine.scope import KEYS, named_keys, rules_of, segments_of
-from oms_engine.task import MigrationSpec, Scope
+from oms_adapters.config import StoreConfig
+from oms_adapters.registry import open_store
+from oms_engine.model import Credentials, Secret, TaskType, key_before, key_bytes
+from oms_engine.scope import KEYS, identity_of, named_keys, rules_of, segments_of
+from oms_engine.task import KeyRange, ListSlice, MigrationSpec, Scope
 
 PARTS = st.text(st.sampled_from("ab/"), max_size=4)
 
@@ -49,3 +51,48 @@ def test_rules_tell_outcomes_apart_and_nothing_else():
     assert rules_of(spec(Scope(), metadata=True)) != plain
     assert rules_of(spec(Scope(), migrate_since=5.0)) != plain
     assert rules_of(spec(Scope(), dry_run=True)) != plain
+
+
+KEYS_OF_BUCKET = st.lists(st.text(st.sampled_from("ab/\u00e9\udc80"), min_size=1, max_size=4), unique=True, max_size=30)
+
+
+@given(names=KEYS_OF_BUCKET, cuts=st.sets(st.integers(0, 30)))
+@settings(deadline=None)
+def test_ranges_of_a_listing_meet_every_key_once(names, cuts):
+    """Ranges cut anywhere in a listing become segments of which exactly one holds each key, by the order of bytes."""
+    names = sorted(names, key=key_bytes)
+    ends = [names[at] for at in sorted(cuts) if at < len(names)]
+    ranges = tuple(KeyRange("", lo, hi) for lo, hi in zip(["", *ends], [*ends, None], strict=True))
+    segments = segments_of(spec(Scope(TaskType.PREFIX, ranges=ranges)))
+    assert len(segments) == len(ranges)
+    for name in names:
+        holding = [
+            segment
+            for segment in segments
+            if key_before(segment.lo, name) and (segment.hi is None or not key_before(segment.hi, name))
+        ]
+        assert len(holding) == 1
+
+
+def test_exact_keys_are_objects_and_never_folders():
+    """In an exact scope ``dir/`` is one object; nothing is listed, and no key hides another."""
+    scope = Scope(TaskType.OBJECT, ("dir/", "dir/a", "b"), exact=True)
+    (segment,) = segments_of(spec(scope))
+    assert segment.list_offset == KEYS
+    assert named_keys(scope) == ("dir/", "dir/a", "b")
+
+
+def test_parts_of_one_scope_are_different_tasks():
+    """Two ranges, two slices and two sets of keys have different identities, so no ledger serves two of them."""
+    store = open_store(StoreConfig("AWS", "bucket", region="eu-west-1", credentials=Credentials("a", Secret("b"))))
+    scopes = [
+        Scope(),
+        Scope(ranges=(KeyRange("", "", "m"),)),
+        Scope(ranges=(KeyRange("", "m", None),)),
+        Scope(TaskType.LIST, list_key="l.txt"),
+        Scope(TaskType.LIST, list_key="l.txt", list_slice=ListSlice(1, 0, 10)),
+        Scope(TaskType.LIST, list_key="l.txt", list_slice=ListSlice(3, 10, 10)),
+        Scope(TaskType.OBJECT, ("a", "b"), exact=True),
+        Scope(TaskType.OBJECT, ("ab",), exact=True),
+    ]
+    assert len({identity_of(spec(scope), store, store) for scope in scopes}) == len(scopes)
