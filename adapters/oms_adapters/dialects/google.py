@@ -91,7 +91,7 @@ class GoogleHeads(HeadReader):
         stored = get("x-goog-stored-content-length", "")
         return ObjectHead(
             key,
-            int(stored) if stored.isdigit() else whole_size(headers),
+            int(stored) if stored.isascii() and stored.isdigit() else whole_size(headers),
             get("x-goog-generation", ""),
             parse_http_date(get("last-modified", "")),
             self._attributes(headers),
@@ -136,7 +136,13 @@ def stated_md5(headers: dict[str, str]) -> bytes | None:
     """Return the MD5 of ``x-goog-hash: crc32c=...,md5=...``; composite objects have none."""
     stated = headers.get("x-goog-hash", "")
     at = stated.find("md5=")
-    return b64decode(stated[at + 4 :].partition(",")[0]) if at >= 0 else None
+    if at < 0:
+        return None
+    try:
+        digest = b64decode(stated[at + 4 :].partition(",")[0], validate=True)
+    except ValueError:
+        return None
+    return digest if len(digest) == 16 else None
 
 
 class GoogleDialect(S3Dialect):
