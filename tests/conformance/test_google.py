@@ -6,6 +6,7 @@ from oms_adapters.config import StoreConfig
 from oms_adapters.conformance import open_harness, run_case, select_cases
 from oms_adapters.google import INTEROP, PROFILE
 from oms_adapters.sandbox import Sandbox
+from oms_engine.errors import AccessDenied, BadCredentials
 from oms_engine.model import Credentials, Secret
 from support.google_account import credentials_of
 
@@ -59,3 +60,34 @@ def test_google(case, account):
 def test_google_by_hmac_keys(case, interop):
     """The same by S3's protocol."""
     run_case(case, interop)
+
+
+def test_requester_pays(cloud, account):
+    """A bucket whose requester pays is listed and read once a project is named, and not before."""
+    cloud.create_bucket("paid", requester_pays=True).put("k", b"body")
+    free, paid = (account.variant(bucket="paid", requester_pays=pays) for pays in (False, True))
+    for call in (free.list_page(""), free.read("k")):
+        with pytest.raises(AccessDenied):
+            account.perform(call)
+    assert [entry.key for entry in account.perform(paid.list_page("")).objects] == ["k"]
+    assert account.fetch(paid.read("k"))[1] == b"body"
+
+
+def test_an_expired_token_is_told(cloud, account):
+    """A token that nobody renews ends with a sentence that says so, from either API."""
+    store = account.variant(credentials=Credentials("", Secret(""), Secret("ya29.expired")))
+    for call in (store.list_page(""), store.read("k")):
+        with pytest.raises(BadCredentials, match="access token is not accepted") as caught:
+            account.perform(call)
+        assert "ya29" not in str(caught.value)
+
+
+def test_a_token_is_renewed_while_the_store_is_in_use(cloud, account):
+    """When a token nears its end the next call fetches another, and goes on."""
+    store = account.variant(bucket="conformance")
+    account.perform(store.list_page(""))
+    renewable = store.head("k").renewable
+    first, end = renewable._held
+    renewable._held = first, end - 3400
+    account.perform(store.list_page(""))
+    assert renewable._held[0] != first
