@@ -227,3 +227,41 @@ def test_every_operation_has_a_permission(cloud_type):
         text = permission_for(cloud_type, operation, "the-bucket", "a/")
         assert "the-bucket" in text
         assert "{" not in text
+
+
+@pytest.mark.parametrize(
+    ("place", "options", "told"),
+    [
+        ("floppy://bucket", [], ["unknown scheme 'floppy'"]),
+        ("cos://photos", ["--source-region", "ap-guangzhou"], ["APPID", "app_id"]),
+        ("ks3://bucket", ["--source-region", "mars!"], ["no region of Kingsoft Cloud KS3", "BEIJING", "SINGAPORE"]),
+        ("kodo://bucket", [], ["region", "cn-east-1"]),
+        ("us3://bucket", ["--source-region", "hk", "--source-option", "app_id=1"], ["'app_id'", "etag_is_md5"]),
+        ("us3://bucket", ["--source-region", "hk", "--requester-pays"], ["requester pays"]),
+        ("gs://bucket", [], ["service account"]),
+        ("s3://bucket", ["--source-region", "Mars"], ["AWS region"]),
+    ],
+)
+def test_bad_input_is_one_sentence_with_its_remedy(bench, place, options, told):
+    """Exit code 2: what is unknown lists what is known, what is missing is named; no secret is shown."""
+    environ = {"OPENOMS_SOURCE_AK": "key", "OPENOMS_SOURCE_SK": "not-the-json-of-a-key"}
+    done = bench.run("check-store", place, *options, environ=environ)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert all(word in done.stderr for word in told), done.stderr
+    assert "not-the-json" not in done.stderr
+
+
+@pytest.mark.parametrize("scheme", ["s3", "obs", "kodo"])
+def test_a_wrong_clock_is_told(bench, scheme):
+    """RequestTimeTooSkewed says that this machine's clock is to be set."""
+    cloud = bench.sandbox.clouds[scheme]
+    cloud.create_bucket("photos")
+    cloud.clock_skew = 3600
+    try:
+        done = check_store(bench, scheme=scheme)
+    finally:
+        cloud.clock_skew = 0.0
+    assert done.returncode == 3
+    assert "clock" in done.stderr
+    assert "NTP" in done.stderr
