@@ -269,13 +269,13 @@ def json_error(reply: Reply, *, store: str, operation: str) -> StoreError:
     )
 
 
-_TOKEN = "the access token is not accepted: it has expired or was revoked, or its account was deleted or disabled"
+_REFUSED = "the access token is not accepted: it has expired or was revoked, or its account was deleted or disabled"
 
 GOOGLE_SENTENCES = {
-    "authError": _TOKEN,
-    "AuthenticationRequired": _TOKEN,
-    "expired": _TOKEN,
-    "ExpiredToken": _TOKEN,
+    "authError": _REFUSED,
+    "AuthenticationRequired": _REFUSED,
+    "expired": _REFUSED,
+    "ExpiredToken": _REFUSED,
     "required": "the bucket is not public; give a service account's json_auth_file",
     "userProjectMissing": "the bucket's requester pays: set requester_pays and the project that pays (user_project)",
     "UserProjectMissing": "the bucket's requester pays: set requester_pays and the project that pays (user_project)",
