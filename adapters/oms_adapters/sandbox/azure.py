@@ -206,7 +206,9 @@ def _verify_sas(incoming: Incoming, account: Account, now: float) -> None:
     https://learn.microsoft.com/en-us/rest/api/storageservices/create-account-sas
     """
     get = incoming.text_query
-    common: dict[str, Any] = {name: get(short) or None for name, short in (("start", "st"), ("protocol", "spr"), ("ip", "sip"))}
+    common: dict[str, Any] = {
+        name: get(short) or None for name, short in (("start", "st"), ("protocol", "spr"), ("ip", "sip"))
+    }
     try:
         if get("ss"):
             text = generate_account_sas(
