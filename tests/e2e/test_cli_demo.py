@@ -31,7 +31,7 @@ def test_the_demo_migrates_checks_and_leaves_nothing_behind(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - began < 60
-    for word in ("= migrated", "+ skipped", "success list", "skip_object_lists/", "by md5"):
+    for word in ("= migrated", "+ skipped", "success list", "skip_object_lists/", "by md5", "`make bench`"):
         assert word in done.stdout
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []

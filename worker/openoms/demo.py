@@ -120,6 +120,7 @@ def _migrate_and_check(sandbox: Sandbox, destination: BucketView) -> int:
     code = invoke(["migrate", *places, *ends, *rules])
     if code == ExitCode.INTERRUPTED:
         return code
+    say("\nThese clouds are Python and verify every signature: they are the brake here. `make bench` measures speed.")
     say("\nThe lists, in the destination bucket:")
     stored = destination.keys()
     for key in stored:

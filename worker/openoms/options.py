@@ -223,7 +223,11 @@ def add_pace(parser: Parser, *, bandwidth: bool = True) -> None:
             help="limit the rate in a daily window, e.g. 08:00-18:00=50M; up to five",
         )  # fmt: skip
         group.add_argument("--bandwidth-zone", metavar="ZONE", help="their time zone, e.g. Europe/Berlin; default UTC")
-    group.add_argument("--processes", metavar="N", type=_count, help="worker processes")
+    group.add_argument(
+        "--processes", metavar="N", type=_count,
+        help="worker processes; default 1, which moves thousands of objects a second: more help when one core is busy "
+        "all the time and others are idle",
+    )  # fmt: skip
     group.add_argument("--connections", metavar="N", type=_count, help="most connections to each store")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,16 @@ def test_the_table_cites_its_source_and_names_no_variable_twice(cloud):
     ]
     assert len(names) == len(set(names))
     assert known_regions(cloud.cloud_type)
+
+
+@pytest.mark.parametrize("cloud", CLOUDS, ids=SCHEMES)
+def test_the_readme_names_every_cloud_as_the_table_does(cloud):
+    """Scheme, cloud type and the vendor's variables stand in one row of the README's table of clouds."""
+    readme = Path(__file__).parents[3].joinpath("README.md").read_text(encoding="utf-8")
+    [row] = [line for line in readme.splitlines() if f"| {cloud.cloud_type} | `{cloud.scheme}://" in line]
+    keys = cloud.keys[0]
+    for name in (keys.access, keys.secret, keys.token, keys.connection_string, keys.json_auth_file):
+        assert name in row
 
 
 @pytest.mark.parametrize("cloud", CLOUDS, ids=SCHEMES)
