@@ -70,11 +70,18 @@ class CdnConfig:
 
 
 def parse_cdn(
-    domain: str, *, protocol: str = "https", auth: str = "NONE", key: Secret | None = None, signs: bool = True
+    domain: str,
+    *,
+    protocol: str = "https",
+    auth: str = "NONE",
+    key: Secret | None = None,
+    signs: bool = True,
+    public: bool = False,
 ) -> CdnConfig:
     """Judge OMS's ``source_cdn``; words are taken in any case.
 
-    ``signs`` says whether the source bucket has credentials: two types sign with them.
+    ``signs`` says whether the source bucket has credentials: two types sign with them. ``public`` refuses a domain that
+    leads to a private address, for whoever lets others name the domain.
 
     Raises:
         ConfigError: OMS.0081 domain or protocol, OMS.1003 unknown type, OMS.1032 the key is missing.
@@ -101,7 +108,7 @@ def parse_cdn(
     if kind in BY_CREDENTIALS and not signs:
         raise ConfigError(f"CDN authentication {kind} signs with the source's access key: give one", code=KEY_MISSING)
     default = 443 if scheme == "https" else 80
-    return CdnConfig(Endpoint(scheme, domain.partition(":")[0], int(found[1] or default)), kind, secret)
+    return CdnConfig(Endpoint(scheme, domain.partition(":")[0], int(found[1] or default), public), kind, secret)
 
 
 class CdnStore:

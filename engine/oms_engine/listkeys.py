@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from hashlib import blake2b
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from oms_engine.distinct import DistinctKeys
 from oms_engine.errors import Archived, ConditionFailed, ConfigError, Retry, StoreError, TaskError
@@ -52,6 +52,7 @@ class _Lists:
     """The files of one list: found, held against the rules, and read."""
 
     what: ClassVar[str]
+    parsers: ClassVar[type[LineParser[Any]]]
 
     def __init__(self, wire: Wire, store: Store, key: str, part: ListSlice | None = None) -> None:
         self._wire = wire
@@ -117,6 +118,17 @@ class _Lists:
             return names[0]
         raise TaskError("TRF.0017", f"the {self.what} is empty: write one entry per line")
 
+    async def check_lines(self) -> int:
+        """Hold every line against OMS's rules, after :meth:`check`; return how many entries there are.
+
+        Raises:
+            TaskError: a line breaks a rule (TRF codes).
+        """
+        count = 0
+        async for _before, entries in self._entries(self.parsers):
+            count += len(entries)
+        return count
+
     def batches(self, *, after: int, at_most: int = BATCH) -> AsyncIterator[tuple[int, list[str]]]:
         """Yield (line number, keys) for the lines after the first ``after`` ones, counted through all files."""
         raise NotImplementedError
@@ -169,6 +181,7 @@ class ListKeys(_Lists):
     """Object list files (``task_type`` list). Call :meth:`check` first."""
 
     what = "object list file"
+    parsers = ObjectListParser
 
     async def batches(self, *, after: int, at_most: int = BATCH) -> AsyncIterator[tuple[int, list[str]]]:
         """Yield (line number, keys) for the lines after the first ``after`` ones, counted through all files.
@@ -202,6 +215,7 @@ class UrlListKeys(_Lists):
     """
 
     what = "URL list file"
+    parsers = UrlListParser
 
     async def batches(self, *, after: int, at_most: int = BATCH) -> AsyncIterator[tuple[int, list[str]]]:
         """Yield (line number, entries) for the lines after the first ``after`` ones, counted through all files.

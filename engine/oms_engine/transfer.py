@@ -204,7 +204,7 @@ async def _move(session: Session, listed: ListedObject, key: str, plan: PartPlan
 async def _move_once_through(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:
     """Move an object by one read from its first byte to its last; a connection that breaks costs all of it."""
     for attempt in range(1, STREAM_ATTEMPTS + 1):
-        read = session.source.read(listed.key, if_match=listed.etag or None)
+        read = await _read_call(session, listed)
         try:
             return Copied(*await move_unknown(session, key, read, plan))
         except StoreError as error:

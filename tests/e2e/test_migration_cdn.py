@@ -196,3 +196,24 @@ def _run_with_key(world, web):
     cdn = parse_cdn(f"{web.host}:{web.port}", protocol="http", auth="aliyun_oss_a", key=Secret("another-key"))
     config = store_config(world.s3, world.source.name, credentials=world.s3.credentials, cdn=cdn)
     return world.run(source=functools.partial(open_store, config))
+
+
+@pytest.mark.parametrize("size", [10, 2 * MIB, 20 * MIB])
+def test_a_cdn_without_etags_is_believed_by_size_and_time(world, web, size):
+    """Where the CDN states no ETag and reads no ranges, size and time suffice; the metadata is the bucket's."""
+    cdn = Cdn(web, world.source, CdnAuth.NONE)
+    cdn.etags = cdn.ranges = False
+    world.source.put_many([put_item("a", b"0123456789" * (size // 10), headers={"content-type": "text/x"})])
+    ran = run(world, web)
+    world.check_clean(ran, attributes=False)
+
+
+def test_a_private_cdn_is_refused_where_others_name_it(world, web):
+    """A service that lets others name the domain refuses one that leads to a private address."""
+    Cdn(web, world.source, CdnAuth.NONE)
+    world.source.put_many([("a", b"1")])
+    cdn = parse_cdn(f"{web.host}:{web.port}", protocol="http", public=True)
+    config = store_config(world.s3, world.source.name, credentials=world.s3.credentials, cdn=cdn)
+    ran = world.run(source=functools.partial(open_store, config))
+    assert ran.codes() == {"a": "CHECK_SRC_URL_ADDRESS_FAILURE"}
+    assert web.log == []

@@ -1,6 +1,7 @@
 """``openoms migrate --url-list``, CDNs and their task bodies, as whole processes."""
 
 import json
+import time
 
 import pytest
 
@@ -122,3 +123,28 @@ def test_a_source_behind_a_cdn(bench, web):
     told = json.loads(done.stdout)["source_cdn"]
     assert told["authentication_type"] == "TENCENT_COS_D"
     assert "hush1234" not in done.stdout + done.stderr
+
+
+def test_a_killed_run_goes_on_where_it_was(bench, web):
+    """Killed with SIGKILL twice, a URL list still arrives whole, and every name has one end in the lists."""
+    count = 4000
+    web.pages |= {f"/{number}": Page(b"%d" % number) for number in range(count)}
+    url = put_list(bench, "".join(f"{web.url}/{number}\tn/{number}\n" for number in range(count)))
+    arguments = ["migrate", "--url-list", url, bench.places[1], *bench.ends[4:], "--allow-private-urls", "-q"]
+    for enough in (1200, 2500):
+        process = bench.start(*arguments)
+        deadline = time.monotonic() + 50
+        while sum(key.startswith("n/") for key in bench.destination.keys()) < enough:  # noqa: SIM118
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.kill()
+        process.communicate()
+    done = bench.run(*arguments)
+    assert done.returncode == 0, done.stderr
+    objects = {key: bench.destination.get(key) for key in bench.destination.keys()}  # noqa: SIM118
+    assert {key: body for key, body in objects.items() if key.startswith("n/")} == {
+        f"n/{number}": b"%d" % number for number in range(count)
+    }
+    lines = [line for key, body in objects.items() if "_object_lists/" in key for line in body.decode().splitlines()]
+    assert sorted(line.split("\t")[1] for line in lines) == sorted(f"n/{number}" for number in range(count))
