@@ -30,6 +30,7 @@ from oms_worker.node import take_identity
 from oms_worker.planning import Planner
 from oms_worker.runner import Runner
 from oms_worker.secrets import KeyRing, load_ring
+from oms_worker.services.buckets import BucketService, open_buckets
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
 from oms_worker.settings import ServiceSettings
@@ -86,8 +87,9 @@ async def _serve(settings: ServiceSettings) -> None:
         users = UserService(found.database, found.keys)
         await refuse_open_door(settings, users)
         with bound_socket(settings.host, settings.port) as listener:
-            async with running(found, settings) as runner:
-                await _listen(settings, create_app(context_of(found, settings, runner, users)), listener)
+            async with running(found, settings) as runner, open_buckets(settings) as buckets:
+                context = context_of(found, settings, runner, users, buckets)
+                await _listen(settings, create_app(context), listener)
 
 
 @asynccontextmanager
@@ -115,14 +117,16 @@ def open_ledger(folder: Path, task_id: int) -> SqliteLedger:
     return SqliteLedger(folder / f"{task_id}.db")
 
 
-def context_of(found: Foundations, settings: ServiceSettings, runner: Runner, users: UserService) -> Context:
+def context_of(
+    found: Foundations, settings: ServiceSettings, runner: Runner, users: UserService, buckets: BucketService
+) -> Context:
     """Return what the API needs."""
 
     async def ready() -> bool:
         return runner.healthy and await answers(found.database)
 
     tasks = TaskService(found.database, found.keys, quotas=settings.quotas, zone=settings.zone, wake=runner.wake)
-    return Context(settings, tasks, users, Planner(settings), time.time, ready)
+    return Context(settings, tasks, users, Planner(settings), buckets, time.time, ready)
 
 
 async def answers(database: Database) -> bool:

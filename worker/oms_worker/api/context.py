@@ -10,6 +10,7 @@ from fastapi import Depends, Path, Request
 
 from oms_worker.errors import Forbidden
 from oms_worker.planning import Planner
+from oms_worker.services.buckets import BucketService
 from oms_worker.services.caller import Caller
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
@@ -26,6 +27,7 @@ class Context:
     tasks: TaskService
     users: UserService
     planner: Planner
+    buckets: BucketService
     clock: Callable[[], float]
     ready: Callable[[], Awaitable[bool]]
     """Whether calls can be served: the database answers."""

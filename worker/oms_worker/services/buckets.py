@@ -1,0 +1,297 @@
+"""Looking into buckets before anything is migrated: lists, regions, prefixes, CDNs, URL lists. Nothing is changed.
+
+Objects are asked for by the adapters' calls over a wire of the API process; what only a vendor's SDK can (buckets of
+an account, region of a bucket) runs in a thread. Every failure of a store becomes OMS's code for the operation; its
+text names the store's own answer, never a credential.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from oms_adapters.cdn import CdnConfig, CdnStore
+from oms_adapters.config import StoreConfig
+from oms_adapters.registry import adapter_for, open_store
+from oms_engine.errors import (
+    AccessDenied,
+    BadCredentials,
+    ConditionFailed,
+    ConfigError,
+    NotFound,
+    StoreError,
+    TaskError,
+)
+from oms_engine.listkeys import UrlListKeys
+from oms_engine.model import ListedObject, ObjectHead
+from oms_engine.store import BucketStore
+from oms_engine.wire import Wire, WireSettings
+from oms_worker.errors import Refused
+from oms_worker.services.caller import Caller
+from oms_worker.services.regions import regions_of
+from oms_worker.settings import ServiceSettings
+
+LIST_BUCKETS, REGION, LIST_OBJECTS, NO_ACCESS = "OMS.0153", "OMS.0155", "OMS.0302", "OMS.1014"
+MAX_PAGES = 50
+"""Pages of the store behind one page of the API: a folder of a million objects is one entry, but must be crossed."""
+LAST = "\U0010ffff"
+"""Sorts behind everything that a folder holds."""
+CHECKED_KEYS = 5
+"""Objects that are tried through a CDN when none are named."""
+SECONDS = 50.0
+"""The official SDK gives up after 120 s, Terraform's provider earlier."""
+
+
+class Record(NamedTuple):
+    """An entry of a folder: an object, or a folder (``size`` None)."""
+
+    name: str
+    size: int | None
+
+
+class Page(NamedTuple):
+    """Entries of a folder, and the marker of the next page; None when nothing follows."""
+
+    records: list[Record]
+    next_marker: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedKey:
+    """An object that was tried through a CDN."""
+
+    key: str
+    is_etag_matching: bool
+    is_object_existing: bool
+    served: bool
+
+
+class BucketService:
+    """Looks into buckets. Opened with :func:`open_buckets`."""
+
+    def __init__(self, wire: Wire, settings: ServiceSettings) -> None:
+        self._wire = wire
+        self._settings = settings
+
+    async def buckets(self, caller: Caller, account: StoreConfig) -> list[str]:
+        """Return the names of an account's buckets.
+
+        Raises:
+            Refused: OMS.0153.
+        """
+        caller.require("oms:bucket:list")
+        found = await self._ask(LIST_BUCKETS, adapter_for(account.cloud_type).list_buckets, self._placed(account))
+        return [bucket.name for bucket in found]
+
+    async def region(self, caller: Caller, config: StoreConfig) -> dict[str, Any]:
+        """Return the region of a bucket, and whether it is one that can be migrated from.
+
+        Raises:
+            Refused: OMS.0155.
+        """
+        caller.require("oms:bucket:get")
+        name = await self._ask(REGION, adapter_for(config.cloud_type).bucket_region, self._placed(config))
+        return {"id": name, "name": name, "support": name in regions_of(config.cloud_type, self._settings)}
+
+    def _placed(self, config: StoreConfig) -> StoreConfig:
+        """Return where to ask when the region is not known: at the first one of the settings, if they know any."""
+        if config.region or config.endpoint:
+            return config
+        places = self._settings.endpoints.get(config.cloud_type, {})
+        for region, place in places.items():
+            extra = {**place.extra, **config.extra}
+            return replace(config, region=region, endpoint=place.endpoint, addressing=place.addressing, extra=extra)
+        return config
+
+    async def _ask(self, code: str, operation: Any, config: StoreConfig) -> Any:
+        with told(code):
+            async with asyncio.timeout(SECONDS):
+                return await asyncio.to_thread(operation, config)
+
+    async def objects(self, caller: Caller, config: StoreConfig, folder: str, after: str, size: int) -> Page:
+        """Return at most ``size`` entries of a folder that sort after ``after``; folders in it are one entry each.
+
+        Raises:
+            Refused: OMS.0302, OMS.1014.
+        """
+        caller.require("oms:bucket:list")
+        with told(LIST_OBJECTS):
+            async with asyncio.timeout(SECONDS):
+                return await self._folder(open_store(config), folder, after, size)
+
+    async def _folder(self, store: BucketStore, folder: str, after: str, size: int) -> Page:
+        records: list[Record] = []
+        start = after + LAST if after.endswith("/") else after
+        for _ in range(MAX_PAGES):
+            page = await self._wire.call(store.list_page(folder, start_after=start))
+            for entry in entries_of(page.objects, folder, start):
+                if len(records) == size:
+                    return Page(records, records[-1].name)
+                records.append(entry)
+            if page.next_start is None:
+                return Page(records, None)
+            inside = records[-1].name if records and records[-1].size is None else ""
+            start = inside + LAST if inside and page.next_start.startswith(inside) else page.next_start
+        return Page(records, records[-1].name if records else None)
+
+    async def has_prefix(self, caller: Caller, config: StoreConfig, prefix: str) -> bool:
+        """Whether any object of a bucket starts with a prefix.
+
+        Raises:
+            Refused: OMS.0302, OMS.1014.
+        """
+        caller.require("oms:bucket:check")
+        with told(LIST_OBJECTS):
+            async with asyncio.timeout(SECONDS):
+                page = await self._wire.call(open_store(config).list_page(prefix, limit=1))
+        return bool(page.objects)
+
+    async def check_cdn(
+        self, caller: Caller, config: StoreConfig, cdn: CdnConfig, keys: Sequence[str]
+    ) -> dict[str, Any]:
+        """Try objects of a bucket through a CDN: those named, else the first five.
+
+        Raises:
+            Refused: OMS.0302, OMS.1014.
+        """
+        caller.require("oms:bucket:check")
+        with told(LIST_OBJECTS):
+            async with asyncio.timeout(SECONDS):
+                store = open_store(config)
+                fronted = CdnStore(store, cdn, config.credentials)
+                named = list(keys) or [entry.key for entry in await self._first(store)]
+                checked = [await self._try(store, fronted, key) for key in named]
+        return {
+            "is_same_cloud_type": is_of_cloud(config.cloud_type, cdn),
+            "is_download_available": bool(checked) and all(one.served for one in checked),
+            "checked_keys": [
+                {
+                    "key": one.key,
+                    "is_etag_matching": one.is_etag_matching,
+                    "is_object_existing": one.is_object_existing,
+                }
+                for one in checked
+            ],
+        }
+
+    async def _first(self, store: BucketStore) -> list[ListedObject]:
+        page = await self._wire.call(store.list_page("", limit=CHECKED_KEYS * 20))
+        return [entry for entry in page.objects if not entry.key.endswith("/")][:CHECKED_KEYS]
+
+    async def _try(self, store: BucketStore, fronted: CdnStore, key: str) -> CheckedKey:
+        try:
+            head: ObjectHead = await self._wire.call(store.head(key))
+        except NotFound:
+            return CheckedKey(key, is_etag_matching=False, is_object_existing=False, served=False)
+        try:
+            async with self._wire.stream(fronted.read_stated(head)):
+                return CheckedKey(key, is_etag_matching=True, is_object_existing=True, served=True)
+        except ConditionFailed:
+            return CheckedKey(key, is_etag_matching=False, is_object_existing=True, served=True)
+        except NotFound:
+            return CheckedKey(key, is_etag_matching=False, is_object_existing=False, served=False)
+        except StoreError:
+            return CheckedKey(key, is_etag_matching=False, is_object_existing=True, served=False)
+
+    async def check_url_list(self, caller: Caller, config: StoreConfig, key: str) -> None:
+        """Hold a URL list file, or a folder of them, against every rule of its format.
+
+        Raises:
+            Refused: TRF.0013 - TRF.0019, TRF.0301.
+        """
+        caller.require("oms::checkUrlSourceListFileFormat")
+        try:
+            async with asyncio.timeout(SECONDS):
+                await _check_lines(UrlListKeys(self._wire, open_store(config), key))
+        except TaskError as error:
+            raise Refused(error.code, str(error), http_status=400) from None
+        except TimeoutError:
+            return  # every line that was read in time is in order
+
+
+async def _check_lines(lines: UrlListKeys) -> None:
+    await lines.check()
+    found = False
+    async for _, names in lines.batches(after=0):
+        found = found or bool(names)
+    if not found:
+        raise TaskError("TRF.0017", "the list is empty")
+
+
+@asynccontextmanager
+async def open_buckets(settings: ServiceSettings) -> AsyncIterator[BucketService]:
+    """Open the service with a wire of its own: impatient, since somebody waits for the answer."""
+    work = settings.work
+    wire = WireSettings(
+        attempts=3,
+        unreached_attempts=2,
+        connect_timeout=5.0,
+        first_byte_timeout=20.0,
+        idle_timeout=20.0,
+        max_connections=32,
+        ca_file=str(work.ca_file) if work.ca_file else None,
+        verify=work.verify_tls,
+        proxy=work.proxy,
+        no_proxy=work.no_proxy,
+    )
+    async with Wire(wire) as opened:
+        yield BucketService(opened, settings)
+
+
+@contextmanager
+def told(code: str) -> Iterator[None]:
+    """Turn what a store answers into OMS's code.
+
+    Raises:
+        Refused: ``code``, or OMS.1014 for keys that do not open the bucket.
+    """
+    try:
+        yield
+    except (BadCredentials, AccessDenied) as error:
+        raise Refused(NO_ACCESS, str(error)) from None
+    except StoreError as error:
+        raise Refused(code, str(error)) from None
+    except ConfigError as error:
+        raise Refused(error.code or code, str(error)) from None
+    except TimeoutError:
+        raise Refused(code, f"The store did not answer within {SECONDS:.0f} seconds.") from None
+
+
+def entries_of(objects: Sequence[ListedObject], folder: str, start: str) -> Iterator[Record]:
+    """Fold a listing into the entries of a folder: what lies deeper is its folder, once; the folder itself is none."""
+    last = start.removesuffix(LAST)
+    for item in objects:
+        if item.key == folder or (last.endswith("/") and last != folder and item.key.startswith(last)):
+            continue
+        name, slash, _ = item.key[len(folder) :].partition("/")
+        if not slash:
+            yield Record(item.key, item.size)
+            continue
+        last = f"{folder}{name}/"
+        yield Record(last, None)
+
+
+_CDN_HOSTS = {
+    "AWS": (".cloudfront.net", ".amazonaws.com"),
+    "Azure": (".azureedge.net", ".azurefd.net", ".windows.net"),
+    "Aliyun": (".kunlunsl.com", ".alikunlun.com", ".kunlunaq.com", ".aliyuncs.com", ".w.cdngslb.com"),
+    "Tencent": (".cdn.dnsv1.com", ".myqcloud.com", ".tencentcos.cn"),
+    "HuaweiCloud": (".cdnhwc1.com", ".cdnhwc2.com", ".cdnhwc3.com", ".myhuaweicloud.com"),
+    "KingsoftCloud": (".ksyuncdn.com", ".ksyuncs.com"),
+    "Qiniu": (".qiniucdn.com", ".clouddn.com", ".qiniudns.com", ".qbox.me"),
+    "Baidu": (".bcebos.com", ".bdydns.com", ".jomodns.com"),
+    "Google": (".googleapis.com", ".googleusercontent.com"),
+    "UCloud": (".ufileos.com", ".ucloud.com.cn"),
+    "QingCloud": (".qingstor.com",),
+}
+"""Names under which clouds give out CDN domains; a customer's own domain does not tell whose it is."""
+
+
+def is_of_cloud(cloud: str, cdn: CdnConfig) -> bool:
+    """Whether a CDN belongs to the cloud of its source: by its host, or by whose authentication it asks for."""
+    mark = {"Aliyun": "ALIYUN", "Tencent": "TENCENT", "Azure": "AZURE", "Qiniu": "QINIU", "KingsoftCloud": "KSYUN"}
+    by_auth = cloud in mark and cdn.auth.value.startswith(mark[cloud])
+    return by_auth or cdn.endpoint.host.lower().endswith(_CDN_HOSTS.get(cloud, ("\0",)))
