@@ -10,7 +10,7 @@ import functools
 import json
 import signal
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from oms_adapters.config import StoreConfig
@@ -19,7 +19,8 @@ from oms_engine.task import MigrationSpec, Scope
 from oms_worker.db.engine import open_database
 from oms_worker.db.migrations import upgrade
 from oms_worker.node import take_identity
-from oms_worker.runner import Runner, RunPlan
+from oms_worker.runner import Runner
+from oms_worker.running import RunPlan
 from oms_worker.secrets import load_ring
 from oms_worker.settings import load_service_settings
 from oms_worker.sqlite_ledger import SqliteLedger
@@ -55,6 +56,7 @@ def open_ledger(folder, task_id):
 
 
 async def run(place):
+    """Run tasks until SIGTERM."""
     settings = load_service_settings(None, **place["settings"])
     database = open_database(settings.database_url)
     await upgrade(database)
@@ -70,6 +72,8 @@ async def run(place):
     await runner.start()
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    while not runner.hosts.ready:
+        await asyncio.sleep(0.01)
     print("ready", json.dumps(runner.hosts.pids), flush=True)
     await stopped.wait()
     await runner.stop()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from oms_engine.model import Secret
+from oms_worker.db import credentials
 from oms_worker.db.engine import open_database
 from oms_worker.db.events import transitions_of
 from oms_worker.db.migrations import upgrade
@@ -132,6 +133,11 @@ class Service:
                 return row
             assert time.monotonic() < deadline, f"status {row.status} instead of {statuses}: {row}"
             await asyncio.sleep(0.02)
+
+    async def kept(self, number):
+        """Return the credentials that are kept of a task, None when there are none."""
+        async with self.database.read() as connection:
+            return await credentials.secrets_of(connection, load_ring(self.settings.key_path), f"task:{number}")
 
     async def journal(self, number):
         """Return the transitions of a task as ``1>2`` words."""

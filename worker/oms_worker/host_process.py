@@ -39,7 +39,7 @@ from oms_worker.scan import Scanner, count_quietly
 log = logging.getLogger(__name__)
 
 TELL_SECONDS = 1.0
-PAUSE_SECONDS = 4.0
+PAUSE_SECONDS = 3.0
 """A task that has not paused by itself within this time is cut off; its ledger knows where to go on."""
 LOCKED_SECONDS = 15.0
 """How long a ledger that is still open elsewhere is waited for: its last process is just going."""
@@ -102,6 +102,7 @@ class Host:
         self._closed = asyncio.Event()
         threading.Thread(target=self._read, name="parent-reader", daemon=True).start()
         teller = asyncio.ensure_future(self._tell())
+        self._say("ready")
         await self._closed.wait()
         teller.cancel()
         for running in self._running.values():

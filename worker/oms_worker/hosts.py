@@ -30,6 +30,10 @@ REVIVE_SECONDS = 1.0
 class HostListener(Protocol):
     """Who hears what hosts say. The calls are quick and do not raise."""
 
+    def on_ready(self) -> None:
+        """A host is there to take tasks."""
+        ...
+
     def on_looks(self, looks: Mapping[tuple[int, int], Look]) -> None:
         """Tasks (id, generation) stand like this."""
         ...
@@ -67,9 +71,14 @@ class Hosts:
         """Every task in a host: id -> generation."""
         return {number: generation for host in self._hosts for number, generation in host.tasks.items()}
 
+    @property
+    def ready(self) -> bool:
+        """Whether a host is there to take tasks."""
+        return any(host.ready for host in self._hosts)
+
     def run(self, task: HostTask) -> None:
-        """Start a task in the host with the fewest; when none lives it is told as lost."""
-        host = min(self._hosts, key=lambda host: len(host.tasks), default=None)
+        """Start a task in the host with the fewest; when none is ready it is told as lost."""
+        host = min((host for host in self._hosts if host.ready), key=lambda host: len(host.tasks), default=None)
         if host is None:
             asyncio.get_running_loop().call_soon(self._listener.on_lost, {task.id: task.generation})
             return
@@ -93,6 +102,12 @@ class Hosts:
             if task_id in host.tasks:
                 host.say(*message)
 
+    def kill_host_of(self, task_id: int) -> None:
+        """End the host of a task without a word: it does not hear us. Its other tasks are told as lost."""
+        for host in self._hosts:
+            if task_id in host.tasks:
+                host.kill()
+
     def kill(self) -> None:
         """End all hosts without a word: this process must not go on with its tasks. They are replaced."""
         for host in self._hosts:
@@ -113,6 +128,9 @@ class Hosts:
     def heard(self, host: _Host, word: str, *values: Any) -> None:
         """Pass a message of a host on."""
         match word, values:
+            case "ready", ():
+                host.ready = True
+                self._listener.on_ready()
             case "looks", (looks,):
                 self._listener.on_looks(looks)
             case "ended", (Ended() as ended,):
@@ -151,6 +169,7 @@ class _Host:
         self._hosts = hosts
         self._loop = asyncio.get_running_loop()
         self.tasks: dict[int, int] = {}
+        self.ready = False
         context = multiprocessing.get_context("spawn")
         self._connection, there = context.Pipe()
         self._process = context.Process(target=serve, args=(there,), name="openoms-host", daemon=True)

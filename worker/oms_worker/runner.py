@@ -14,32 +14,33 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oms_adapters.config import StoreConfig
 from oms_engine.bandwidth import BandwidthPolicy
 from oms_engine.errors import ConfigError, OmsError, RepositoryError
-from oms_engine.model import Secret, TaskType
-from oms_engine.session import EngineSettings
-from oms_engine.store import MIB
-from oms_engine.task import Counters, MigrationSpec, Result, TaskState
-from oms_engine.wire import WireSettings
+from oms_engine.model import Secret
+from oms_engine.task import Result
 from oms_worker import scheduler
 from oms_worker.db import credentials, nodes
 from oms_worker.db import tasks as rows
 from oms_worker.db.engine import SCHEDULING_LOCK, Database
-from oms_worker.db.tasks import Owned, ProgressUpdate, TaskRow
+from oms_worker.db.tasks import Owned, TaskRow
 from oms_worker.errors import sentence_of
-from oms_worker.figures import Look, figures_of, final_figures
+from oms_worker.figures import Look
 from oms_worker.host_process import Ended, HostTask, LedgerOpener
 from oms_worker.hosts import Hosts
+from oms_worker.running import INTERNAL, EndHook, Planner, Run, RunPlan, engine_settings, event_of, failure
 from oms_worker.secrets import KeyRing
 from oms_worker.services.tasks import parse_policy
-from oms_worker.settings import ServiceSettings, Work
+from oms_worker.settings import ServiceSettings
 from oms_worker.states import TASK, Event, Task, after_event
+from oms_worker.sweep import sweep
+from oms_worker.takeover import release, release_all
+
+__all__ = ["EndHook", "Planner", "RunPlan", "Runner", "engine_settings"]
 
 log = logging.getLogger(__name__)
 
@@ -51,55 +52,10 @@ SWEEP_SECONDS = 60.0
 MOST_LOSSES = 5
 """A task whose host died this often in a row is taken to be the cause."""
 PAUSE_ALL_SECONDS = 6.0
+STUCK_SECONDS = 15.0
+"""A host in which a task takes this long to pause does not hear us any more."""
 
 NO_CREDENTIALS = "TRF.0151"
-LOST = "TRF.0001"
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlan:
-    """A task as the engine runs it."""
-
-    spec: MigrationSpec
-    source: StoreConfig
-    destination: StoreConfig
-    listing: StoreConfig | None = None
-    """The bucket of its list file."""
-
-
-class Planner(Protocol):
-    """Makes a plan of a task's row. Pure."""
-
-    def __call__(self, task: TaskRow, secrets: Mapping[str, Secret], keys: Sequence[str]) -> RunPlan:
-        """Plan ``task`` with the secrets it was given; ``keys`` are its inline keys, URL-encoded, mostly none.
-
-        The runner itself sets name, bandwidth policy and ``retry_failed`` of the specification.
-
-        Raises:
-            ConfigError: it cannot be carried out; its code becomes the task's.
-        """
-        ...
-
-
-class EndHook(Protocol):
-    """Who must know of a task's end in the same transaction: task groups, sync tasks, notifications."""
-
-    async def __call__(self, connection: AsyncConnection, task: TaskRow, result: Result) -> None:
-        """``task`` is the row after its end: status 3, 4 or 5. An exception undoes the end, which is tried again."""
-        ...
-
-
-@dataclass(slots=True)
-class _Run:
-    """What this node knows of a task it runs."""
-
-    row: TaskRow
-    by_objects: bool
-    policy: Sequence[Mapping[str, Any]]
-    pausing: bool = False
-    look: Look | None = None
-    result: Result | None = None
-    """It has ended; its row has not been told yet."""
 
 
 class Runner:
@@ -125,7 +81,7 @@ class Runner:
         self._ledgers = ledgers
         self._hooks = hooks
         self._clock = clock
-        self._runs: dict[int, _Run] = {}
+        self._runs: dict[int, Run] = {}
         self._losses: dict[int, int] = {}
         self._woken = asyncio.Event()
         self._draining = False
@@ -148,7 +104,7 @@ class Runner:
             others = await nodes.dead_owners(connection, now, besides=self._node)
             if self._database.on_sqlite:
                 others = await nodes.other_owners(connection, besides=self._node)
-            await self._release_all(connection, [self._node, *others], now, "its process ended")
+            await release_all(connection, [self._node, *others], now, "its process ended")
             await nodes.beat(connection, self._node, now)
         self.hosts.start()
         self._loop_task = asyncio.create_task(self._loop(), name="runner")
@@ -171,7 +127,7 @@ class Runner:
         await self.hosts.close()
         with suppress(RepositoryError):
             async with self._database.write() as connection:
-                await self._release_all(connection, [self._node], self._clock(), "its process shut down")
+                await release_all(connection, [self._node], self._clock(), "its process shut down")
                 await nodes.forget(connection, self._node)
 
     async def _until_idle(self, seconds: float, *, whole: bool = False) -> None:
@@ -218,10 +174,12 @@ class Runner:
         await self._beat(now)
         await self._obey(now)
         await self._conclude_due(now)
-        if not self._draining:
+        if not self._draining and self.hosts.ready:
             await self._schedule(now)
         await self._tell_progress(now)
-        await self._sweep(now)
+        if now - self._swept > SWEEP_SECONDS:
+            self._swept = now
+            await sweep(self._database, self._settings.ledger_dir, spare=self._runs)
 
     # ---- other nodes ------------------------------------------------------------------------------------------------
 
@@ -231,27 +189,9 @@ class Runner:
         async with self._database.lock(SCHEDULING_LOCK) as connection:
             await nodes.beat(connection, self._node, now)
             dead = await nodes.dead_owners(connection, now, besides=self._node)
-            await self._release_all(connection, dead, now, "its node died")
+            await release_all(connection, dead, now, "its node died")
             await nodes.forget_dead(connection, now - scheduler.DAY)
         self._beaten = self._beat_ok = time.monotonic()
-
-    async def _release_all(self, connection: AsyncConnection, owners: Sequence[str], now: float, cause: str) -> None:
-        """Put the tasks of these nodes back into the queue; a pausing one has paused."""
-        if not owners:
-            return
-        beats = await nodes.last_beats(connection, owners)
-        for row in await rows.tasks_of_owners(connection, owners):
-            until = min(now, beats.get(row.owner or "", now))
-            await self._release(connection, row, now, until, cause)
-
-    async def _release(self, connection: AsyncConnection, row: TaskRow, now: float, until: float, cause: str) -> None:
-        after = after_event(TASK, Task(row.status), Event.RELEASED)
-        if after is None:
-            return
-        values: dict[str, Any] = {"owner": None, "spent_ms": row.total_time_ms(until), "claimed_at": None}
-        await rows.change_task(connection, row, int(after), now, cause, **values)
-        if after == Task.PAUSED:
-            await credentials.wipe(connection, [row.subject])
 
     # ---- what rows ask for ------------------------------------------------------------------------------------------
 
@@ -271,13 +211,22 @@ class Runner:
         if adrift:
             await self._give_back(adrift, now)
 
-    def _steer(self, run: _Run, found: Owned) -> None:
-        if found.status == Task.PAUSING and not run.pausing:
-            run.pausing = True
-            self.hosts.pause(found.id)
+    def _steer(self, run: Run, found: Owned) -> None:
+        if found.status == Task.PAUSING:
+            self._pause(run)
         if list(found.bandwidth_policy) != list(run.policy):
             run.policy = found.bandwidth_policy
             self.hosts.set_bandwidth(found.id, self._policy(found.bandwidth_policy))
+
+    def _pause(self, run: Run) -> None:
+        now = time.monotonic()
+        if run.pausing_since is None:
+            run.pausing_since = now
+            self.hosts.pause(run.row.id)
+        elif run.result is None and now - run.pausing_since > STUCK_SECONDS:
+            log.error("task %s does not pause: its host is ended", run.row.id)
+            run.pausing_since = now
+            self.hosts.kill_host_of(run.row.id)
 
     def _policy(self, policy: Sequence[Mapping[str, Any]]) -> BandwidthPolicy:
         return parse_policy(policy, self._settings.zone)
@@ -287,7 +236,7 @@ class Runner:
             for number in ids:
                 row = await rows.get_task(connection, number)
                 if row is not None and row.owner == self._node and number not in self._runs:
-                    await self._release(connection, row, now, now, "its host died")
+                    await release(connection, row, now, "its host died")
 
     # ---- beginning --------------------------------------------------------------------------------------------------
 
@@ -329,7 +278,7 @@ class Runner:
         await credentials.wipe(connection, [row.subject])
         ended = await rows.get_task(connection, number)
         if ended is not None:
-            await self._tell_hooks(connection, ended, Result(TaskState.FAILED, Counters(), 0.0))
+            await self._tell_hooks(connection, ended, failure(scheduler.EXPIRED, sentence_of(scheduler.EXPIRED)))
 
     async def _load(self, connection: AsyncConnection, row: TaskRow) -> tuple[dict[str, Secret] | None, list[str]]:
         """Open a task's credentials, its own or those of its group or sync task, and its inline keys."""
@@ -341,21 +290,16 @@ class Runner:
         return secrets, keys
 
     def _begin(self, row: TaskRow, secrets: Mapping[str, Secret] | None, keys: Sequence[str]) -> None:
-        by_objects = row.request.get("task_type") in {TaskType.LIST.value, TaskType.URL_LIST.value}
-        run = self._runs[row.id] = _Run(row, by_objects, row.bandwidth_policy)
+        run = self._runs[row.id] = Run(row, row.bandwidth_policy)
         try:
-            if secrets is None:
-                raise ConfigError(
-                    "its credentials are not kept any more: start it with credentials", code=NO_CREDENTIALS
-                )
-            task = self._host_task(row, self._planner(row, secrets, keys))
+            task = self._host_task(row, self._planner(row, _kept(secrets), keys))
         except OmsError as error:
-            code = error.code if isinstance(error, ConfigError) and error.code else LOST
-            run.result = _failure(code, str(error))
+            code = error.code if isinstance(error, ConfigError) and error.code else INTERNAL
+            run.result = failure(code, str(error))
             self.wake()
         except Exception as error:
             log.exception("task %s cannot be planned", row.id)
-            run.result = _failure(LOST, f"the task cannot be planned ({type(error).__name__}); see the log")
+            run.result = failure(INTERNAL, f"the task cannot be planned ({type(error).__name__}); see the log")
             self.wake()
         else:
             self.hosts.run(task)
@@ -383,6 +327,10 @@ class Runner:
 
     # ---- what hosts say ---------------------------------------------------------------------------------------------
 
+    def on_ready(self) -> None:
+        """Begin what waits."""
+        self.wake()
+
     def on_looks(self, looks: Mapping[tuple[int, int], Look]) -> None:
         """Remember how tasks stand until the next turn."""
         for (number, generation), look in looks.items():
@@ -407,7 +355,7 @@ class Runner:
             self._losses[number] = self._losses.get(number, 0) + 1
             if self._losses[number] >= MOST_LOSSES:
                 del self._losses[number]
-                run.result = _failure(LOST, f"the process that ran it died {MOST_LOSSES} times")
+                run.result = failure(INTERNAL, f"the process that ran it died {MOST_LOSSES} times")
             else:
                 del self._runs[number]
         self.wake()
@@ -416,47 +364,33 @@ class Runner:
 
     async def _conclude_due(self, now: float) -> None:
         for number, run in list(self._runs.items()):
-            if run.result is None or (self._held_back(run, now) and not run.pausing and not self._draining):
+            if run.result is None or (self._held_back(run, now) and run.pausing_since is None and not self._draining):
                 continue
             await self._conclude(run, run.result, now)
             if self._runs.get(number) is run:
                 del self._runs[number]
 
-    def _held_back(self, run: _Run, now: float) -> bool:
+    def _held_back(self, run: Run, now: float) -> bool:
         """Whether the end is told later, for clients that expect a task to take its time."""
         return now < (run.row.claimed_at or now) + self._settings.minimum_task_seconds
 
-    async def _conclude(self, run: _Run, result: Result, now: float) -> None:
+    async def _conclude(self, run: Run, result: Result, now: float) -> None:
         """Write an end down: state, figures, lists; credentials go, and whoever waits for it hears of it."""
         async with self._database.write() as connection:
             row = await rows.get_task(connection, run.row.id)
             if row is None or (row.owner, row.generation) != (self._node, run.row.generation):
                 return
-            event = _event_of(result)
+            event = event_of(result)
             after = after_event(TASK, Task(row.status), event)
             if after is None:
                 return
-            values = self._values_of(run, row, result, Task(int(after)), now)
+            values = run.end_values(row, result, Task(int(after)), now)
             await rows.change_task(connection, row, int(after), now, f"{event} on {self._node}", **values)
             if after != Task.WAITING:
                 await credentials.wipe(connection, [row.subject])
             ended = await rows.get_task(connection, row.id)
             if ended is not None and after != Task.WAITING:
                 await self._tell_hooks(connection, ended, result)
-
-    def _values_of(self, run: _Run, row: TaskRow, result: Result, after: Task, now: float) -> dict[str, Any]:
-        spent = row.total_time_ms(now)
-        values: dict[str, Any] = {"owner": None, "spent_ms": spent, "claimed_at": None}
-        if _has_counts(result):
-            values |= final_figures(result, spent, by_objects=run.by_objects).columns()
-            values |= {"records": dict(result.records), "record_errors": dict(result.record_errors)}
-        values |= {"migrate_speed": values.get("migrate_speed", 0), "left_time_ms": 0}
-        if after in {Task.FAILED, Task.SUCCEEDED}:
-            values["ended_at"] = now
-        if after is Task.FAILED:
-            code = result.error_code or LOST
-            values |= {"error_code": code, "error_msg": (result.error_message or sentence_of(code))[:1024]}
-        return values
 
     async def _tell_hooks(self, connection: AsyncConnection, row: TaskRow, result: Result) -> None:
         for hook in self._hooks:
@@ -465,85 +399,13 @@ class Runner:
     # ---- figures ----------------------------------------------------------------------------------------------------
 
     async def _tell_progress(self, now: float) -> None:
-        updates = [update for run in self._runs.values() if (update := self._update_of(run, now)) is not None]
+        updates = [update for run in self._runs.values() if (update := run.take_update(now)) is not None]
         if updates:
             async with self._database.write() as connection:
                 await rows.write_progress(connection, self._node, updates)
-
-    def _update_of(self, run: _Run, now: float) -> ProgressUpdate | None:
-        row, spent = run.row, run.row.total_time_ms(now)
-        if run.result is not None:
-            if not _has_counts(run.result):
-                return None
-            figures = final_figures(run.result, spent, by_objects=run.by_objects)
-        elif run.look is not None:
-            figures = figures_of(run.look, spent, by_objects=run.by_objects)
-            run.look = None
-        else:
-            return None
-        return ProgressUpdate(row.id, row.generation, figures.columns())
-
-    # ---- what deleted tasks leave -----------------------------------------------------------------------------------
-
-    async def _sweep(self, now: float) -> None:
-        """Delete ledgers and lists of tasks that are gone."""
-        if now - self._swept < SWEEP_SECONDS:
-            return
-        self._swept = now
-        files: dict[int, list[str]] = {}
-        for name in await asyncio.to_thread(os.listdir, self._settings.ledger_dir):
-            stem = name.partition(".")[0]
-            if stem.isdigit():
-                files.setdefault(int(stem), []).append(name)
-        numbers = list(files)
-        for start in range(0, len(numbers), 500):
-            some = numbers[start : start + 500]
-            async with self._database.read() as connection:
-                kept = await rows.existing_ids(connection, some)
-            for number in set(some) - kept - set(self._runs):
-                await asyncio.to_thread(_remove, self._settings, files[number])
-
-
-def _remove(settings: ServiceSettings, names: Sequence[str]) -> None:
-    import shutil  # noqa: PLC0415
-
-    for name in names:
-        path = settings.ledger_dir / name
-        with suppress(OSError):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
 
 
 def _kept(secrets: Mapping[str, Secret] | None) -> Mapping[str, Secret]:
     if secrets is None:
         raise ConfigError("its credentials are not kept any more: start it with credentials", code=NO_CREDENTIALS)
     return secrets
-
-
-def _failure(code: str, message: str) -> Result:
-    return Result(TaskState.FAILED, Counters(), 0.0, error_code=code, error_message=message)
-
-
-def _has_counts(result: Result) -> bool:
-    """Whether the result knows the ledger's counters: a run that could not begin knows none."""
-    return bool(result.counters.listed) or result.complete
-
-
-def _event_of(result: Result) -> Event:
-    if result.state is TaskState.SUCCEEDED:
-        return Event.SUCCEEDED
-    return Event.FAILED if result.state is TaskState.FAILED else Event.RELEASED
-
-
-def engine_settings(work: Work) -> EngineSettings:
-    """Return how hard one of many tasks works."""
-    wire = WireSettings(
-        ca_file=str(work.ca_file) if work.ca_file else None,
-        verify=work.verify_tls,
-        proxy=work.proxy,
-        no_proxy=work.no_proxy,
-        max_connections=work.connections_per_task,
-    )
-    return EngineSettings(wire=wire, connections=work.connections_per_task, memory_bytes=work.memory_mib_per_task * MIB)

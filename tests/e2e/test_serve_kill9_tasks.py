@@ -1,0 +1,255 @@
+"""A process that runs tasks is killed, stopped and started: tasks go on from where they were, every number right."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from itertools import pairwise
+
+import pytest
+
+from oms_adapters.sandbox import Answer, Fault, Match
+from oms_engine.model import Secret
+from oms_engine.store import MIB
+from oms_worker.states import Task
+from support.service import Service
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+WAITING, MIGRATING, PAUSED, FAILED, SUCCEEDED, PAUSING = Task
+
+
+@pytest.fixture
+async def service(world, tmp_path):
+    """A service whose process does not run yet."""
+    opened = await Service(world, tmp_path, quotas={"running_tasks": 50}).open()
+    yield opened
+    await opened.close()
+
+
+def fill(world, *, latency=0.05):
+    """Small objects and large ones; a destination that takes its time."""
+    world.source.put_many((f"{number % 5}/{number:04}", os.urandom(500 + number)) for number in range(400))
+    world.source.put_many((f"7/streamed{number}", os.urandom(2 * MIB)) for number in range(3))
+    world.source.put_many((f"8/big{number}", os.urandom(50 * MIB)) for number in range(2))
+    world.obs.latency = latency
+
+
+SIZE = sum(500 + number for number in range(400)) + 106 * MIB
+
+
+def check_whole(world, row, *, objects=405, size=SIZE):
+    """Everything arrived once, and row and lists say so."""
+    assert (row.status, row.error_code) == (SUCCEEDED, None)
+    assert (row.total_num, row.successful_num, row.skipped_num, row.failed_num) == (objects, objects, 0, 0)
+    assert (row.total_size, row.complete_size, row.real_size) == (size, size, size)
+    assert (row.progress, row.is_query_over, row.left_time_ms, row.owner) == (1.0, True, 0, None)
+    assert row.migrate_speed == row.complete_size * 1000 // row.spent_ms
+    lists = world.lists(row.name)
+    assert set(lists["success"]) == set(world.source.keys())
+    assert lists["skip"] == lists["failed"] == {}
+    assert all(world.destination.get(key) == world.source.get(key) for key in lists["success"])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_killed_at_random_moments(world, service, seed):
+    """Killed with SIGKILL again and again, a task ends as succeeded with every object counted and listed once."""
+    fill(world)
+    dice = random.Random(seed)
+    number = await service.create()
+    for _ in range(5):
+        service.start()
+        await asyncio.sleep(dice.uniform(0.2, 2.5))
+        service.kill()
+    world.obs.latency = 0.0
+    service.start()
+    check_whole(world, await service.until(number, FAILED, SUCCEEDED))
+    journal = await service.journal(number)
+    assert journal[0] == ">1"
+    assert journal[-1] == "2>5"
+    assert all(a.partition(">")[2] == b.partition(">")[0] for a, b in pairwise(journal))
+
+
+async def test_killed_while_its_end_is_held_back(world, service):
+    """A task whose objects are all moved and whose state is still 2 ends with the same numbers after a kill."""
+    world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(50))
+    service.place["settings"]["minimum_task_seconds"] = 60
+    number = await service.create()
+    service.start()
+    deadline = time.monotonic() + 20
+    while (await service.tasks.show(service.caller, number)).successful_num < 50:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(1.5)
+    assert (await service.tasks.show(service.caller, number)).status == MIGRATING
+    service.kill()
+    service.place["settings"]["minimum_task_seconds"] = 0
+    service.start()
+    check_whole(world, await service.until(number, FAILED, SUCCEEDED), objects=50, size=5000)
+
+
+async def test_stop_and_start(world, service):
+    """A stopped task says 7 at once and 3 within five seconds, keeps no credentials, and goes on when started."""
+    fill(world)
+    number = await service.create()
+    service.start()
+    await service.until(number, MIGRATING)
+    await asyncio.sleep(1.0)
+    began = time.monotonic()
+    await service.tasks.stop(service.caller, number)
+    assert (await service.tasks.show(service.caller, number)).status in {PAUSING, PAUSED}
+    paused = await service.until(number, PAUSED)
+    assert time.monotonic() - began < 5
+    assert await service.kept(number) is None
+    spent = paused.spent_ms
+    await asyncio.sleep(0.5)
+    await service.restart_task(number)
+    world.obs.latency = 0.0
+    row = await service.until(number, FAILED, SUCCEEDED)
+    check_whole(world, row)
+    assert row.spent_ms > spent
+    assert row.started_at == paused.started_at
+    assert await service.journal(number) == [">1", "1>2", "2>7", "7>3", "3>1", "1>2", "2>5"]
+    assert await service.kept(number) is None
+
+
+async def test_stop_while_nothing_answers(world, service):
+    """A task whose store does not answer pauses within five seconds too."""
+    fill(world, latency=0.0)
+    world.s3.latency = 30.0
+    number = await service.create()
+    service.start()
+    await service.until(number, MIGRATING)
+    await asyncio.sleep(0.5)
+    began = time.monotonic()
+    await service.tasks.stop(service.caller, number)
+    await service.until(number, PAUSED)
+    assert time.monotonic() - began < 5.5
+    world.s3.latency = 0.0
+    await service.restart_task(number)
+    check_whole(world, await service.until(number, FAILED, SUCCEEDED))
+
+
+async def test_killed_while_pausing(world, service):
+    """A task that was pausing when its process was killed has paused after the restart."""
+    fill(world)
+    number = await service.create()
+    service.start()
+    await service.until(number, MIGRATING)
+    await asyncio.sleep(0.8)
+    service.kill()
+    await service.tasks.stop(service.caller, number)
+    service.start()
+    row = await service.until(number, PAUSED)
+    assert row.owner is None
+    await service.restart_task(number)
+    world.obs.latency = 0.0
+    check_whole(world, await service.until(number, FAILED, SUCCEEDED))
+
+
+async def test_a_host_is_killed(world, service):
+    """When a task host dies its tasks go on in another one, and the service stays up."""
+    fill(world)
+    numbers = [await service.create(object_key=[prefix]) for prefix in ("0/", "1/", "7/")]
+    service.start()
+    for number in numbers:
+        await service.until(number, MIGRATING)
+    await asyncio.sleep(0.6)
+    os.kill(service.hosts[0], signal.SIGKILL)
+    world.obs.latency = 0.0
+    for number, objects in zip(numbers, (80, 80, 3), strict=True):
+        row = await service.until(number, FAILED, SUCCEEDED)
+        assert (row.status, row.total_num, row.successful_num) == (SUCCEEDED, objects, objects)
+        assert row.generation >= 2
+    assert service.process.poll() is None
+
+
+async def test_graceful_shutdown_parks(world, service):
+    """SIGTERM parks what does not end in time: the task waits, owned by nobody, and goes on after the restart."""
+    fill(world)
+    service.place["settings"]["shutdown_seconds"] = 0.2
+    number = await service.create()
+    service.start()
+    await service.until(number, MIGRATING)
+    await asyncio.sleep(0.8)
+    assert service.shut_down() == 0
+    row = await service.tasks.show(service.caller, number)
+    assert (row.status, row.owner) == (WAITING, None)
+    assert await service.kept(number) is not None
+    world.obs.latency = 0.0
+    service.start()
+    check_whole(world, await service.until(number, FAILED, SUCCEEDED))
+
+
+async def test_graceful_shutdown_drains(world, service):
+    """SIGTERM lets a task end that needs only a moment."""
+    world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(200))
+    world.obs.latency = 0.3
+    number = await service.create()
+    service.start()
+    await service.until(number, MIGRATING)
+    assert service.shut_down() == 0
+    check_whole(world, await service.tasks.show(service.caller, number), objects=200, size=20_000)
+
+
+async def test_failed_objects_are_retried_alone(world, service):
+    """Objects that failed make the task 4 with TRF.0062; a start with migrate_failed_object moves them alone."""
+    world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(50))
+    world.s3.faults.add(Fault(Match(operation="GetObject", key="007"), Answer(403, "AccessDenied"), times=None))
+    number = await service.create()
+    service.start()
+    row = await service.until(number, FAILED, SUCCEEDED)
+    assert (row.status, row.error_code, row.successful_num, row.failed_num) == (FAILED, "TRF.0062", 49, 1)
+    world.s3.faults.clear()
+    await service.restart_task(number, migrate_failed_object=True)
+    row = await service.until(number, FAILED, SUCCEEDED)
+    assert (row.status, row.total_num, row.successful_num, row.skipped_num) == (SUCCEEDED, 1, 1, 0)
+
+
+async def test_wrong_credentials_fail_and_good_ones_mend(world, service):
+    """A wrong secret key ends the task with TRF.0151 and no secret in its message; the next start goes through."""
+    world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(50))
+    number = await service.create(secrets={**service.secrets, "src_node.sk": Secret("wrong-secret")})
+    service.start()
+    row = await service.until(number, FAILED, SUCCEEDED)
+    assert (row.status, row.error_code) == (FAILED, "TRF.0151")
+    assert "wrong-secret" not in row.error_msg
+    await service.restart_task(number)
+    check_whole(world, await service.until(number, FAILED, SUCCEEDED), objects=50, size=5000)
+
+
+async def test_what_deleted_tasks_leave(world, service):
+    """The ledger of a deleted task goes from the disk."""
+    world.source.put("a", b"a")
+    number = await service.create()
+    service.start()
+    await service.until(number, SUCCEEDED)
+    folder = service.settings.ledger_dir
+    assert list(folder.glob(f"{number}.*"))
+    await service.tasks.delete(service.caller, number)
+    service.kill()
+    service.start()
+    deadline = time.monotonic() + 10
+    while list(folder.glob(f"{number}.*")):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+async def test_many_tasks_under_a_quota(world, service):
+    """Thirty tasks with a quota of four all end, never more than four at once."""
+    world.source.put_many((f"{number:02}/{key}", os.urandom(100)) for number in range(30) for key in range(10))
+    service.place["settings"]["quotas"] = {"running_tasks": 4}
+    numbers = [await service.create(object_key=[f"{number:02}/"]) for number in range(30)]
+    service.start()
+    most = 0
+    deadline = time.monotonic() + 60
+    while True:
+        rows = [await service.tasks.show(service.caller, number) for number in numbers]
+        most = max(most, sum(row.status == MIGRATING for row in rows))
+        if all(row.status == SUCCEEDED for row in rows):
+            break
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    assert 1 <= most <= 4
+    assert {(row.total_num, row.successful_num) for row in rows} == {(10, 10)}
