@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from functools import lru_cache
 
 from oms_engine.errors import MetadataRejected
 from oms_engine.model import Attributes
@@ -34,12 +35,17 @@ def plan_attributes(attributes: Attributes, migrate: bool, *, max_user_bytes: in
         MetadataRejected: a value or a name that the destination cannot hold, or too much of it. It names the header.
     """
     if not migrate:
-        return Attributes(
-            content_type=plan_value("Content-Type", attributes.content_type),
-            content_encoding=plan_value("Content-Encoding", attributes.content_encoding),
-        )
+        return _plan_least(attributes.content_type, attributes.content_encoding)
     planned = {name: plan_value(header, getattr(attributes, name)) for name, header in _HEADERS.items()}
     return Attributes(**planned, user=_plan_user(attributes.user, max_user_bytes) if attributes.user else _NOTHING)
+
+
+@lru_cache(maxsize=1024)  # the objects of a bucket have few different ones
+def _plan_least(content_type: str | None, content_encoding: str | None) -> Attributes:
+    return Attributes(
+        content_type=plan_value("Content-Type", content_type),
+        content_encoding=plan_value("Content-Encoding", content_encoding),
+    )
 
 
 _HEADERS = {field.name: field.name.replace("_", "-").title() for field in fields(Attributes) if field.name != "user"}

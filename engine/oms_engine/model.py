@@ -141,9 +141,8 @@ class Attributes:
     user: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectHead:
-    """One object as HEAD, or the head of a GET, states it."""
+class ObjectHead(NamedTuple):
+    """One object as HEAD, or the head of a GET, states it (a tuple because one is made per object)."""
 
     key: str
     size: int | None
@@ -173,11 +172,10 @@ class Span(NamedTuple):
         return self.last - self.first + 1
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(NamedTuple):
     """How an object is stored at the destination."""
 
-    attributes: Attributes = field(default_factory=Attributes)
+    attributes: Attributes = Attributes()
     storage_class: StorageClass | None = None
     """None leaves it to the bucket's default."""
     kms: bool = False

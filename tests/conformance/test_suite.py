@@ -38,14 +38,14 @@ def page_with_another_etag(page):
 
 def without_metadata(head):
     """A HEAD that loses user metadata."""
-    return replace(head, attributes=replace(head.attributes, user={}))
+    return head._replace(attributes=replace(head.attributes, user={}))
 
 
 def folding_blanks(head):
     """A HEAD that folds blanks in header values."""
     disposition = head.attributes.content_disposition
-    return replace(
-        head, attributes=replace(head.attributes, content_disposition=disposition and disposition.replace("  ", " "))
+    return head._replace(
+        attributes=replace(head.attributes, content_disposition=disposition and disposition.replace("  ", " "))
     )
 
 
@@ -56,9 +56,9 @@ FAULTS = {
     "other etag": ("list_page", page_with_another_etag, "list_states"),
     "lost metadata": ("head", without_metadata, "user_metadata_round_trip"),
     "folded blanks": ("head", folding_blanks, "attributes_round_trip"),
-    "wrong size": ("head", lambda head: replace(head, size=head.size + 1), "odd_key[plus]"),
-    "never archived": ("head", lambda head: replace(head, archive=ArchiveState.READABLE), "archived_is_refused"),
-    "not encrypted": ("head", lambda head: replace(head, encryption=None), "kms"),
+    "wrong size": ("head", lambda head: head._replace(size=head.size + 1), "odd_key[plus]"),
+    "never archived": ("head", lambda head: head._replace(archive=ArchiveState.READABLE), "archived_is_refused"),
+    "not encrypted": ("head", lambda head: head._replace(encryption=None), "kms"),
     "wrong md5": ("write", lambda written: written._replace(md5=b"0" * 16), "etag_is_md5"),
     "clock behind": (
         "write",

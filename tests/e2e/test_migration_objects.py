@@ -160,14 +160,12 @@ class _Plain:
         return getattr(self._store, name)
 
     def write(self, key, *, size, options, body=None):
-        from dataclasses import replace
 
-        return self._store.write(key, size=size, options=replace(options, kms=False), body=body)
+        return self._store.write(key, size=size, options=options._replace(kms=False), body=body)
 
     def start_upload(self, key, *, options):
-        from dataclasses import replace
 
-        return self._store.start_upload(key, options=replace(options, kms=False))
+        return self._store.start_upload(key, options=options._replace(kms=False))
 
 
 def test_a_bucket_that_does_not_encrypt_fails_every_object(world):

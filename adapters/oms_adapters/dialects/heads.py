@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_base64
+from functools import lru_cache
 
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.times import parse_http_date
@@ -11,6 +12,14 @@ from oms_engine.model import ArchiveState, Attributes, ObjectHead, WriteOptions,
 
 _MD5 = re.compile(r"[0-9a-fA-F]{32}")
 _TOTAL = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
+
+
+_SYSTEM = ("content-type", "content-encoding", "cache-control", "content-disposition", "content-language", "expires")
+
+
+@lru_cache(maxsize=1024)  # the objects of a bucket have few different ones
+def _system(*values: str | None) -> Attributes:
+    return Attributes(*values)  # type: ignore[arg-type]  # the six of _SYSTEM, none is the user metadata
 
 
 class HeadReader:
@@ -90,17 +99,10 @@ class HeadReader:
         return ArchiveState.READABLE
 
     def _attributes(self, headers: dict[str, str]) -> Attributes:
-        get = headers.get
         meta, cut = self._meta, len(self._meta)
-        return Attributes(
-            get("content-type"),
-            get("content-encoding"),
-            get("cache-control"),
-            get("content-disposition"),
-            get("content-language"),
-            get("expires"),
-            {name[cut:]: value for name, value in headers.items() if name.startswith(meta)},
-        )
+        user = {name[cut:]: value for name, value in headers.items() if name.startswith(meta)}
+        values = map(headers.get, _SYSTEM)
+        return Attributes(*values, user) if user else _system(*values)  # type: ignore[arg-type, call-arg]
 
 
 def whole_size(headers: dict[str, str]) -> int | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
-from dataclasses import replace
 from typing import Any
 
 from oms_adapters.dialects.codes import SENTENCES as SENTENCES_OF_CLASS
@@ -117,7 +116,7 @@ class OssHeadReader(HeadReader):
         found = super().head(key, headers)
         if found.md5 is None or headers.get("x-oss-object-type", "Normal") == "Normal":
             return found
-        return replace(found, md5=None)
+        return found._replace(md5=None)
 
 
 class OssDialect(S3Dialect):

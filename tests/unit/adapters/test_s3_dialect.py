@@ -23,7 +23,7 @@ from oms_engine.model import (
     WriteOptions,
     WrittenPart,
 )
-from oms_engine.store import ArchiveStore, BucketStore, MultipartStore, Reply
+from oms_engine.store import ArchiveStore, BucketStore, Endpoint, MultipartStore, Reply
 
 KEYS = Credentials("AK", Secret("SK"))
 S3 = open_store(StoreConfig("AWS", "photos", region="eu-west-1", credentials=KEYS))
@@ -56,8 +56,8 @@ def test_stores_offer_the_whole_protocol(store, prefix):
 
 def test_the_bucket_stands_in_the_host():
     """The clouds' own endpoints are reached as virtual hosts, in the region's name."""
-    assert S3.endpoint == ("https", "photos.s3.eu-west-1.amazonaws.com", 443)
-    assert OBS.endpoint == ("https", "photos.obs.cn-north-4.myhuaweicloud.com", 443)
+    assert S3.endpoint == Endpoint("https", "photos.s3.eu-west-1.amazonaws.com", 443)
+    assert OBS.endpoint == Endpoint("https", "photos.obs.cn-north-4.myhuaweicloud.com", 443)
     assert S3.head("a").request.path == "/a"
 
 
