@@ -10,18 +10,13 @@ from fastcrc import crc64
 from oms_adapters.aliyun import ADAPTER, PROFILE
 from oms_adapters.config import StoreConfig
 from oms_adapters.conformance import open_harness, run_case, select_cases
+from oms_adapters.conformance.deviations import DEVIATIONS as ALL
 from oms_adapters.sandbox import Sandbox
 from oms_engine.errors import AccessDenied, BadCredentials, BucketNotFound, ConfigError
 from oms_engine.model import Restore, RestoreTier, Secret, Span
 
-LEADING = "OSS takes no key that begins with a slash: alibabacloud.com/help/en/oss/support/http-400-status-code"
-OWN_CRC64 = "OSS states the CRC-64 it computes and compares none that is sent, so it refuses no wrong one"
-DEVIATIONS = {
-    "crc64": OWN_CRC64,
-    "multipart_crc64": OWN_CRC64,
-    "odd_key[leading-slash]": LEADING,
-    "odd_key[leading-slashes]": LEADING,
-}
+DEVIATIONS = ALL["Aliyun"]
+LEADING = DEVIATIONS["odd_key[leading-slash]"]
 
 
 @pytest.fixture(scope="module")

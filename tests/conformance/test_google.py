@@ -4,16 +4,14 @@ import pytest
 
 from oms_adapters.config import StoreConfig
 from oms_adapters.conformance import open_harness, run_case, select_cases
+from oms_adapters.conformance.deviations import DEVIATIONS as ALL
 from oms_adapters.google import INTEROP, PROFILE
 from oms_adapters.sandbox import Sandbox
 from oms_engine.errors import AccessDenied, BadCredentials
 from oms_engine.model import Credentials, Secret
 from support.google_account import credentials_of
 
-DEVIATIONS = {
-    "odd_key[newline]": "object names hold no line breaks: https://cloud.google.com/storage/docs/objects#naming",
-    "attributes_round_trip": "Expires is no metadata of Google's: each reply makes one up",
-}
+DEVIATIONS = ALL["Google"]
 
 
 @pytest.fixture(scope="module")

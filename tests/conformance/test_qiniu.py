@@ -3,11 +3,11 @@
 import pytest
 
 from oms_adapters.conformance import run_case, select_cases
+from oms_adapters.conformance.deviations import DEVIATIONS
 from oms_adapters.qiniu import ADAPTER
 from support.gateways import MOTO, gateway_harness, moto_harness
 
 CASES = select_cases(ADAPTER.profile.capabilities)
-CONTROL = {"odd_key[control]": "Kodo lists in plain XML, which cannot hold it: the listing is refused, not guessed"}
 CLASS = {"storage_classes": "moto does not know Kodo's class LINE"}
 
 
@@ -28,7 +28,7 @@ def moto():
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_gateway(case, gateway):
     """The adapter and the gateway behave as every store owes, but for the declared deviations."""
-    run_case(case, gateway, CONTROL)
+    run_case(case, gateway, DEVIATIONS["Qiniu"])
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

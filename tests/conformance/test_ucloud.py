@@ -3,12 +3,11 @@
 import pytest
 
 from oms_adapters.conformance import run_case, select_cases
+from oms_adapters.conformance.deviations import DEVIATIONS
 from oms_adapters.ucloud import ADAPTER
 from support.gateways import MOTO, gateway_harness, moto_harness
 
 CASES = select_cases(ADAPTER.profile.capabilities)
-NO_MD5 = "US3 does not look at Content-MD5: https://docs.ucloud.cn/ufile/s3/s3_introduction"
-GATEWAY = {"wrong_content_md5": NO_MD5, "wrong_part_md5": NO_MD5}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def moto():
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_gateway(case, gateway):
     """The adapter and the gateway behave as every store owes, but for the declared deviations."""
-    run_case(case, gateway, GATEWAY)
+    run_case(case, gateway, DEVIATIONS["UCloud"])
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

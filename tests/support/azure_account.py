@@ -2,19 +2,14 @@
 
 from base64 import b64encode
 
+from oms_adapters.conformance.deviations import DEVIATIONS as ALL
 from oms_engine.model import Credentials, Secret
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """https://learn.microsoft.com/en-us/azure/storage/common/storage-connect-azurite#well-known-storage-account-and-key"""
 
-DEVIATIONS = {
-    "attributes_round_trip": "blobs have no Expires",
-    "user_metadata_round_trip": "names of metadata are C# identifiers: no hyphens",
-    "resume": "blocks belong to a blob, not to an upload: none can be listed (test_azure.py resumes one all the same)",
-    "abort": "blocks cannot be dropped; they vanish after a week, or with the next commit",
-    "small_part": "blocks have no minimum size",
-}
+DEVIATIONS = dict(ALL["Azure"])
 """What Azure itself does otherwise than the suite says."""
 
 
