@@ -10,6 +10,7 @@ from e2e.cli_support import Bench, open_bench
 from oms_adapters.conformance.deviations import DEVIATIONS
 from oms_adapters.conformance.permissions import RIGHTS, permission_for
 from oms_adapters.sandbox import Answer, Fault, Match, Sandbox
+from support.plugin_example import install_example
 
 pytestmark = pytest.mark.e2e
 
@@ -280,3 +281,17 @@ def test_a_wrong_clock_is_told(bench, scheme):
     assert done.returncode == 3
     assert "clock" in done.stderr
     assert "NTP" in done.stderr
+
+
+def test_a_cloud_of_another_package_is_checked_and_migrated(bench, tmp_path):
+    """The package of CONTRIBUTING.md, on the path, adds acme:// to check-store and to migrate."""
+    install_example(tmp_path)
+    s3 = bench.sandbox.s3
+    environ = {"PYTHONPATH": str(tmp_path), "OPENOMS_SOURCE_AK": s3.access_key, "OPENOMS_SOURCE_SK": s3.secret_key}
+    done = bench.run("check-store", "acme://photos/a", "--source-endpoint", s3.url, environ=environ)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "- state MD5" in done.stdout
+    ends = [option.replace("us-east-1", "north-1") for option in bench.ends]
+    done = bench.run("migrate", "acme://photos", "obs://archive", *ends, environ=environ)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert bench.copied() == dict(OBJECTS)

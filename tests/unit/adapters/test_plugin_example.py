@@ -1,10 +1,7 @@
 """The example of CONTRIBUTING.md, taken out of its text, is a package that OpenOMS finds and works with."""
 
 import asyncio
-import re
 import sys
-import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +12,8 @@ from oms_adapters.sandbox import Sandbox
 from oms_engine.errors import ConfigError
 from oms_engine.model import Credentials, RestoreTier, Secret, WriteOptions
 from oms_engine.wire import Wire, WireSettings
+from support.plugin_example import FILES, install_example
 
-TEXT = Path(__file__).parents[3].joinpath("CONTRIBUTING.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"```(?:toml|python)\n# (\S+)\n(.*?)```", TEXT, re.DOTALL))
 KEYS = Credentials("AK", Secret("SK"))
 
 
@@ -33,18 +29,7 @@ def forget():
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """Lay the example out as pip would install it: modules, data, and metadata with the entry point."""
-    project = tomllib.loads(FILES["pyproject.toml"])["project"]
-    for name, text in FILES.items():
-        if name.startswith("openoms_acme/"):
-            path = tmp_path / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    info = tmp_path / f"openoms_acme-{project['version']}.dist-info"
-    info.mkdir()
-    info.joinpath("METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
-    points = project["entry-points"]["openoms.adapters"]
-    lines = "".join(f"{name} = {target}\n" for name, target in points.items())
-    info.joinpath("entry_points.txt").write_text(f"[openoms.adapters]\n{lines}")
+    install_example(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     forget()
     yield
