@@ -122,7 +122,7 @@ def test_redirects_are_followed(filled):
 def test_a_rate_limited_store_slows_the_task_and_fails_nothing(filled):
     """A store that answers SlowDown above a rate makes the task adapt; every object still arrives."""
     filled.obs.max_requests_per_second = 60
-    ran = filled.run(settings=PATIENT)
+    ran = filled.run(settings=quick(wire=replace(PATIENT.wire, backoff=0.05, backoff_maximum=2.0)))
     assert ran.seen[-1].throttled > 0
     filled.check_clean(ran)
     refused = sum(1 for entry in filled.obs.log if entry.status == 503)

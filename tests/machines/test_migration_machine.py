@@ -16,6 +16,7 @@ from oms_engine.errors import ConfigError
 from oms_engine.store import MIB
 from oms_engine.task import TaskState
 from oms_worker.sqlite_ledger import SqliteLedger
+from support.fixtures import MEMORY
 from support.migrations import World, quick
 
 KEYS = ["a", "a/", "a/../b", "a//b", "é", "e\u0301", "new\nline", "%41", "+", "dir/x", "dir/y", "big", "zz"]
@@ -31,7 +32,7 @@ class MigrationLife(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         number = next(_NUMBERS)
-        self.directory = Path(tempfile.mkdtemp())
+        self.directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
         self.world = World(self.clouds, f"life-src-{number}", f"life-dst-{number}", self.directory)
         self.source = {}
         """Key -> body."""

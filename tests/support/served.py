@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import httpx
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
-from huaweicloudsdkoms.v2 import OmsClient
+from huaweicloudsdkoms.v2 import CreateTaskReq, CreateTaskRequest, DstNodeReq, OmsClient, ShowTaskRequest, SrcNodeReq
 
 from oms_engine.model import Secret
 from oms_worker.services.caller import Role
@@ -139,3 +139,31 @@ class Served:
     def http(self, name):
         """An HTTP client with a token of a user."""
         return httpx.Client(base_url=self.url, headers={"X-Auth-Token": self.token(name)}, trust_env=False, timeout=30)
+
+
+def refusal(reply):
+    """Status and code of a refusal, which always has both fields and a request id."""
+    told = reply.json()
+    assert set(told) == {"error_code", "error_msg"}
+    assert told["error_msg"]
+    assert reply.headers["X-Request-Id"]
+    return reply.status_code, told["error_code"]
+
+
+def create(client, world, **fields):
+    """Create a task of the whole bucket with the SDK; return its id."""
+    source = SrcNodeReq(**world.src_node, object_key=fields.pop("object_key", [""]))
+    destination = DstNodeReq(**world.dst_node)
+    body = CreateTaskReq(task_type=fields.pop("task_type", "prefix"), src_node=source, dst_node=destination, **fields)
+    return client.create_task(CreateTaskRequest(body=body)).id
+
+
+def until(client, number, *statuses, seconds=30):
+    """Wait for a status of a task with the SDK; return the task."""
+    deadline = time.monotonic() + seconds
+    while True:
+        task = client.show_task(ShowTaskRequest(task_id=number))
+        if task.status in statuses:
+            return task
+        assert time.monotonic() < deadline, f"{task.status} instead of {statuses}: {task}"
+        time.sleep(0.1)
