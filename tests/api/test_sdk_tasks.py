@@ -1,28 +1,24 @@
 """The official SDK, unmodified, drives tasks of a real service; real bytes move between sandbox clouds."""
 
-import time
-
 import pytest
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkoms.v2 import (
     BandwidthPolicyDto,
     BatchUpdateTasksReq,
     BatchUpdateTasksRequest,
-    CreateTaskReq,
-    CreateTaskRequest,
     DeleteTaskRequest,
-    DstNodeReq,
     ListApiVersionsRequest,
     ListTasksRequest,
     ShowApiInfoRequest,
     ShowTaskRequest,
-    SrcNodeReq,
     StartTaskReq,
     StartTaskRequest,
     StopTaskRequest,
     UpdateBandwidthPolicyReq,
     UpdateBandwidthPolicyRequest,
 )
+
+from support.served import create, until
 
 ALL_DAY = BandwidthPolicyDto(start="00:00", end="23:59", max_bandwidth=1048576)
 
@@ -31,26 +27,6 @@ ALL_DAY = BandwidthPolicyDto(start="00:00", end="23:59", max_bandwidth=1048576)
 def client(service):
     """Alice with the SDK."""
     return service.client(service.users.alice)
-
-
-def create(client, world, **fields):
-    """Create a task of the whole bucket; return its id."""
-    source = SrcNodeReq(**world.src_node, object_key=fields.pop("object_key", [""]))
-    body = CreateTaskReq(
-        task_type=fields.pop("task_type", "prefix"), src_node=source, dst_node=DstNodeReq(**world.dst_node), **fields
-    )
-    return client.create_task(CreateTaskRequest(body=body)).id
-
-
-def until(client, number, *statuses, seconds=30):
-    """Wait for a status; return the task."""
-    deadline = time.monotonic() + seconds
-    while True:
-        task = client.show_task(ShowTaskRequest(task_id=number))
-        if task.status in statuses:
-            return task
-        assert time.monotonic() < deadline, f"{task.status} instead of {statuses}: {task}"
-        time.sleep(0.1)
 
 
 def test_versions(client, service):

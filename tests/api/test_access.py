@@ -1,0 +1,123 @@
+"""Who may do what: tokens, signatures, roles, projects."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkoms.v2 import DeleteTaskRequest, ListTasksRequest, ShowTaskRequest
+
+from support.served import create, refusal
+
+
+@pytest.fixture
+def tasks(service):
+    """The path of alice's tasks."""
+    return f"{service.url}/v2/{service.users.alice['project_id']}/tasks"
+
+
+@pytest.fixture
+def client():
+    """A client without credentials."""
+    with httpx.Client(trust_env=False) as made:
+        yield made
+
+
+def test_without_credentials_nothing_is_told(client, tasks, service):
+    """No token, no signature: 401, for paths that exist and for others alike."""
+    for path in (tasks, f"{service.url}/v2/x/y/z", f"{service.url}/console", f"{service.url}/metricsz"):
+        assert refusal(client.get(path)) == (401, "APIGW.0301")
+
+
+@pytest.mark.parametrize("token", ["x", "é", "a" * 17_000, "' OR 1=1 --", " "])
+def test_a_token_that_is_none(client, tasks, token):
+    """Any other text in X-Auth-Token is refused."""
+    assert refusal(client.get(tasks, headers={"X-Auth-Token": token.encode()}))[0] == 401
+
+
+def test_a_token_comes_for_a_password_and_lasts_a_day(client, service, tasks):
+    """The token stands in a header; it expires 24 hours after it was issued; it opens the project."""
+    body = {"auth": {"identity": {"methods": ["password"], "password": {
+        "user": {"name": "alice", "password": "password-of-alice", "domain": {"name": "whatever"}}}},
+        "scope": {"project": {"id": service.users.alice["project_id"]}}}}  # fmt: skip
+    reply = client.post(f"{service.url}/v3/auth/tokens", json=body)
+    told = reply.json()["token"]
+    issued, expires = (datetime.strptime(told[name], "%Y-%m-%dT%H:%M:%S.%fZ") for name in ("issued_at", "expires_at"))
+    assert expires - issued == timedelta(days=1)
+    assert abs(issued.replace(tzinfo=UTC).timestamp() - time.time()) < 60
+    assert told["project"]["id"] == service.users.alice["project_id"]
+    assert client.get(tasks, headers={"X-Auth-Token": reply.headers["X-Subject-Token"]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "nobody"}, {"password": "wrong"}, {"project": "other"}, {"name": "bob"}],
+)  # fmt: skip
+def test_a_wrong_password_user_or_project_gets_no_token(client, service, change):
+    """Which of them is wrong is not told."""
+    given = {"name": "alice", "password": "password-of-alice", "project": "default", **change}
+    user = {"name": given["name"], "password": given["password"]}
+    body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}},
+                     "scope": {"project": {"name": given["project"]}}}}  # fmt: skip
+    reply = client.post(f"{service.url}/v3/auth/tokens", json=body)
+    assert refusal(reply) == (401, "OMS.0068")
+    assert "X-Subject-Token" not in reply.headers
+
+
+def test_the_sdk_finds_its_project_by_the_region(service):
+    """GET /v3/projects?name=<region> tells exactly one project to a signed or a token request, none of others."""
+    with service.http("alice") as client:
+        found = client.get("/v3/projects", params={"name": "local"}).json()["projects"]
+        assert [project["id"] for project in found] == [service.users.alice["project_id"]]
+        assert client.get("/v3/projects", params={"name": "other"}).json()["projects"] == []
+
+
+def test_a_wrong_secret_key_is_refused(service):
+    """The official SDK with another secret key, or an unknown access key, gets 401 and the same sentence."""
+    told = []
+    for change in ({"secret_key": "wrong"}, {"access_key": "NOBODY"}):
+        with pytest.raises(ClientRequestException) as refused:
+            service.client({**service.users.alice, **change}).list_tasks(ListTasksRequest())
+        told.append((refused.value.status_code, refused.value.error_code))
+    assert told == [(401, "APIGW.0301")] * 2
+
+
+def test_another_project_is_closed(service, tasks):
+    """A path that names another project is refused, whether it exists or not."""
+    with service.http("bob") as client:
+        assert refusal(client.get(tasks)) == (403, "OMS.0206")
+        assert refusal(client.get(f"{service.url}/v2/no-such-project/tasks")) == (403, "OMS.0206")
+
+
+def test_tasks_of_other_projects_do_not_exist(service, world):
+    """Bob sees, stops and deletes nothing of alice's, under his own path either."""
+    number = create(service.client(service.users.alice), world)
+    bob = service.client(service.users.bob)
+    assert bob.list_tasks(ListTasksRequest()).count == 0
+    for request in (
+        lambda: bob.show_task(ShowTaskRequest(task_id=number)),
+        lambda: bob.delete_task(DeleteTaskRequest(task_id=number)),
+    ):
+        with pytest.raises(ClientRequestException) as refused:
+            request()
+        assert refused.value.error_code == "OMS.1009"
+    assert service.client(service.users.alice).show_task(ShowTaskRequest(task_id=number)).id == number
+
+
+def test_a_reader_looks_and_changes_nothing(service, world, tasks):
+    """The read-only role lists and shows; every change is refused with OMS.0205."""
+    number = create(service.client(service.users.alice), world)
+    with service.http("rita") as rita:
+        assert rita.get(tasks).status_code == 200
+        assert rita.get(f"{tasks}/{number}").json()["id"] == number
+        body = {"src_node": {**world.src_node, "object_key": [""]}, "dst_node": world.dst_node}
+        keys = {"dst_ak": "a", "dst_sk": "b", "src_ak": "a", "src_sk": "b"}
+        changes = [
+            rita.post(tasks, json=body),
+            rita.delete(f"{tasks}/{number}"),
+            rita.post(f"{tasks}/{number}/stop"),
+            rita.post(f"{tasks}/{number}/start", json=keys),
+            rita.put(f"{tasks}/{number}/bandwidth-policy", json={"bandwidth_policy": []}),
+            rita.post(f"{tasks}/batch-update", json={"ids": [number], "bandwidth_policy": []}),
+        ]
+    assert [refusal(reply) for reply in changes] == [(403, "OMS.0205")] * len(changes)
