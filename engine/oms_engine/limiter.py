@@ -43,19 +43,27 @@ class Limiter:
         self, rate: int | None = None, *, shared: bool = False, clock: Callable[[], int] = time.monotonic_ns
     ) -> None:
         self._clock = clock
-        self._lock: Any
-        self._state: Any
+        self._lock: Any = threading.Lock()
+        self._state: Any = [0, 0, 0, 0]
         if shared:
-            import multiprocessing  # noqa: PLC0415 - with ctypes 10 ms, and most runs have one process
-            from ctypes import c_int64  # noqa: PLC0415
-
-            context = multiprocessing.get_context("spawn")
-            self._lock = context.Lock()
-            self._state = context.RawArray(c_int64, 4)
-        else:
-            self._lock = threading.Lock()
-            self._state = [0, 0, 0, 0]
+            self.share()
         self.set_rate(rate)
+
+    def share(self) -> None:
+        """Move the bucket into memory that processes share, as it stands; a second time is no change.
+
+        Whoever takes bytes at this very moment may take them from the old one: once, and no more than a burst.
+        """
+        if not isinstance(self._state, list):
+            return
+        import multiprocessing  # noqa: PLC0415 - with ctypes 10 ms, and most runs have one process
+        from ctypes import c_int64  # noqa: PLC0415
+
+        context = multiprocessing.get_context("spawn")
+        lock, state = context.Lock(), context.RawArray(c_int64, 4)
+        with self._lock:
+            state[:] = self._state
+            self._lock, self._state = lock, state
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self._clock, self._lock, self._state

@@ -65,7 +65,7 @@ class Migration:
         self._helpers = helpers
         self._on_progress = on_progress
         self._bandwidth = spec.bandwidth
-        self._limiter = Limiter(shared=self.settings.processes > 1)
+        self._limiter = Limiter()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pausing = False
         self._coordinator: Coordinator | None = None

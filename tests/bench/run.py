@@ -62,9 +62,9 @@ class Load:
 
 DEFAULT = rclone("default", [])
 TUNED = rclone("tuned", SMALL)
-TWO = replace(OURS, name="openoms --processes 2", flags=("--processes", "2"))
+ONE = replace(OURS, name="openoms --processes 1", flags=("--processes", "1"))
 LOADS = (
-    Load("small", "20,000 x 8 KB", 20_000, 8192, 3.0, (DEFAULT, TUNED), beside=(TWO,), cpu_required=0.4),
+    Load("small", "20,000 x 8 KB", 20_000, 8192, 3.0, (DEFAULT, TUNED), beside=(ONE,), cpu_required=0.4),
     Load(
         "latency", "the same, 20 ms added latency", 20_000, 8192, 1.5,
         (rclone("256 transfers", FAR_256), rclone("512 transfers", FAR_512)), latency_ms=20,

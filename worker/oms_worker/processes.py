@@ -242,6 +242,7 @@ def _error(failure: tuple[str, str]) -> Exception:
 
 
 def _start(plan: SlotPlan) -> tuple[Connection, BaseProcess]:
+    plan.limiter.share()
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     child = _ChildPlan(plan.spec, plan.source, plan.destination, plan.settings, plan.run_started)

@@ -143,7 +143,7 @@ def _check_store(said: Namespace) -> int:
 
 
 def _declare_discard(parser: options.Parser) -> None:
-    options.add_places(parser)
+    options.add_places(parser, alone=True)
     options.add_scope(parser)
     options.add_save_prefix(parser)
     options.add_run(parser)
@@ -155,7 +155,7 @@ def _discard(said: Namespace) -> int:
     from openoms.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(said.config)
-    done = discard(build_plan(said.source, said.destination, settings, options.migrate_options(said)), settings)
+    done = discard(build_plan(*options.places(said), settings, options.migrate_options(said)), settings)
     if said.as_json:
         say(json.dumps({"found": done.found, "aborted": done.aborted, "errors": [str(error) for error in done.errors]}))
     elif done.errors:
@@ -221,7 +221,7 @@ COMMANDS = {
     "discard": Command(
         "Forget the migration of SRC into DST: abort its uploads in flight and remove its state. Name it as it was "
         "named to migrate: same places, endpoints, objects or prefixes. What was migrated stays.",
-        _declare_discard, _discard, "SRC DST [options]", options.CREDENTIALS_HELP,
+        _declare_discard, _discard, "SRC DST [options]  or  --url-list URL DST [options]", options.CREDENTIALS_HELP,
     ),
     "demo": Command(
         "Start two loopback clouds, migrate a few thousand objects between them, and check the result.",

@@ -140,16 +140,11 @@ def add_scope(parser: Parser) -> argparse._ArgumentGroup:
         help="only the keys in obs://bucket/list.txt, one URL-encoded key per line, read with the destination's "
         "credentials; list/ names all .txt files of a folder",
     )  # fmt: skip
-    return group
-
-
-def add_url_list(group: argparse._ArgumentGroup) -> None:
-    """Add URL lists, which take the place of SRC."""
     group.add_argument(
         "--url-list", metavar="URL",
         help="instead of SRC: what the URLs in obs://bucket/urls.txt name, one line each: URL, TAB, URL-encoded name",
     )  # fmt: skip
-    add_allow_private(group)
+    return group
 
 
 def add_allow_private(parser: argparse._ActionsContainer) -> None:
@@ -163,7 +158,7 @@ def add_allow_private(parser: argparse._ActionsContainer) -> None:
 def add_what(parser: Parser) -> None:
     """Add the options that choose objects."""
     group = add_scope(parser)
-    add_url_list(group)
+    add_allow_private(group)
     group.add_argument(
         "--since", metavar="TIME", help="only objects modified after this: seconds since 1970, or 2026-01-31T08:00Z"
     )
@@ -225,8 +220,8 @@ def add_pace(parser: Parser, *, bandwidth: bool = True) -> None:
         group.add_argument("--bandwidth-zone", metavar="ZONE", help="their time zone, e.g. Europe/Berlin; default UTC")
     group.add_argument(
         "--processes", metavar="N", type=_count,
-        help="worker processes; default 1, which moves thousands of objects a second: more help when one core is busy "
-        "all the time and others are idle",
+        help="worker processes at most; default: one per core, up to 8. All but the first start only when the listing "
+        "shows thousands of objects",
     )  # fmt: skip
     group.add_argument("--connections", metavar="N", type=_count, help="most connections to each store")
 

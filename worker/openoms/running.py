@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from dataclasses import replace
 
 from oms_engine.task import Progress, Result
 from openoms.display import open_display
@@ -13,6 +15,9 @@ from openoms.runner import run_here
 from openoms.settings import Settings
 from openoms.terminal import complain, say
 
+MOST_PROCESSES = 8
+"""Processes taken without being asked."""
+
 
 def run_plan(plan: Plan, settings: Settings, *, as_json: bool, quiet: bool) -> int:
     """Run a plan with its display and return the exit code.
@@ -20,6 +25,7 @@ def run_plan(plan: Plan, settings: Settings, *, as_json: bool, quiet: bool) -> i
     Raises:
         ConfigError, TaskError, RepositoryError, KeyboardInterrupt: as :func:`openoms.runner.run_here`.
     """
+    plan = _with_processes(plan)
     title = f"{plan.source.url} -> {plan.destination.url}"
     with open_display(sys.stderr, plan.spec, title, quiet=quiet or as_json) as display:
 
@@ -38,6 +44,18 @@ def run_plan(plan: Plan, settings: Settings, *, as_json: bool, quiet: bool) -> i
     code = exit_code(result)
     _say_why(result, code, balance_shown=not as_json and not quiet)
     return int(code)
+
+
+def _with_processes(plan: Plan) -> Plan:
+    """Use the machine's cores where the number is left open; processes start only when there is much to do."""
+    if plan.run.processes is not None:
+        return plan
+    return replace(plan, run=replace(plan.run, processes=min(MOST_PROCESSES, available_cores())))
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _say_why(result: Result, code: ExitCode, *, balance_shown: bool) -> None:
