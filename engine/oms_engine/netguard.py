@@ -4,6 +4,10 @@ Whoever writes a URL list must not be able to read what only the machine that ru
 services, its network, the cloud's metadata with the machine's credentials. So the address is judged, not the name, and
 it is judged where the connection is made: after DNS, for every redirect anew, in both lanes of the wire. The address
 that was judged is the one that is connected to, so a name that answers differently the next time gains nothing. Pure.
+
+Behind a proxy the name is resolved and judged here before the proxy is asked, but the proxy resolves it once more and
+connects for itself: there its own rules must keep private addresses out too. A name that cannot be resolved here is not
+asked for; hosts exempt from the proxy are judged as without one.
 """
 
 from __future__ import annotations

@@ -148,3 +148,14 @@ def test_a_killed_run_goes_on_where_it_was(bench, web):
     }
     lines = [line for key, body in objects.items() if "_object_lists/" in key for line in body.decode().splitlines()]
     assert sorted(line.split("\t")[1] for line in lines) == sorted(f"n/{number}" for number in range(count))
+
+
+def test_a_url_list_can_be_discarded(bench, web):
+    """Discard finds the state of a URL list's migration by the same words."""
+    web.pages["/a"] = Page(b"a")
+    url = put_list(bench, f"{web.url}/a\ta\n{web.url}/b\tb\n")
+    named = ["--url-list", url, bench.places[1], *bench.ends[4:]]
+    assert bench.run("migrate", *named, "--allow-private-urls", "-q").returncode == 1
+    for found in (True, False):
+        done = bench.run("discard", *named, "--json")
+        assert (done.returncode, json.loads(done.stdout)["found"]) == (0, found)
