@@ -10,11 +10,12 @@ import time
 import pytest
 
 from e2e.cli_support import SECONDS, open_bench
-from oms_adapters.sandbox import Answer, Fault, Match, Sandbox
+from oms_adapters.sandbox import Answer, Delay, Fault, Match, Sandbox
 
 pytestmark = pytest.mark.e2e
 
-LARGE = os.urandom(1024 * 1024) * 64
+PARTS = 4
+LARGE = os.urandom(1024 * 1024) * 16 * PARTS
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,7 @@ def sandbox():
 def bench(sandbox, tmp_path):
     """A source with one object in many parts and some small ones."""
     sandbox.obs.faults.clear()
-    made = open_bench(sandbox, tmp_path, [("large", LARGE), *((f"k{number}", b"x") for number in range(5))])
-    yield made
-    sandbox.obs.latency = 0.0
+    return open_bench(sandbox, tmp_path, [("large", LARGE), *((f"k{number}", b"x") for number in range(5))])
 
 
 def state_files(bench):
@@ -39,18 +38,24 @@ def state_files(bench):
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock") if folder.exists() else []
 
 
-def kill_amid_upload(bench):
-    """Start a migration and kill it when a multipart upload holds some of its parts."""
-    bench.sandbox.obs.latency = 0.1
-    running = bench.start("migrate", *bench.places, *bench.ends, "-q", "--bandwidth", "00:00-23:59=30M")
+def start_and_stall(bench):
+    """Start a migration whose multipart upload holds some parts and waits for the last one, as long as the test."""
+    bench.sandbox.obs.faults.add(Fault(Match(operation="UploadPart", part=PARTS), Delay(SECONDS), times=100))
+    running = bench.start("migrate", *bench.places, *bench.ends, "-q")
     deadline = time.monotonic() + SECONDS
     while not any(upload.parts for upload in bench.destination.uploads()):
         assert running.poll() is None, running.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    return running
+
+
+def kill_amid_upload(bench):
+    """Start a migration and kill it when a multipart upload holds some of its parts."""
+    running = start_and_stall(bench)
     running.send_signal(signal.SIGKILL)
     running.communicate(timeout=SECONDS)
-    bench.sandbox.obs.latency = 0.0
+    bench.sandbox.obs.faults.clear()
 
 
 def test_an_upload_that_a_kill_left_is_aborted_and_the_state_removed(bench):
@@ -98,13 +103,9 @@ def test_uploads_that_cannot_be_aborted_stay_remembered(bench):
 
 def test_a_running_migration_cannot_be_discarded(bench):
     """The state of a live process is locked: the sentence says so and nothing is touched."""
-    bench.sandbox.obs.latency = 0.5
-    running = bench.start("migrate", *bench.places, *bench.ends, "-q", "--bandwidth", "00:00-23:59=2M")
-    deadline = time.monotonic() + SECONDS
-    while not bench.destination.uploads():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    running = start_and_stall(bench)
     done = bench.run("discard", *bench.places, *bench.ends)
+    assert running.poll() is None
     running.kill()
     running.communicate(timeout=SECONDS)
     assert done.returncode == 2
