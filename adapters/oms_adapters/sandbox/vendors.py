@@ -108,7 +108,7 @@ class Ks3(Gateway):
         return days, tier
 
     def render_list_time(self, when: float) -> str:
-        """Return a time in China's zone: https://docs.ksyun.com/documents/42968."""
+        """Return a time in China's zone, as clients have met it beside times in UTC."""
         return f"{datetime.fromtimestamp(when, UTC).astimezone(_CHINA):%Y-%m-%dT%H:%M:%S.000+08:00}"
 
 
