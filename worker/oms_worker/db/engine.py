@@ -44,7 +44,7 @@ class Database:
         Raises:
             RepositoryError: the database does not answer.
         """
-        async with _explained(), self.engine.connect() as connection, connection.begin():
+        async with explained(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @asynccontextmanager
@@ -55,7 +55,7 @@ class Database:
             RepositoryError: the database does not answer, or the disk is full.
         """
         options = {_BEGIN: "BEGIN IMMEDIATE"}
-        async with _explained(), self.engine.connect() as connection:
+        async with explained(), self.engine.connect() as connection:
             writing = await connection.execution_options(**options)
             async with writing.begin():
                 yield writing
@@ -79,8 +79,12 @@ async def hold(connection: AsyncConnection, number: int) -> None:
 
 
 @asynccontextmanager
-async def _explained() -> AsyncIterator[None]:
-    """Say what the database's own errors mean, without the statement's values."""
+async def explained() -> AsyncIterator[None]:
+    """Say what the database's own errors mean, without the statement's values.
+
+    Raises:
+        RepositoryError: in place of them.
+    """
     try:
         yield
     except DBAPIError as error:

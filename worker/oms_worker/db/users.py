@@ -68,6 +68,11 @@ async def insert_user(connection: AsyncConnection, row: UserRow) -> None:
     await connection.execute(insert(user).values(values))
 
 
+async def lock_project(connection: AsyncConnection, project_id: str) -> None:
+    """Make others who lock this project wait until the transaction ends: what is counted now stays true."""
+    await connection.execute(select(project.c.id).where(project.c.id == project_id).with_for_update())
+
+
 def _users() -> Select[Any]:
     return select(
         user.c.id,

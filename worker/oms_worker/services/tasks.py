@@ -23,6 +23,7 @@ from oms_worker.db import credentials
 from oms_worker.db import tasks as rows
 from oms_worker.db.engine import Database
 from oms_worker.db.tasks import FRESH, TaskFilter, TaskPage, TaskRow
+from oms_worker.db.users import lock_project
 from oms_worker.errors import Refused
 from oms_worker.secrets import KeyRing
 from oms_worker.services.caller import Caller
@@ -123,6 +124,7 @@ class TaskService:
         return made
 
     async def _check_quotas(self, connection: AsyncConnection, project_id: str, now: float) -> None:
+        await lock_project(connection, project_id)
         daily, waiting = self._quotas.tasks_per_day, self._quotas.waiting_tasks
         if daily and await rows.count_created(connection, project_id, now - DAY) >= daily:
             raise Refused(QUOTA_DAY)

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from oms_engine.errors import RepositoryError
-from oms_worker.db.engine import MIGRATION_LOCK, Database, hold
+from oms_worker.db.engine import MIGRATION_LOCK, Database, explained, hold
 
 
 def config() -> Config:
@@ -28,7 +28,7 @@ async def upgrade(database: Database, revision: str = "head") -> None:
     Raises:
         RepositoryError: the database is of a later version of this program, or cannot be written.
     """
-    async with database.engine.connect() as connection:
+    async with explained(), database.engine.connect() as connection:
         # SQLite: alone from the start. PostgreSQL: an advisory lock, since its DDL is transactional.
         writing = await connection.execution_options(openoms_begin="BEGIN EXCLUSIVE")
         async with writing.begin():
