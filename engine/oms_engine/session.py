@@ -319,9 +319,11 @@ class Session:
 
 
 def write_options(
-    session: Session, head: ObjectHead, *, md5: bytes | None = None, crc64: int | None = None
+    session: Session, head: ObjectHead, *, listed_class: str = "", md5: bytes | None = None, crc64: int | None = None
 ) -> WriteOptions:
     """Return how an object is stored, from its source's head, the task's rules and what is known of its bytes.
+
+    ``listed_class`` is the class the listing stated: some stores state another once an object is restored.
 
     Raises:
         MetadataRejected: the destination cannot hold its metadata.
@@ -333,7 +335,9 @@ def write_options(
             migrate=spec.metadata,
             max_user_bytes=session.destination.capabilities.max_user_metadata_bytes,
         ),
-        storage_class=storage_class_for(spec.storage, head.storage_class, session.source.capabilities.class_of),
+        storage_class=storage_class_for(
+            spec.storage, listed_class or head.storage_class, session.source.capabilities.class_of
+        ),
         kms=spec.kms,
         md5=md5,
         crc64=crc64 if session.destination.capabilities.states_crc64 else None,

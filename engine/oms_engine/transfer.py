@@ -190,6 +190,7 @@ async def _move(session: Session, listed: ListedObject, key: str, plan: PartPlan
         plan = _plan(session, listed, head.attributes.content_type)
         if not plan.single and head.etag:
             try:
+                head = head._replace(storage_class=listed.storage_class or head.storage_class)
                 return Copied(*await move_in_parts(session, listed, key, head, plan))
             except RangeIgnored:
                 pass
@@ -240,7 +241,9 @@ async def _move_whole(session: Session, listed: ListedObject, key: str) -> Copie
             raise _other_size(session, listed, len(body))
         digests = Digests(md5=head.md5 is None)
         digests.update(body)
-        options = write_options(session, head, md5=head.md5 or digests.md5, crc64=digests.crc64)
+        options = write_options(
+            session, head, listed_class=listed.storage_class, md5=head.md5 or digests.md5, crc64=digests.crc64
+        )
         write = session.destination.write(key, size=size, options=options, body=body)
         written = await session.wire.call(write._replace(read=_blaming(write, head, body)))
         session.live.transferred += size
@@ -280,7 +283,7 @@ async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Co
             raise _other_size(session, listed, head.size)
         if proved and head.md5 is not None:
             digests.drop_md5()
-        options = write_options(session, head, md5=head.md5, crc64=head.crc64)
+        options = write_options(session, head, listed_class=listed.storage_class, md5=head.md5, crc64=head.crc64)
         return session.destination.write(key, size=listed.size, options=options)
 
     read = await _read_call(session, listed)
