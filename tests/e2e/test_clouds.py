@@ -62,6 +62,8 @@ SOURCES = [
     Source("kodo", "kodo", "cn-east-1", "GLACIER", line_breaks=False),
     Source("us3", "us3", "cn-bj", "GLACIER", restorable=False),
 ]
+LISTS_MD5 = {"s3", "obs", "oss", "cos"}
+"""Clouds whose listings state the MD5 of an object that is in one piece; OSS in capitals."""
 _NUMBERS = count(1)
 
 
@@ -159,6 +161,8 @@ def test_a_bucket_of_every_cloud_is_migrated_and_checked(bench):
     ]
     assert check.returncode == left, check.stdout + check.stderr
     assert [line for line in marks if not line.split()[1].isdigit()] == (["+ vault"] if left else [])
+    if source.scheme in LISTS_MD5:
+        assert f"{migrated - 1} by md5" in check.stdout
     assert not bench.destination.uploads()
 
 
@@ -199,7 +203,7 @@ def test_every_cloud_is_a_source_of_a_task_body(bench):
     variables = dict.fromkeys(bench.vendor_variables())
     ends = {"OPENOMS_SOURCE_ENDPOINT": bench.cloud.url, "OPENOMS_DESTINATION_ENDPOINT": bench.sandbox.obs.url}
     body = json.dumps(body_of(bench))
-    done = bench.run("run", "-", "--json", stdin=body, environ={**NO_KEYS, **variables, **ends})
+    done = bench.run("run", "-", "--json", "--processes", "2", stdin=body, environ={**NO_KEYS, **variables, **ends})
     assert done.returncode == 0, done.stdout + done.stderr
     response = json.loads(done.stdout)
     assert response["src_node"]["cloud_type"] == cloud_of_scheme(bench.spec.scheme).cloud_type

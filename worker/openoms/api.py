@@ -29,7 +29,7 @@ def migrate(
     on_progress: OnProgress | None = None,
     **options: Unpack[MigrateOptions],
 ) -> Result:
-    """Migrate ``s3://bucket/path`` or ``obs://bucket/path`` to another such place and wait for the end.
+    """Migrate ``s3://bucket/path``, ``oss://…`` or any cloud of ``clouds.py`` to OBS or S3 and wait for the end.
 
     ``on_progress`` is called about twice a second, from the engine's thread. Objects that fail do not raise: they are
     counted in the result, which also says where their list lies. With ``url_list`` the source is None.

@@ -52,6 +52,7 @@ def _migrate(said: Namespace) -> int:
     settings = load_settings(said.config)
     plan = build_plan(*options.places(said), settings, options.migrate_options(said))
     _warn_about_profiles(plan, said.source_profile, said.destination_profile)
+    _warn_about_regions(plan)
     return _run_plan(plan, settings, as_json=said.as_json, quiet=said.quiet)
 
 
@@ -68,6 +69,15 @@ def _warn_about_profiles(plan: Plan, source_profile: str | None, destination_pro
             complain(
                 f"note: {side.url.label} uses the credentials of {side.origin}, which win over profile {profile!r}."
             )
+
+
+def _warn_about_regions(plan: Plan) -> None:
+    """Say which region the shipped tables do not know: a mistyped one ends in a host that cannot be found."""
+    from openoms.preflight import unknown_region_or_none  # noqa: PLC0415 - loads adapters, as the run will
+
+    for side in (plan.source, plan.destination):
+        if note := unknown_region_or_none(side):
+            complain(f"note: {note}")
 
 
 def _declare_run(parser: options.Parser) -> None:

@@ -52,18 +52,24 @@ def check_region(side: Side, code: str, *, strict: bool) -> None:
     Raises:
         ConfigError: the message lists those known.
     """
-    if not side.region or side.endpoint or region_known(side):
+    known = known_regions(side.url.cloud_type)
+    if not known or (not strict and _has_endpoint(side)) or unknown_region_or_none(side) is None:
         return
-    cloud = side.url.cloud
-    known = known_regions(cloud.cloud_type)
-    if not known or (not strict and _has_endpoint(side)):
-        return
-    guess = nearest(side.region, known)
     raise ConfigError(
-        f"{side.region!r} is no known region of {cloud.title}{f'; did you mean {guess!r}?' if guess else '.'} "
-        f"Known are: {', '.join(known)}. A newer or private one is given with its endpoint: by option, or under "
-        f"[endpoints.{cloud.cloud_type}] of the configuration file.",
+        f"{unknown_region_or_none(side)} Known are: {', '.join(known)}. A newer or private one is given with its "
+        f"endpoint: by option, or under [endpoints.{side.url.cloud_type}] of the configuration file.",
         code=code,
+    )
+
+
+def unknown_region_or_none(side: Side) -> str | None:
+    """Return a sentence about a region that is not in the shipped table and has no endpoint, with the nearest one."""
+    known = known_regions(side.url.cloud_type)
+    if not known or not side.region or side.endpoint or region_known(side):
+        return None
+    guess = nearest(side.region, known)
+    return (
+        f"{side.region!r} is no known region of {side.url.cloud.title}{f'; did you mean {guess!r}?' if guess else '.'}"
     )
 
 

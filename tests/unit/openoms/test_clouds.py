@@ -18,7 +18,7 @@ from openoms import clouds
 from openoms.clouds import CLOUDS, URL_SOURCE, cloud_of_scheme, cloud_of_type, known_regions
 from openoms.configfile import parse_config
 from openoms.plan import build_plan, parse_options
-from openoms.preflight import judge, region_known
+from openoms.preflight import judge, region_known, unknown_region_or_none
 from openoms.settings import Settings, SideOptions
 from openoms.taskjson import parse_task
 from openoms.urls import parse_url
@@ -289,6 +289,9 @@ def test_regions_are_known_in_their_vendors_other_spellings(scheme, region):
 def test_a_region_newer_than_the_table_is_let_through_on_the_command_line_only():
     """A task body names regions that OMS knows; an endpoint settles the matter in both."""
     judge(plan_of("s3://photos", source_region="eu-nowhere-9"))
+    assert "did you mean 'eu-north-1'" in unknown_region_or_none(side_of("s3", OURS, region="eu-nort-1"))
+    assert unknown_region_or_none(side_of("s3", OURS, region="eu-nort-1", endpoint="https://s3.example")) is None
+    assert unknown_region_or_none(side_of("s3", OURS, region="eu-north-1")) is None
     with pytest.raises(ConfigError, match="did you mean 'eu-north-1'") as caught:
         judge(plan_of("s3://photos", source_region="eu-nort-1"), strict_regions=True)
     assert caught.value.code == "OMS.0079"
