@@ -144,15 +144,19 @@ class _Lists:
             yield before, parser.finish()
             before += parser.lines
 
-    async def chunks(self, file: ListedFile) -> AsyncIterator[bytes]:
-        """Yield the file's bytes, or those of its part; where a connection breaks, read on from there."""
-        read = broken = 0
-        end = file.size
+    async def chunks(self, file: ListedFile, offset: int = 0) -> AsyncIterator[bytes]:
+        """Yield the file's bytes from ``offset`` on, or those of its part; goes on where a connection breaks.
+
+        Raises:
+            TaskError: TRF.0013 it cannot be read, or was replaced; TRF.0301 it is archived.
+        """
+        broken = 0
+        read, end = offset, file.size
         if self._part is not None:
             read, end = self._part.offset, self._part.offset + self._part.length
         begun = read
         while read == begun or read < end:
-            span = Span(read, end - 1) if read or self._part is not None else None
+            span = Span(read, end - 1) if read or end < file.size else None
             call = self._store.read(file.key, span=span, if_match=file.etag or None)
             try:
                 async with self._wire.stream(call) as (_, chunks):

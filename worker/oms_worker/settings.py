@@ -84,6 +84,9 @@ class Groups(Part):
     """How task groups are cut."""
 
     keys_per_task: Positive = 100_000
+    bytes_per_task: Annotated[int, Field(ge=1, le=1 << 60)] = 1 << 40
+    """Most bytes of a sub-task whose source is listed; Huawei Cloud advises against more than 3 TB in one task:
+    https://support.huaweicloud.com/intl/en-us/usermanual-oms/oms_01_00020.html"""
     concurrent_tasks: Positive = 5
 
 
@@ -176,6 +179,8 @@ class ServiceSettings(BaseSettings):
     """Cloud type -> region -> how it is reached, where it is not the vendor's own endpoint."""
     channels: dict[str, Channel] = Field(default_factory=dict)
     """Name (last part of ``topic_urn``) -> notification channel."""
+    templates: dict[str, str | dict[Literal["zh-cn", "en-us"], str]] = Field(default_factory=dict)
+    """``message_template_name`` -> text, or text by language, with the thirteen variables as ``{Task_Name}``."""
 
     @field_validator("endpoints", mode="before")
     @classmethod

@@ -196,6 +196,19 @@ sync_count = Table(
     Column("size", BigInteger, nullable=False, default=0),
 )
 
+notification = Table(
+    "notification",
+    metadata,
+    # Outbox: what is still to be told, written in the transaction of the end it tells of, deleted when it was told or
+    # given up. Who sends one moves ``due_at`` on first, so that no two nodes do.
+    Column("id", String(36), primary_key=True),
+    Column("subject", String(64), nullable=False),  # "task:<id>", "group:<uuid>"
+    Column("config", JSON, nullable=False),  # the ``smn_config`` of the request
+    Column("variables", JSON, nullable=False),  # the thirteen template variables
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Float, nullable=False, index=True),
+)
+
 event = Table(
     "event",
     metadata,

@@ -1,0 +1,177 @@
+"""Queries about task groups. Their counters are sums over their sub-tasks, made when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, and_, case, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from oms_worker.db.events import Transition, record_transitions
+from oms_worker.db.subtasks import RUNNING
+from oms_worker.db.tables import task, task_group
+from oms_worker.states import GONE, Group
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One row of ``task_group``; see ``tables.py`` for the meaning of each column."""
+
+    id: str
+    project_id: str
+    status: int
+    request: Mapping[str, Any]
+    created_at: float
+    bandwidth_policy: Sequence[Mapping[str, Any]] = ()
+    started_at: float | None = None
+    ended_at: float | None = None
+    marker: bytes | None = None
+    cut_done: bool = False
+    owner: str | None = None
+    generation: int = 0
+    error_code: str | None = None
+    error_msg: str | None = None
+    smn_info: Mapping[str, Any] | None = None
+
+    @property
+    def subject(self) -> str:
+        """Its name in the journal, and the owner of its credentials."""
+        return f"group:{self.id}"
+
+
+_COLUMNS = tuple(task_group.c[item.name] for item in fields(GroupRow))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFilter:
+    """Which groups of a project are asked for."""
+
+    project_id: str
+    statuses: tuple[int, ...] = ()
+    offset: int = 0
+    limit: int = 10
+
+
+class GroupCounters(NamedTuple):
+    """Sums over the sub-tasks of a group."""
+
+    tasks: int = 0
+    total_num: int = 0
+    successful_num: int = 0
+    failed_num: int = 0
+    skipped_num: int = 0
+    total_size: int = 0
+    complete_size: int = 0
+    real_size: int = 0
+    migrate_speed: int = 0
+    """Of those that run now, byte/s."""
+    failed_lists: int = 0
+    """Sub-tasks that have failed objects in a list."""
+
+
+async def insert_group(connection: AsyncConnection, row: GroupRow, cause: str) -> None:
+    """Add a group with its journal row."""
+    values = {item.name: getattr(row, item.name) for item in fields(row)}
+    values["bandwidth_policy"] = list(row.bandwidth_policy)
+    await connection.execute(insert(task_group).values(values))
+    await record_transitions(connection, [Transition(row.created_at, row.subject, "", row.status, cause)])
+
+
+async def get_group(connection: AsyncConnection, group_id: str, project_id: str | None = None) -> GroupRow | None:
+    """Return a group; None when there is none, or when it is another project's."""
+    query = select(*_COLUMNS).where(task_group.c.id == group_id)
+    if project_id is not None:
+        query = query.where(task_group.c.project_id == project_id)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else GroupRow(*row)
+
+
+def _matching(query: Select[Any], wanted: GroupFilter) -> Select[Any]:
+    query = query.where(task_group.c.project_id == wanted.project_id)
+    return query.where(task_group.c.status.in_(wanted.statuses)) if wanted.statuses else query
+
+
+async def find_groups(connection: AsyncConnection, wanted: GroupFilter) -> tuple[list[GroupRow], int]:
+    """Return a page of the matching groups, newest first, and how many match in all."""
+    count: int = (
+        await connection.execute(_matching(select(func.count()).select_from(task_group), wanted))
+    ).scalar_one()
+    query = _matching(select(*_COLUMNS), wanted).order_by(task_group.c.created_at.desc(), task_group.c.id)
+    rows = await connection.execute(query.offset(wanted.offset).limit(wanted.limit))
+    return [GroupRow(*row) for row in rows], count
+
+
+async def groups_in(connection: AsyncConnection, states: Iterable[Group]) -> list[GroupRow]:
+    """Return the groups of all projects that are in one of these states, oldest first."""
+    query = select(*_COLUMNS).where(task_group.c.status.in_([int(state) for state in states]))
+    return [GroupRow(*row) for row in await connection.execute(query.order_by(task_group.c.created_at))]
+
+
+async def count_created(connection: AsyncConnection, project_id: str, since: float) -> int:
+    """Return how many groups a project has created since."""
+    query = select(func.count()).where(task_group.c.project_id == project_id, task_group.c.created_at > since)
+    number: int = (await connection.execute(query)).scalar_one()
+    return number
+
+
+async def counters_of(connection: AsyncConnection, group_ids: Sequence[str]) -> dict[str, GroupCounters]:
+    """Return the sums of these groups; one without sub-tasks is left out."""
+    summed = (func.sum(task.c[name]) for name in GroupCounters._fields[1:-2])
+    speed = func.sum(case((task.c.status.in_(RUNNING), task.c.migrate_speed), else_=0))
+    failing = func.sum(case((task.c.failed_num > 0, 1), else_=0))
+    query = (
+        select(task.c.group_id, func.count(), *summed, speed, failing)
+        .where(task.c.group_id.in_(group_ids))
+        .group_by(task.c.group_id)
+    )
+    # PostgreSQL sums BIGINT as NUMERIC
+    return {row[0]: GroupCounters(*map(int, row[1:])) for row in await connection.execute(query)}
+
+
+async def change_group(
+    connection: AsyncConnection, before: GroupRow, after: int, now: float, cause: str, **values: Any
+) -> bool:
+    """Set the status and other columns of a group that still stands as ``before`` says: status and generation.
+
+    Returns:
+        Whether it did; False and nothing changed when somebody else was quicker.
+    """
+    same = and_(
+        task_group.c.id == before.id,
+        task_group.c.status == before.status,
+        task_group.c.generation == before.generation,
+    )
+    if after == GONE:
+        done = await connection.execute(delete(task_group).where(same))
+    else:
+        done = await connection.execute(update(task_group).where(same).values(status=after, **values))
+    if done.rowcount != 1:
+        return False
+    if after != before.status:
+        word = "deleted" if after == GONE else after
+        await record_transitions(connection, [Transition(now, before.subject, before.status, word, cause)])
+    return True
+
+
+async def set_group(connection: AsyncConnection, group_id: str, **values: Any) -> None:
+    """Set columns that are no state: bandwidth policy, ``smn_info``."""
+    await connection.execute(update(task_group).where(task_group.c.id == group_id).values(**values))
+
+
+async def advance_cut(
+    connection: AsyncConnection, group_id: str, generation: int, *, marker: bytes | None, done: bool = False
+) -> bool:
+    """Set how far a group has been cut; False when it was stopped or is cut by another node now."""
+    values: dict[str, Any] = {"cut_done": True} if done else {"marker": marker}
+    changed = await connection.execute(
+        update(task_group)
+        .where(
+            task_group.c.id == group_id,
+            task_group.c.generation == generation,
+            task_group.c.status == int(Group.CREATING),
+        )
+        .values(**values)
+    )
+    return changed.rowcount == 1

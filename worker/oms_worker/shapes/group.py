@@ -1,0 +1,308 @@
+"""Requests about task groups, and what the API tells about one.
+
+https://support.huaweicloud.com/intl/en-us/api-oms/CreateTaskGroup.html,
+https://support.huaweicloud.com/intl/en-us/api-oms/ShowTaskGroup.html. As the service answers: the source's cloud type
+is in upper case, the numbers of sub-tasks are null, ``smn_config`` tells what became of the notification,
+``migrate_since`` is in seconds, and an absent reason is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Protocol
+
+from pydantic import ConfigDict, Field
+
+from oms_engine.errors import ConfigError
+from oms_worker.shapes.base import Body, Shape
+from oms_worker.shapes.nodes import DestinationNode, Long, SmnConfig, SourceCdn, SourceNode, Windows
+from oms_worker.shapes.task import (
+    DEFAULTS,
+    Check,
+    Keys,
+    Storage,
+    check_cdn,
+    check_destination,
+    check_rules,
+    check_scope,
+    check_source,
+    check_start,
+    public_part,
+)
+from oms_worker.shapes.task_response import (
+    DestinationNodeShape,
+    ErrorReason,
+    FailedObjectRecord,
+    ListFileShape,
+    SmnInfo,
+    SourceCdnShape,
+    WindowShape,
+    destination_node,
+    error_reason,
+    failed_record,
+    milliseconds,
+    rules,
+    source_node,
+)
+from oms_worker.shapes.words import (
+    DEFAULT_CLOUD_TYPE,
+    FORBIDDEN_IN_DESCRIPTION,
+    GROUP_TASK_TYPES,
+    OVERWRITE_MODES,
+    SOURCE_INVALID,
+    choice,
+    described,
+    text,
+)
+
+CREATE_EXAMPLE: Final[dict[str, Any]] = {
+    "task_type": "PREFIX",
+    "src_node": {
+        "cloud_type": "AWS",
+        "region": "eu-west-1",
+        "bucket": "photos",
+        "ak": "source-access-key",
+        "sk": "source-secret-key",
+        "object_key": ["2024/", "2025/"],
+    },
+    "dst_node": {
+        "region": "cn-north-4",
+        "bucket": "photos-copy",
+        "ak": "destination-access-key",
+        "sk": "destination-secret-key",
+    },
+    "enable_kms": False,
+    "description": "two years of photos",
+}
+
+
+class GroupDestinationNode(DestinationNode):
+    """``dst_node`` of a group, which may say that it is Huawei Cloud."""
+
+    cloud_type: Annotated[str, choice("HEC", "HuaweiCloud")] | None = None
+
+
+class CreateGroup(Body):
+    """*Creating a migration task group*."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [CREATE_EXAMPLE]})
+
+    src_node: SourceNode
+    dst_node: GroupDestinationNode
+    task_type: Annotated[str, choice(*GROUP_TASK_TYPES)] | None = None
+    enable_kms: bool | None = None
+    description: Annotated[str, described(FORBIDDEN_IN_DESCRIPTION)] | None = None
+    migrate_since: Long | None = None
+    bandwidth_policy: Windows | None = None
+    source_cdn: SourceCdn | None = None
+    smn_config: SmnConfig | None = None
+    enable_metadata_migration: bool | None = None
+    enable_restore: bool | None = None
+    enable_failed_object_recording: bool | None = None
+    object_overwrite_mode: Annotated[str, choice(*OVERWRITE_MODES)] | None = None
+    dst_storage_policy: Storage | None = None
+    consistency_check: Check | None = None
+    enable_requester_pays: bool | None = None
+
+    @property
+    def kind(self) -> str:
+        """``task_type`` with its default."""
+        return self.task_type or "PREFIX"
+
+    @property
+    def cloud(self) -> str:
+        """``src_node.cloud_type`` with its default."""
+        return self.src_node.cloud_type or ("URLSource" if self.kind == "URL_LIST" else DEFAULT_CLOUD_TYPE)
+
+
+def check_group(body: CreateGroup) -> None:
+    """Refuse a body whose fields do not fit together, or that lacks what only some groups need.
+
+    Raises:
+        ConfigError: OMS.1004 a field is missing, OMS.0057 and OMS.0058 a node is wrong, OMS.1003, OMS.1032.
+    """
+    if (body.kind == "URL_LIST") != (body.cloud == "URLSource"):
+        raise ConfigError("src_node.cloud_type URLSource and task_type URL_LIST belong together.", code=SOURCE_INVALID)
+    check_scope(body.kind, body.src_node)
+    if body.kind != "URL_LIST":
+        check_source(body.src_node, body.cloud)
+    check_destination(body.dst_node)
+    check_rules(body.cloud, body.object_overwrite_mode, body.consistency_check)
+    if body.source_cdn is not None:
+        check_cdn(body.source_cdn)
+
+
+def stored_part(body: CreateGroup) -> dict[str, Any]:
+    """Return a create body as it is stored, without any secret: ``task_type`` in the spelling of its sub-tasks."""
+    stored = public_part(body)  # type: ignore[arg-type]  # the same fields, but for task_priority
+    stored["task_type"] = body.kind.lower()
+    stored["dst_node"].pop("cloud_type", None)
+    return stored
+
+
+class StartGroup(Keys):
+    """*Resuming a migration task group*: credentials anew."""
+
+
+class RetryGroup(Keys):
+    """*Restarting a migration task group*: credentials only where they have changed."""
+
+    migrate_failed_object: bool | None = None
+
+
+def check_group_start(body: Keys, request: Mapping[str, Any]) -> None:
+    """Refuse a resumption without the keys that the group needs.
+
+    Raises:
+        ConfigError: OMS.1004, OMS.1032.
+    """
+    check_start(body, request)  # type: ignore[arg-type]  # reads the keys alone
+
+
+class GroupSourceShape(Shape):
+    """``src_node`` of a group, without credentials."""
+
+    bucket: str | None = None
+    cloud_type: str
+    region: str | None = None
+    app_id: str | None = None
+    object_key: list[str] | None = None
+    list_file: ListFileShape | None = None
+
+
+class GroupShape(Shape):
+    """A task group. Sizes in bytes, times in milliseconds, ``migrate_since`` in seconds; the nulls are OMS's own."""
+
+    group_id: str
+    status: int
+    error_reason: ErrorReason | None
+    src_node: GroupSourceShape
+    description: str
+    dst_node: DestinationNodeShape
+    enable_metadata_migration: bool
+    enable_failed_object_recording: bool
+    enable_restore: bool
+    enable_kms: bool
+    task_type: str
+    bandwidth_policy: list[WindowShape]
+    smn_config: SmnInfo | None
+    source_cdn: SourceCdnShape | None
+    migrate_since: int
+    migrate_speed: int
+    total_time: int
+    start_time: int
+    total_task_num: int | None = None
+    create_task_num: int | None = None
+    failed_task_num: int | None = None
+    complete_task_num: int | None = None
+    paused_task_num: int | None = None
+    executing_task_num: int | None = None
+    waiting_task_num: int | None = None
+    total_num: int
+    create_complete_num: int | None = None
+    success_num: int
+    fail_num: int
+    skip_num: int
+    total_size: int
+    create_complete_size: int | None = None
+    complete_size: int
+    failed_object_record: FailedObjectRecord
+    object_overwrite_mode: str
+    dst_storage_policy: str
+    consistency_check: str
+    obs_system: str
+    enable_requester_pays: bool
+
+
+class GroupList(Shape):
+    """A page of groups; ``count`` counts all that match."""
+
+    taskgroups: list[GroupShape]
+    count: int
+
+
+class GroupCreated(Shape):
+    """The answer to *create*."""
+
+    group_id: Annotated[str, text(100), Field(examples=["9dd98a5e-7ea3-4d80-abff-4c23914313e4"])]
+
+
+class GroupFacts(Protocol):
+    """A group as the database states it; the columns of the table ``task_group``."""
+
+    # Read-only, so that a frozen row is one.
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def status(self) -> int: ...  # noqa: D102
+    @property
+    def request(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def bandwidth_policy(self) -> Any: ...  # noqa: D102
+    @property
+    def started_at(self) -> float | None: ...  # noqa: D102
+    @property
+    def ended_at(self) -> float | None: ...  # noqa: D102
+    @property
+    def smn_info(self) -> Mapping[str, Any] | None: ...  # noqa: D102
+    @property
+    def error_code(self) -> str | None: ...  # noqa: D102
+    @property
+    def error_msg(self) -> str | None: ...  # noqa: D102
+
+
+class GroupSums(Protocol):
+    """The sums over the sub-tasks."""
+
+    @property
+    def total_num(self) -> int: ...  # noqa: D102
+    @property
+    def successful_num(self) -> int: ...  # noqa: D102
+    @property
+    def failed_num(self) -> int: ...  # noqa: D102
+    @property
+    def skipped_num(self) -> int: ...  # noqa: D102
+    @property
+    def total_size(self) -> int: ...  # noqa: D102
+    @property
+    def complete_size(self) -> int: ...  # noqa: D102
+    @property
+    def migrate_speed(self) -> int: ...  # noqa: D102
+
+
+_OF_SUBTASKS: Final = (
+    "total_task_num", "create_task_num", "failed_task_num", "complete_task_num", "paused_task_num",
+    "executing_task_num", "waiting_task_num", "create_complete_num", "create_complete_size",
+)  # fmt: skip
+"""Null in every published response: https://support.huaweicloud.com/intl/en-us/api-oms/ListTaskGroup.html"""
+
+
+def group_response(group: GroupFacts, sums: GroupSums, now: float) -> dict[str, Any]:
+    """Return a group as the API tells it; ``now`` is seconds since the epoch."""
+    request = group.request
+    node = source_node(request["src_node"])
+    ended = group.ended_at if group.ended_at is not None else now
+    recording = sums.failed_num and request.get("enable_failed_object_recording", True)
+    folder = f"oms/task_group/{group.id}/failed_object_lists/" if recording else None
+    return {
+        "group_id": group.id,
+        "status": group.status,
+        "error_reason": error_reason(group),
+        "src_node": {**node, "cloud_type": node["cloud_type"].upper(), "app_id": node.get("app_id", "")},
+        "dst_node": destination_node(request["dst_node"]),
+        **rules({**DEFAULTS, **request}),
+        "task_type": request.get("task_type", "prefix").upper(),
+        "bandwidth_policy": list(group.bandwidth_policy or ()),
+        "smn_config": group.smn_info,
+        "migrate_speed": sums.migrate_speed,
+        "total_time": 0 if group.started_at is None else max(0, round((ended - group.started_at) * 1000)),
+        "start_time": milliseconds(group.started_at),
+        **dict.fromkeys(_OF_SUBTASKS),
+        "total_num": sums.total_num,
+        "success_num": sums.successful_num,
+        "fail_num": sums.failed_num,
+        "skip_num": sums.skipped_num,
+        "total_size": sums.total_size,
+        "complete_size": sums.complete_size,
+        "failed_object_record": failed_record(folder, None),
+    }
