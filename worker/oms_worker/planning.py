@@ -15,7 +15,7 @@ from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
 from oms_worker.db.tasks import TaskRow
-from oms_worker.runner import RunPlan
+from oms_worker.running import RunPlan
 from oms_worker.settings import EndpointSettings, ServiceSettings
 
 SOURCE, DESTINATION = "src_node", "dst_node"
@@ -37,7 +37,7 @@ class Planner:
         self._endpoints = settings.endpoints
 
     def __call__(self, task: TaskRow, secrets: Secrets, keys: Sequence[str]) -> RunPlan:
-        """Plan a task. See :class:`oms_worker.runner.Planner`.
+        """Plan a task. See :class:`oms_worker.running.Planner`.
 
         Raises:
             ConfigError: with the task's code.
@@ -193,9 +193,7 @@ def refuse_same_place(plan: RunPlan, save_prefix: str) -> None:
     here, there = plan.source, plan.destination
     same = (here.cloud_type, here.bucket, here.endpoint) == (there.cloud_type, there.bucket, there.endpoint)
     if same and here.region == there.region and any(save_prefix.startswith(key) for key in plan.spec.scope.keys):
-        raise ConfigError(
-            "source and destination are one bucket, and their keys overlap.", code=DESTINATION_INVALID
-        )
+        raise ConfigError("source and destination are one bucket, and their keys overlap.", code=DESTINATION_INVALID)
 
 
 def _spec(request: Mapping[str, Any], source: str, destination: str) -> MigrationSpec:
