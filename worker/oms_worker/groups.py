@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oms_adapters.registry import open_store
 from oms_engine.errors import ConfigError, OmsError, RepositoryError, TaskError
 from oms_engine.model import Secret
+from oms_engine.task import Result
 from oms_engine.wire import Wire
 from oms_worker.cutting import Part, PartSize, Stores, cut
 from oms_worker.db import credentials, nodes, subtasks
@@ -40,8 +41,8 @@ from oms_worker.states import GONE, GROUP, Event, Group, Task, after_event
 log = logging.getLogger(__name__)
 
 TURN_SECONDS = 1.0
-KEPT_DAYS = 30.0
-"""Credentials of a group that failed are kept this long for a retry."""
+SETTLE_SECONDS = 0.05
+"""After this the transaction of a task's end is most likely through."""
 NOTHING_THERE = "TRF.0012"
 INTERNAL = "TRF.0001"
 PART_FAILED = "TRF.0062"
@@ -99,6 +100,12 @@ class GroupWorker:
         for item in ending:
             item.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
+
+    async def on_task_end(self, connection: AsyncConnection, task: TaskRow, result: Result) -> None:
+        """Look soon whether the group of this task has come to its end; see ``running.EndHook``."""
+        del connection, result
+        if task.group_id:
+            asyncio.get_running_loop().call_later(SETTLE_SECONDS, self.wake)
 
     async def _loop(self) -> None:
         while True:

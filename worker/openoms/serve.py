@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from oms_engine.errors import ConfigError, OmsError
 from oms_worker.api.app import create_app
 from oms_worker.api.context import Context
+from oms_worker.companions import Companions
 from oms_worker.db.engine import Database, open_database
 from oms_worker.db.migrations import upgrade
 from oms_worker.node import take_identity
@@ -87,27 +88,40 @@ async def _serve(settings: ServiceSettings) -> None:
         users = UserService(found.database, found.keys)
         await refuse_open_door(settings, users)
         with bound_socket(settings.host, settings.port) as listener:
-            async with running(found, settings) as runner, open_buckets(settings) as buckets:
-                context = context_of(found, settings, runner, users, buckets)
+            async with running(found, settings) as (runner, companions), open_buckets(settings) as buckets:
+                context = replace(context_of(found, settings, runner, users, buckets), extras=companions.extras)
                 await _listen(settings, create_app(context), listener)
 
 
 @asynccontextmanager
-async def running(found: Foundations, settings: ServiceSettings) -> AsyncIterator[Runner]:
-    """Run the tasks of the database beside the API; at the end they are finished or parked.
+async def running(found: Foundations, settings: ServiceSettings) -> AsyncIterator[tuple[Runner, Companions]]:
+    """Run the tasks of the database beside the API, with groups, sync tasks and notifications.
+
+    At the end they are finished or parked.
 
     Raises:
         ConfigError: another process serves on this data directory.
     """
     identity = take_identity(settings.data_dir, alone=found.database.on_sqlite)
     ledgers = functools.partial(open_ledger, settings.ledger_dir)
-    runner = Runner(found.database, found.keys, settings, Planner(settings), node_id=identity.id, ledgers=ledgers)
+    beside = Companions(found.database, found.keys, settings, Planner(settings), node_id=identity.id)
+    runner = Runner(
+        found.database,
+        found.keys,
+        settings,
+        beside.planner,
+        node_id=identity.id,
+        ledgers=ledgers,
+        hooks=beside.hooks,
+    )
     try:
         await runner.start()
+        beside.start(runner.wake)
         try:
-            yield runner
+            yield runner, beside
         finally:
             await runner.stop()
+            await beside.stop()
     finally:
         identity.close()
 
