@@ -30,7 +30,7 @@ def test_without_credentials_nothing_is_told(client, tasks, service):
         assert refusal(client.get(path)) == (401, "APIGW.0301")
 
 
-@pytest.mark.parametrize("token", ["x", "é", "a" * 17_000, "' OR 1=1 --", " "])
+@pytest.mark.parametrize("token", ["x", "é", "a" * 17_000, "' OR 1=1 --"])
 def test_a_token_that_is_none(client, tasks, token):
     """Any other text in X-Auth-Token is refused."""
     assert refusal(client.get(tasks, headers={"X-Auth-Token": token.encode()}))[0] == 401

@@ -1,0 +1,58 @@
+"""Requests made from our own OpenAPI document, good and bad: never a 5xx, never anything but JSON with its headers."""
+
+from contextlib import suppress
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import InvalidArgument, Unsatisfiable
+from schemathesis import GenerationMode
+
+
+@pytest.fixture(scope="session")
+def document(service):
+    """The document as the service tells it."""
+    return httpx.get(f"{service.url}/openapi.json", trust_env=False).json()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
+def test_nothing_breaks_the_service(document, service, api, mode):
+    """Whatever fits the document, or breaks it: an answer below 500, in JSON, with a request id; then it still lives."""
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=service.url)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) >= 20
+    for operation in operations:
+        with suppress(Unsatisfiable, InvalidArgument):  # an operation that takes nothing cannot be called wrongly
+            _try(operation, mode, api)
+    assert api.get("/readyz").json() == {"status": "ready"}
+
+
+def _try(operation, mode, api):
+    """Call one operation with generated requests."""
+
+    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def try_one(case):
+        if "project_id" in case.path_parameters and mode is GenerationMode.POSITIVE:
+            case.path_parameters["project_id"] = api.project
+        case.headers.pop("X-Auth-Token", None)
+        reply = case.call(headers={"X-Auth-Token": api.headers["X-Auth-Token"]})
+        assert reply.status_code < 500 or reply.status_code == 503, (operation.label, reply.text)
+        if b"Invalid HTTP request" in reply.content:
+            return  # no HTTP at all, such as control characters in the request line: refused before there is a request
+        assert reply.headers["x-request-id"]
+        assert reply.status_code < 300 or {"error_code", "error_msg"} == set(reply.json()), operation.label
+
+    try_one()
+
+
+def test_the_document_names_every_operation_with_an_example(document):
+    """Each operation has a summary; the bodies of the main ones have examples; security is stated."""
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation["summary"], path
+    assert document["components"]["schemas"]["CreateTask"]["examples"]
+    assert {"token": []} in document["security"]
