@@ -48,7 +48,7 @@ class Postgres:
         """Make an empty database and return its URL."""
         name = f"test{next(_NUMBERS)}"
         command = [*_as_user(), _bin("createdb"), "-h", str(self._folder), "-U", "postgres", name]
-        subprocess.run(command, check=True, cwd="/")
+        _run(command)
         return self.url(name)
 
 
@@ -65,7 +65,7 @@ def postgres():
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
         user = _as_user()
-                _run([*user, _bin("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"])
+        _run([*user, _bin("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"])
         options = f"-k {folder} -c listen_addresses= -c fsync=off -c max_connections=200"
         _run([*user, _bin("pg_ctl"), "-D", data, "-w", "-l", folder / "log", "-o", options, "start"])
         try:
