@@ -85,6 +85,7 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[WebServer]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     web: WebServer
 
     def do_HEAD(self) -> None:
