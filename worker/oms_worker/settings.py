@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -74,7 +75,7 @@ class Work(Part):
     memory_mib_per_task: Annotated[int, Field(ge=8, le=65_536)] = 32
     ca_file: Path | None = None
     verify_tls: bool = True
-    proxy: str | None = None
+    proxy: str | None = Field(default=None, repr=False)
     no_proxy: tuple[str, ...] = ()
     count_ahead: bool = True
     """List the source once more beside the migration, so that totals and percent are right from early on."""
@@ -111,7 +112,8 @@ class Webhook(Part):
     """A channel that posts the thirteen template variables as JSON."""
 
     kind: Literal["webhook"]
-    url: Annotated[str, Field(pattern=r"^https?://")]
+    url: Annotated[str, Field(pattern=r"^https?://", repr=False)]
+    """Its path is not shown: many services put a secret there."""
     secret: SecretStr | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
@@ -150,7 +152,7 @@ class ServiceSettings(BaseSettings):
 
     data_dir: Path = Field(default_factory=default_data_dir)
     """Ledgers, the default database and the default key file."""
-    database: str = ""
+    database: str = Field(default="", repr=False)
     """URL of the database; empty: SQLite in the data directory."""
     key_file: Path | None = None
     """The key ring; None: ``keys`` in the data directory, made at the first start."""
@@ -195,7 +197,7 @@ class ServiceSettings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             raise ValueError("not a zone of the IANA database, e.g. Asia/Shanghai") from None
         return value
 
@@ -324,8 +326,13 @@ def _lines(prefix: str, values: Mapping[str, Any]) -> list[str]:
         if isinstance(value, Mapping) and value:
             lines += _lines(f"{prefix}{name}.", value)
         else:
-            lines.append(f"{prefix}{name} = {_shown(value)}")
+            lines.append(f"{prefix}{name} = {_shown(value) if name != 'url' else _host_of(value)}")
     return lines
+
+
+def _host_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}/{MASK}"
 
 
 def _shown(value: Any) -> str:
