@@ -253,15 +253,15 @@ def rules(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def source_node(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``src_node``; ``app_id`` only where it was given."""
-    told = {
+    """Return ``src_node``."""
+    return {
         "bucket": node.get("bucket", ""),
         "cloud_type": node.get("cloud_type", DEFAULT_CLOUD_TYPE),
         "region": node.get("region", ""),
+        "app_id": node.get("app_id", ""),
         "object_key": node.get("object_key"),
         "list_file": node.get("list_file"),
     }
-    return {**told, "app_id": node["app_id"]} if node.get("app_id") else told
 
 
 def destination_node(node: Mapping[str, Any]) -> dict[str, Any]:
