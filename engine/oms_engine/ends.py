@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from oms_engine.batch import End
 from oms_engine.digest import Digests
-from oms_engine.errors import Archived, ObjectError, Retry, StoreError
+from oms_engine.errors import AccessDenied, Archived, ObjectError, Retry, StoreError
 from oms_engine.ledger import Failure, Parked, ParkKind
 from oms_engine.model import ListedObject, ObjectHead, Outcome, Written
 from oms_engine.plan import ThereObject
@@ -121,7 +121,7 @@ async def store_failed(session: Session, job: ObjectJob, error: StoreError) -> E
     """End an object because a store refused a call; or the task, when every other object would fail the same way.
 
     Raises:
-        TaskError: the store does not answer at all, refuses the credentials, or its bucket is gone.
+        TaskError: the store does not answer at all, refuses the credentials or every object, or its bucket is gone.
     """
     at_source = error.store == session.source.label and error.operation not in _WRITES
     fatal = task_error(error, source=at_source)
@@ -133,6 +133,8 @@ async def store_failed(session: Session, job: ObjectJob, error: StoreError) -> E
         raise fatal from error
     if error.retry is not Retry.NEVER:
         session.count_transient(error)
+    if isinstance(error, AccessDenied):
+        session.count_denied(error, source=at_source)
     if isinstance(error, Archived):
         return failed(session, job, error, code="MIGRATE_SRC_ARCHIVE_OBJ_FAILURE")
     side = "SRC" if at_source else "DST"

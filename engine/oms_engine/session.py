@@ -41,6 +41,9 @@ UNSTATED_AT_ONCE = 2
 TROUBLE_SECONDS = 1.0
 """How long the answer to "is the store there?" holds."""
 
+DENIED_AT_ONCE = 20
+"""So many objects refused for want of a permission, and none moved, end the task."""
+
 StoreOpener = Callable[[], BucketStore]
 """Opens a bucket; picklable, so that another process can open it too."""
 
@@ -194,6 +197,7 @@ class Session:
         self.hold_listing = False
         """Enough objects wait: list no further for now."""
         self._outage = 0
+        self._denied = 0
         self._asked: dict[bool, tuple[float, asyncio.Future[TaskError | None]]] = {}
 
         self._connections = settings.connections
@@ -289,6 +293,20 @@ class Session:
                 "TRF.0157" if source else "TRF.0061",
                 f"{self._outage} objects in a row failed because the {'source' if source else 'destination'} does not "
                 f"answer; nothing more is tried until the task is started again. Last: {error}",
+            )
+
+    def count_denied(self, error: StoreError, *, source: bool) -> None:
+        """Note an object that failed because a permission lacks; when that is all that happens, it ends the task.
+
+        Raises:
+            TaskError: nothing could be moved yet; millions of failed objects would say no more.
+        """
+        self._denied += 1
+        if self._denied >= DENIED_AT_ONCE and not self.live.outcomes[Outcome.MIGRATED]:
+            what = "read objects of the source" if source else "write objects to the destination"
+            raise TaskError(
+                "TRF.0152" if source else "TRF.0051",
+                f"the key may not {what}: grant it the permission and run the same again. {error}",
             )
 
     async def trouble(self, *, source: bool) -> TaskError | None:

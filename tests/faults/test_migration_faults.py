@@ -300,3 +300,18 @@ def test_a_pause_is_quick_and_begins_nothing_new(world):
     assert len(world.arrived()) <= asked[0] + 64
     world.obs.latency = 0.0
     world.check_clean(world.run())
+
+
+@pytest.mark.parametrize(
+    ("cloud", "operation", "code"), [("obs", "PutObject", "TRF.0051"), ("s3", "GetObject", "TRF.0152")]
+)
+def test_a_permission_that_lacks_for_every_object_ends_the_task(filled, cloud, operation, code):
+    """Where no object may be written, or read, the task says so instead of failing millions; granted, it goes on."""
+    faults = getattr(filled, cloud).faults
+    faults.add(Fault(Match(operation=operation), Answer(403, "AccessDenied"), times=None))
+    refused = filled.run(settings=quick(connections=8))
+    assert (refused.result.state, refused.result.error_code) == (TaskState.FAILED, code)
+    assert not refused.result.complete
+    assert refused.result.counters.failed < SMALL
+    faults.clear()
+    filled.check_clean(filled.run())
