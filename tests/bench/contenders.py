@@ -37,16 +37,21 @@ class Contender:
     name: str
     flags: tuple[str, ...] = ()
     rclone: bool = True
+    source: str = "s3"
+    """The source's scheme; ours only."""
+    destination: str = "s3"
 
     def command(self, server: Server, scratch: Path) -> list[str]:
         """Return the command; ``scratch`` is a fresh directory of this one run."""
         if self.rclone:
             return [str(BIN / "rclone"), "copy", "src:src", "dst:dst", "--config", os.devnull, *self.flags]
-        endpoints = []
-        for side, url in (("source", server.source), ("destination", server.destination)):
-            endpoints += [f"--{side}-endpoint", url, f"--{side}-region", "us-east-1", f"--{side}-addressing", "path"]
+        urls = [f"{self.source}://src", f"{self.destination}://dst"]
+        sides = [
+            *side_options("source", self.source, server.source),
+            *side_options("destination", self.destination, server.destination),
+        ]
         state = ["--state", str(scratch / "state.sqlite"), "--quiet"]
-        return [str(BIN / "openoms"), "migrate", "s3://src", "s3://dst", *endpoints, *state, *self.flags]
+        return [str(BIN / "openoms"), "migrate", *urls, *sides, *state, *self.flags]
 
     def environment(self, server: Server, scratch: Path) -> dict[str, str]:
         """Return the whole environment: credentials, no proxy, a home of its own."""
@@ -66,6 +71,23 @@ class Contender:
             remote |= {"ACCESS_KEY_ID": KEYS[0], "SECRET_ACCESS_KEY": KEYS[1]}
             variables |= {f"RCLONE_CONFIG_{side}_{name}": value for name, value in remote.items()}
         return variables
+
+
+def side_options(side: str, scheme: str, url: str) -> list[str]:
+    """Return the options that lead one side of a migration to the benchmark's server.
+
+    S3 and OBS are reached by address with the bucket in the path, OSS and COS with the bucket in the host, which is all
+    the real ones take.
+    """
+    region, others = {
+        "s3": ("us-east-1", ("addressing", "path")),
+        "obs": ("cn-north-4", ("addressing", "path")),
+        "oss": ("cn-hangzhou", ("addressing", "virtual")),
+        "cos": ("ap-guangzhou", ("app-id", "1250000000")),
+    }[scheme]
+    if scheme == "oss":
+        url = url.replace("127.0.0.1", "oss.localhost")
+    return [f"--{side}-endpoint", url, f"--{side}-region", region, f"--{side}-{others[0]}", others[1]]
 
 
 OURS = Contender("openoms", rclone=False)

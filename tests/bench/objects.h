@@ -19,7 +19,7 @@ typedef struct object {
     size_t size;
     time_t modified;
     int references, levels;
-    char etag[48];
+    char etag[48], crc64[24]; /* the CRC-64 in decimal digits; empty: not known */
     struct object *next[]; /* the skip list, `levels` long */
 } object;
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -36,11 +36,16 @@ def render_table(lines: Iterable[Line]) -> str:
         HEADINGS,
         *((it.work, it.ours, it.peer, it.ratio, it.required, "ok" if it.met else "MISSED") for it in lines),
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    notes = [note for line in lines for note in line.notes]
+    return "\n".join([*align(rows), "", *notes])
+
+
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows in aligned columns, a rule below the first."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     table.insert(1, "  ".join("-" * width for width in widths).rstrip())
-    notes = [note for line in lines for note in line.notes]
-    return "\n".join([*table, "", *notes])
+    return table
 
 
 def render_machine() -> str:

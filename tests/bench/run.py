@@ -19,6 +19,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parent))
 
 from contenders import FAR_256, FAR_512, LARGE, NOTHING, NOTHING_TUNED, OURS, SMALL, Contender, rclone
+from dialects import DialectLine, measure_dialects, render_dialects
 from measure import Run, held_rate, run
 from report import Line, render_machine, render_table
 from server import Server
@@ -187,7 +188,7 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Run what was asked for and print the table."""
-    names = [*(load.name for load in LOADS), "bandwidth", "memory"]
+    names = [*(load.name for load in LOADS), "dialects", "bandwidth", "memory"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reps", type=int, default=5, help="runs per contender (default 5)")
     parser.add_argument("--only", action="append", choices=names, help="this row only; repeatable")
@@ -195,22 +196,29 @@ def main() -> int:
     chosen = parser.parse_args()
     wanted = chosen.only or names
     lines: list[Line] = []
+    dialects: list[DialectLine] = []
     with Server() as server:
         for load in LOADS:
             if load.name in wanted:
                 lines += measure_load(server, load, chosen.reps)
+        if "dialects" in wanted:
+            dialects = measure_dialects(server, chosen.reps)
         if "bandwidth" in wanted:
             lines += measure_bandwidth(server)
         if "memory" in wanted:
             lines += measure_memory(server)
     today = dt.datetime.now(dt.UTC).date()
-    text = f"{today}, median of {chosen.reps} interleaved runs\n{render_machine()}\n\n{render_table(lines)}\n"
+    text = f"{today}, median of {chosen.reps} interleaved runs\n{render_machine()}\n"
+    if lines:
+        text += f"\n{render_table(lines)}\n"
+    if dialects:
+        text += f"\n{render_dialects(dialects)}\n"
     print(text)
     if chosen.save:
         results = Path(__file__).parent / "results"
         results.mkdir(exist_ok=True)
         (results / f"{today}.txt").write_text(text)
-    return 0 if all(line.met for line in lines) else 1
+    return 0 if all(line.met for line in (*lines, *dialects)) else 1
 
 
 if __name__ == "__main__":

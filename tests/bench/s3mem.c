@@ -1,4 +1,5 @@
-/* An S3 bucket server in memory for speed measurements on the loopback interface, and for nothing else.
+/* An S3 bucket server in memory for speed measurements on the loopback interface, and for nothing else. It answers
+ * OBS, OSS and COS in their own words too (dialects.h); a bucket may stand in the host: src.oss.localhost.
  *
  *     gcc -O2 -o s3mem s3mem.c && ./s3mem        # prints its two ports; ends when its standard input ends
  *
@@ -6,7 +7,7 @@
  * that a source and a destination are two endpoints. List (v1 and v2), GET with ranges, HEAD, PUT, multipart, DELETE.
  *
  * What it is not: a stand-in for a store. It checks no signature and no condition (If-Match), and it takes a
- * Content-MD5 at its word. Bodies up to 64 KiB without one are hashed for their ETag; larger ones are given an ETag
+ * Content-MD5 and a CRC-64 at their word. Bodies up to 64 KiB without one are hashed for their ETag; larger ones are given an ETag
  * that is no MD5 (it has a "-"), so that clients neither profit nor suffer from this server's share of the CPU.
  *
  * Control, by GET: /_ctl/fill?b=BUCKET&n=COUNT&s=BYTES   /_ctl/clear?b=BUCKET   /_ctl/cmp?a=BUCKET&b=BUCKET (byte by
@@ -14,6 +15,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <malloc.h>
 #include <netinet/tcp.h>
@@ -27,6 +29,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "dialects.h"
 #include "md5.h"
 #include "objects.h"
 
@@ -60,6 +63,7 @@ typedef struct connection {
     text in; /* bytes received, from `at` on not yet understood */
     size_t at;
     char *head; /* of the request, ends in NUL */
+    const dialect *dialect;
     char *body;
     size_t body_size, body_got;
     char *reply_head, *reply_body;
@@ -209,17 +213,24 @@ static char *parameter(const char *query, const char *name, char *value, size_t 
     return NULL;
 }
 
-/* The header lines that travel with an object. */
+/* The header lines that travel with an object, the family's prefix as \1. */
 static char *kept_headers(connection *c)
 {
-    static const char *const kept[] = {"x-amz-meta-", "content-type:", "cache-control:", "content-language:",
-                                       "content-disposition:", "x-amz-storage-class:", "expires:", "content-encoding:"};
+    static const char *const kept[] = {"content-type:",        "cache-control:", "content-language:",
+                                       "content-disposition:", "expires:",       "content-encoding:"};
+    size_t prefix = strlen(c->dialect->prefix);
     text out = {0};
     add(&out, "", 0);
-    for (char *line = strstr(c->head, "\r\n") + 2; *line && *line != '\r'; line = strstr(line, "\r\n") + 2)
-        for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+    for (char *line = strstr(c->head, "\r\n") + 2; *line && *line != '\r'; line = strstr(line, "\r\n") + 2) {
+        char *own = strncasecmp(line, c->dialect->prefix, prefix) ? NULL : line + prefix;
+        if (own && (!strncasecmp(own, "meta-", 5) || !strncasecmp(own, "storage-class:", 14))) {
+            add(&out, "\1", 1);
+            add(&out, own, strstr(own, "\r\n") + 2 - own);
+        }
+        for (size_t i = 0; !own && i < sizeof kept / sizeof *kept; i++)
             if (!strncasecmp(line, kept[i], strlen(kept[i])))
                 add(&out, line, strstr(line, "\r\n") + 2 - line);
+    }
     return out.data;
 }
 
@@ -229,8 +240,8 @@ static void reply(connection *c, int status, const char *headers, const char *bo
 {
     const char *word = status == 200 ? "OK" : status == 204 ? "No Content" : status == 206 ? "Partial Content" : "Error";
     text head = {0};
-    addf(&head, "HTTP/1.1 %d %s\r\nServer: s3mem\r\nDate: %s\r\nx-amz-request-id: 000001\r\n", status, word,
-         http_date(time(NULL)));
+    addf(&head, "HTTP/1.1 %d %s\r\nServer: s3mem\r\nDate: %s\r\n%srequest-id: 000001\r\n", status, word,
+         http_date(time(NULL)), c->dialect->prefix);
     add(&head, headers, strlen(headers));
     addf(&head, "Content-Length: %zu\r\n\r\n", size);
     c->reply_head = head.data;
@@ -279,11 +290,12 @@ static void list(connection *c, const char *bucket, const char *query)
     if (two)
         parameter(query, "continuation-token", after, sizeof after);
     size_t root = strlen(bucket) + 1, prefix_size = strlen(prefix);
+    const dialect *d = c->dialect;
     text page = {0};
-    addf(&page, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult "
-                "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>%s</Name><Prefix>", bucket);
+    addf(&page, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult%s>%s<Name>%s</Name>%s<Prefix>",
+         d == dialects ? " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"" : "", d->indent, bucket, d->indent);
     add_key(&page, prefix);
-    addf(&page, "</Prefix>%s", url ? "<EncodingType>url</EncodingType>" : "");
+    addf(&page, "</Prefix>%s%s%s", url ? d->indent : "", url ? "<EncodingType>url</EncodingType>" : "", *d->indent ? "\n" : "");
     snprintf(full, sizeof full, "%s/%s", bucket, strcmp(after, prefix) > 0 ? after : prefix);
     for (object *it = object_from(full); it; it = it->next[0]) {
         const char *key = it->key + root, *cut;
@@ -310,10 +322,9 @@ static void list(connection *c, const char *bucket, const char *query)
         char date[32];
         struct tm tm;
         strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S.000Z", gmtime_r(&it->modified, &tm));
-        add(&page, "<Contents><Key>", 15);
+        add(&page, d->open, strlen(d->open));
         add_key(&page, key);
-        addf(&page, "</Key><LastModified>%s</LastModified><ETag>&quot;%s&quot;</ETag><Size>%zu</Size>"
-                    "<StorageClass>STANDARD</StorageClass></Contents>", date, it->etag, it->size);
+        addf(&page, "%s%s%s%s%s%zu%s", d->time, date, d->etag, etag_in(d, it->etag), d->size, it->size, d->close);
         snprintf(last, sizeof last, "%s", key);
     }
     addf(&page, "<MaxKeys>%d</MaxKeys><KeyCount>%d</KeyCount><IsTruncated>%s</IsTruncated>", limit, count - truncated,
@@ -338,8 +349,13 @@ static void get(connection *c, const char *key)
         return;
     }
     size_t from = 0, to = it->size;
-    int at = snprintf(headers, sizeof headers, "%sETag: \"%s\"\r\nLast-Modified: %s\r\nAccept-Ranges: bytes\r\n",
-                      it->headers, it->etag, http_date(it->modified));
+    const dialect *d = c->dialect;
+    int at = (int)expand(d, it->headers, headers, sizeof headers - 512);
+    at += snprintf(headers + at, sizeof headers - at, "ETag: \"%s\"\r\nLast-Modified: %s\r\nAccept-Ranges: bytes\r\n%s%s",
+                   etag_in(d, it->etag), http_date(it->modified), d->always,
+                   strcasestr(it->headers, "\1storage-class:") ? "" : d->standard);
+    if (d->crc64 && *it->crc64)
+        at += snprintf(headers + at, sizeof headers - at, "%s%s: %s\r\n", d->prefix, d->crc64, it->crc64);
     if (!head && it->size && header(c, "range", range, sizeof range) && (dash = strchr(range, '-'))) {
         from = strtoull(range + 6, NULL, 10); /* bytes=FIRST-LAST; no client measured here asks for a suffix */
         to = dash[1] ? strtoull(dash + 1, NULL, 10) + 1 : it->size;
@@ -401,14 +417,19 @@ static int etag_of(connection *c, const char *data, size_t size, unsigned char d
 static void put(connection *c, const char *key)
 {
     unsigned char digest[16];
-    char etag[48], line[100], *headers = kept_headers(c);
+    char etag[48], line[200], name[64], *headers = kept_headers(c);
     size_t size;
     char *data = take_body(c, &size);
+    const dialect *d = c->dialect;
     stats.put++;
     etag_of(c, data, size, digest, etag);
-    strcpy(object_put(key, data, size, headers)->etag, etag);
+    object *it = object_put(key, data, size, headers);
+    strcpy(it->etag, etag);
     free(headers);
-    snprintf(line, sizeof line, "ETag: \"%s\"\r\n", etag);
+    int at = snprintf(line, sizeof line, "ETag: \"%s\"\r\n", etag_in(d, etag));
+    snprintf(name, sizeof name, "%s%s", d->prefix, d->crc64 ? d->crc64 : "");
+    if (d->crc64 && header(c, name, it->crc64, sizeof it->crc64))
+        snprintf(line + at, sizeof line - at, "%s: %s\r\n", name, it->crc64);
     reply(c, 200, line, NULL, 0);
 }
 
@@ -532,8 +553,10 @@ static void fill(const char *bucket, long count, size_t size)
             memcpy(data + at, &dice, 8);
         }
         md5(data, size, digest);
-        object *it = object_put(key, data, size, "Content-Type: application/octet-stream\r\nx-amz-meta-color: blue\r\n");
+        object *it = object_put(key, data, size, "Content-Type: application/octet-stream\r\n\1meta-color: blue\r\n");
         it->modified -= 3600;
+        if (size <= HASHED_BODY)
+            sprintf(it->crc64, "%" PRIu64, crc64(data, size));
         to_hex(digest, 16, it->etag);
     }
 }
@@ -647,13 +670,18 @@ static void object_request(connection *c, const char *method, const char *key, c
 
 static void answer(connection *c)
 {
-    char method[8] = "", target[8192] = "", word[32], *query = NULL;
-    sscanf(c->head, "%7s %8191s", method, target);
+    char method[8] = "", target[8192] = "", full[8192], bucket[64], word[128], *query = NULL;
+    sscanf(c->head, "%7s %8000s", method, target);
     if ((query = strchr(target, '?')))
         *query++ = 0;
     char *key = target + (*target == '/');
     url_decode(key, 0);
     c->closing = header(c, "connection", word, sizeof word) && !strcasecmp(word, "close");
+    c->dialect = dialect_of(header(c, "authorization", word, sizeof word));
+    if (header(c, "host", word, sizeof word) && bucket_in_host(c->dialect, word, bucket, sizeof bucket)) {
+        snprintf(full, sizeof full, "%s/%s", bucket, key);
+        key = full;
+    }
     char *slash = strchr(key, '/');
     if (!strncmp(key, "_ctl/", 5)) {
         control(c, key + 5, query);

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 HERE = Path(__file__).parent
-SOURCES = ("s3mem.c", "objects.h", "md5.h")
+SOURCES = ("s3mem.c", "objects.h", "dialects.h", "md5.h")
 
 
 def build() -> Path:
