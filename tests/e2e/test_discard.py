@@ -101,6 +101,15 @@ def test_uploads_that_cannot_be_aborted_stay_remembered(bench):
     assert state_files(bench) == []
 
 
+def test_uploads_of_a_bucket_that_is_gone_are_gone_too(bench):
+    """A destination that does not exist any more keeps no state alive."""
+    kill_amid_upload(bench)
+    bench.sandbox.obs.faults.add(Fault(Match(method="DELETE"), Answer(404, "NoSuchBucket"), times=100))
+    done = bench.run("discard", *bench.places, *bench.ends)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert state_files(bench) == []
+
+
 def test_a_running_migration_cannot_be_discarded(bench):
     """The state of a live process is locked: the sentence says so and nothing is touched."""
     running = start_and_stall(bench)

@@ -51,7 +51,7 @@ class Cloud:
     archives: bool = True
     """Whether it has classes whose objects must be restored before they are read."""
     restore_days: int = 365
-    """For how many days a restored copy can be asked for."""
+    """For how many days a restored copy can be asked for; a year where the vendor states no limit."""
     needs_region: bool = True
     """Whether its endpoint depends on the region."""
     lone_secrets: bool = False
@@ -85,7 +85,7 @@ CLOUDS: tuple[Cloud, ...] = (
         title="Alibaba Cloud OSS",
         keys=(
             KeyVariables("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"),
-            # https://www.alibabacloud.com/help/en/sdk/developer-reference/v2-manage-python-access-credentials
+            # https://pypi.org/project/alibabacloud-credentials/
             KeyVariables(
                 "ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN"
             ),
@@ -93,7 +93,7 @@ CLOUDS: tuple[Cloud, ...] = (
         regions=("OSS_REGION",),
         endpoints=("OSS_ENDPOINT",),
         source="https://help.aliyun.com/en/oss/developer-reference/configure-ossutil",
-        # https://www.alibabacloud.com/help/en/oss/developer-reference/restoreobject: Archive 7, the colder ones 365
+        # https://www.alibabacloud.com/help/en/oss/developer-reference/restoreobject: 7 for Archive, 365 for the colder ones
         restore_days=365,
     ),
     Cloud(
@@ -107,7 +107,6 @@ CLOUDS: tuple[Cloud, ...] = (
         ),
         regions=("COS_REGION", "TENCENTCLOUD_REGION"),
         source="https://www.tencentcloud.com/document/product/614/74215",
-        restore_days=365,  # https://www.tencentcloud.com/document/product/436/12633
     ),
     Cloud(
         scheme="az",

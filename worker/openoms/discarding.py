@@ -12,7 +12,7 @@ from typing import cast
 
 from oms_adapters.registry import open_store
 from oms_engine.discard import discard_uploads
-from oms_engine.errors import StoreError
+from oms_engine.errors import BucketNotFound, StoreError
 from oms_engine.ledger import Ledger
 from oms_engine.scope import identity_of, rules_of
 from oms_engine.store import MultipartStore
@@ -67,7 +67,8 @@ def _abort(plan: Plan, settings: Settings, ledger: Ledger) -> tuple[int, list[St
         async with Wire(wire_settings(plan.run, [plan.destination], settings.proxies())) as wire:
             return await discard_uploads(ledger, cast("MultipartStore", destination), wire)
 
-    return uvloop.run(abort()) if ledger.uploads() else (0, [])
+    aborted, errors = uvloop.run(abort()) if ledger.uploads() else (0, [])
+    return aborted, [error for error in errors if not isinstance(error, BucketNotFound)]  # its uploads went with it
 
 
 def _remove(state: Path) -> None:
