@@ -93,7 +93,7 @@ CLOUDS: tuple[Cloud, ...] = (
         regions=("OSS_REGION",),
         endpoints=("OSS_ENDPOINT",),
         source="https://help.aliyun.com/en/oss/developer-reference/configure-ossutil",
-        # https://www.alibabacloud.com/help/en/oss/developer-reference/restoreobject: 7 for Archive, 365 for the colder ones
+        # Archive 7, the colder ones 365: https://www.alibabacloud.com/help/en/oss/developer-reference/restoreobject
         restore_days=365,
     ),
     Cloud(
