@@ -45,9 +45,9 @@ __all__ = ["EndHook", "Planner", "RunPlan", "Runner", "engine_settings"]
 log = logging.getLogger(__name__)
 
 TURN_SECONDS = 1.0
-BEAT_SECONDS = 5.0
-FENCE_SECONDS = nodes.DEAD_SECONDS - 2 * BEAT_SECONDS
-"""A node that could not say for this long that it lives stops its tasks: another may be about to take them."""
+BEATS = 6
+"""How often a node says that it lives before the lack of it makes it dead. One that could not do so for two thirds of
+that time stops its tasks: another may be about to take them."""
 SWEEP_SECONDS = 60.0
 MOST_LOSSES = 5
 """A task whose host died this often in a row is taken to be the cause."""
@@ -83,6 +83,7 @@ class Runner:
         self._clock = clock
         self._runs: dict[int, Run] = {}
         self._losses: dict[int, int] = {}
+        self._dead_seconds = settings.work.dead_seconds
         self._woken = asyncio.Event()
         self._draining = False
         self._loop_task: asyncio.Task[None] | None = None
@@ -101,11 +102,10 @@ class Runner:
         self._settings.ledger_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         now = self._clock()
         async with self._database.lock(SCHEDULING_LOCK) as connection:
-            others = await nodes.dead_owners(connection, now, besides=self._node)
-            if self._database.on_sqlite:
-                others = await nodes.other_owners(connection, besides=self._node)
+            # On SQLite nobody else runs tasks: whoever did is gone.
+            others = await nodes.other_owners(connection, besides=self._node) if self._database.on_sqlite else []
             await release_all(connection, [self._node, *others], now, "its process ended")
-            await nodes.beat(connection, self._node, now)
+            await nodes.beat(connection, self._node, await nodes.clock(connection))
         self.hosts.start()
         self._loop_task = asyncio.create_task(self._loop(), name="runner")
 
@@ -145,7 +145,7 @@ class Runner:
     @property
     def healthy(self) -> bool:
         """Whether this node could lately say that it lives."""
-        return time.monotonic() - self._beat_ok < FENCE_SECONDS
+        return time.monotonic() - self._beat_ok < self._dead_seconds * 2 / 3
 
     async def _loop(self) -> None:
         while True:
@@ -164,7 +164,7 @@ class Runner:
     def _fence(self) -> None:
         """Stop everything when other nodes may think that this one is dead."""
         if not self._database.on_sqlite and not self.healthy and self._runs:
-            log.error("no heartbeat for %.0f s: the tasks of this node are stopped", FENCE_SECONDS)
+            log.error("this node could not say that it lives: its tasks are stopped")
             self._runs.clear()
             self.hosts.kill()
 
@@ -184,13 +184,14 @@ class Runner:
     # ---- other nodes ------------------------------------------------------------------------------------------------
 
     async def _beat(self, now: float) -> None:
-        if time.monotonic() - self._beaten < BEAT_SECONDS:
+        if time.monotonic() - self._beaten < self._dead_seconds / BEATS:
             return
         async with self._database.lock(SCHEDULING_LOCK) as connection:
-            await nodes.beat(connection, self._node, now)
-            dead = await nodes.dead_owners(connection, now, besides=self._node)
+            common = await nodes.clock(connection)
+            await nodes.beat(connection, self._node, common)
+            dead = await nodes.dead_owners(connection, common - self._dead_seconds, besides=self._node)
             await release_all(connection, dead, now, "its node died")
-            await nodes.forget_dead(connection, now - scheduler.DAY)
+            await nodes.forget_dead(connection, common - scheduler.DAY)
         self._beaten = self._beat_ok = time.monotonic()
 
     # ---- what rows ask for ------------------------------------------------------------------------------------------

@@ -71,6 +71,8 @@ class Work(Part):
     """Child processes that move data; 0: one per processor."""
     tasks: Positive = 200
     """Most tasks that this process runs at once, all projects together."""
+    dead_seconds: Annotated[float, Field(ge=3, le=3600)] = 30.0
+    """A process that has not told the database for this long that it lives is dead: others take its tasks over."""
     connections_per_task: Annotated[int, Field(ge=1, le=10_000)] = 64
     memory_mib_per_task: Annotated[int, Field(ge=8, le=65_536)] = 32
     ca_file: Path | None = None

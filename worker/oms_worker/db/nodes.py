@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db.tables import node, task
 
-DEAD_SECONDS = 30.0
-"""A node that has not said for this long that it lives is dead."""
+
+async def clock(connection: AsyncConnection) -> float:
+    """Return the database's own time: nodes on several machines need not agree on theirs."""
+    if connection.dialect.name != "postgresql":
+        return time.time()
+    now = await connection.execute(text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)"))
+    return float(now.scalar_one())
 
 
 async def beat(connection: AsyncConnection, node_id: str, now: float, note: str = "") -> None:
@@ -21,9 +27,9 @@ async def beat(connection: AsyncConnection, node_id: str, now: float, note: str 
         await connection.execute(insert(node).values(row))
 
 
-async def dead_owners(connection: AsyncConnection, now: float, *, besides: str) -> list[str]:
-    """Return owners of tasks that are dead: silent for too long, or unknown."""
-    living = select(node.c.id).where(node.c.heartbeat_at > now - DEAD_SECONDS)
+async def dead_owners(connection: AsyncConnection, silent_since: float, *, besides: str) -> list[str]:
+    """Return owners of tasks that are dead: they have not said since then that they live, or are unknown."""
+    living = select(node.c.id).where(node.c.heartbeat_at > silent_since)
     query = select(task.c.owner).where(task.c.owner.is_not(None), task.c.owner != besides, task.c.owner.not_in(living))
     return [owner for owner in (await connection.execute(query.distinct())).scalars() if owner is not None]
 
