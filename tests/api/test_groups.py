@@ -1,0 +1,192 @@
+"""Task groups against a real ``openoms serve``, driven by the official SDK and by plain HTTP."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkoms.v2 import (
+    CreateTaskGroupReq,
+    CreateTaskGroupRequest,
+    DeleteTaskGroupRequest,
+    ListFile,
+    ListTaskGroupRequest,
+    ListTasksRequest,
+    RetryTaskGroupReq,
+    RetryTaskGroupRequest,
+    ShowTaskGroupRequest,
+    StartTaskGroupReq,
+    StartTaskGroupRequest,
+    StopTaskGroupRequest,
+    TaskGroupDstNode,
+    TaskGroupSrcNode,
+)
+
+from support.served import Served
+
+KEYS_PER_TASK = 10
+
+
+@pytest.fixture(scope="module")
+def grouped(sandbox, tmp_path_factory):
+    """A running service that cuts groups into tasks of ten objects."""
+    clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
+    served = Served(
+        tmp_path_factory.mktemp("groups"), clouds, quotas={"running_tasks": 4}, groups={"keys_per_task": KEYS_PER_TASK}
+    )
+    served.users = served.add_users(alice={})
+    served.start()
+    yield served
+    assert served.stop() == 0, served.log
+    assert "Traceback" not in served.log
+
+
+@pytest.fixture(scope="module")
+def client(grouped):
+    """The official SDK as alice."""
+    return grouped.client(grouped.users.alice)
+
+
+def create(client, world, **fields):
+    """Create a group; return its id."""
+    node = {"object_key": [""], **fields.pop("src_node", {})}
+    body = CreateTaskGroupReq(
+        src_node=TaskGroupSrcNode(**{**world.src_node, **node}),
+        dst_node=TaskGroupDstNode(**world.dst_node),
+        **{"task_type": "PREFIX", **fields},
+    )
+    return client.create_task_group(CreateTaskGroupRequest(body=body)).group_id
+
+
+def until(client, group_id, *statuses, seconds=40):
+    """Wait for a status; return the group."""
+    deadline = time.monotonic() + seconds
+    while True:
+        group = client.show_task_group(ShowTaskGroupRequest(group_id=group_id))
+        if group.status in statuses:
+            return group
+        assert time.monotonic() < deadline, group
+        time.sleep(0.1)
+
+
+def subtasks(client, group_id):
+    """All tasks of a group."""
+    return client.list_tasks(ListTasksRequest(group_id=group_id, limit=100)).tasks
+
+
+def fill(bucket, count, folder="d"):
+    """Put objects into a bucket; return their keys."""
+    names = [f"{folder}/{number:03d} +é" for number in range(count)]
+    for name in names:
+        bucket.put(name, name.encode())
+    return names
+
+
+def test_a_prefix_group_is_cut_into_tasks_that_move_every_object_once(client, world):
+    """35 objects at ten a task are four tasks of the group; sums are right, every object arrives, cloud types shout."""
+    names = fill(world.source, 35)
+    group_id = create(client, world)
+    group = until(client, group_id, 5, 6)
+    assert group.status == 6, group
+    assert (group.total_num, group.success_num, group.fail_num, group.skip_num) == (35, 35, 0, 0)
+    assert group.total_size == group.complete_size == sum(len(name.encode()) for name in names)
+    assert group.src_node.cloud_type == "AWS"
+    assert group.total_task_num is None
+    tasks = subtasks(client, group_id)
+    assert sorted(task.total_num for task in tasks) == [5, 10, 10, 10]
+    assert {task.group_type for task in tasks} == {"GROUP_TASK"}
+    assert {task.group_id for task in tasks} == {group_id}
+    there = set(world.destination.keys())
+    assert set(names) <= there
+    lists = [key for key in there if key not in names]
+    assert lists
+    assert all(key.startswith(f"oms/task_group/{group_id}/success_object_lists/") for key in lists)
+    listed = client.list_task_group(ListTaskGroupRequest(limit=100, status=6))
+    assert group_id in [item.group_id for item in listed.taskgroups]
+
+
+def put_list(world, key, lines):
+    """Put a list file beside the destination."""
+    world.destination.put(key, "\n".join(lines).encode(), headers={"content-type": "text/plain"})
+    return ListFile(list_file_key=key, obs_bucket=world.destination.name)
+
+
+def test_a_list_group_is_cut_by_lines_of_every_file_of_a_folder(client, world):
+    """Two list files of 23 and 8 lines become slices of ten lines, three and one; every line's object arrives."""
+    names = fill(world.source, 31)
+    encoded = [name.replace(" ", "%20").replace("+", "%2B").replace("é", "%C3%A9") for name in names]
+    put_list(world, "lists/a.txt", [*encoded[:12], "", *encoded[12:23]])
+    file = put_list(world, "lists/b.txt", encoded[23:])
+    file.list_file_key = "lists/"
+    group_id = create(client, world, task_type="LIST", src_node={"object_key": None, "list_file": file})
+    group = until(client, group_id, 4, 5, 6)
+    assert group.status == 6, group
+    assert (group.total_num, group.success_num) == (31, 31)
+    assert sorted(task.total_num for task in subtasks(client, group_id)) == [3, 8, 10, 10]
+    assert set(names) <= set(world.destination.keys())
+
+
+def test_a_group_that_finds_nothing_fails_at_its_creation_and_can_be_retried(client, world):
+    """An empty source is 4 with a reason; once there are objects, a retry makes the tasks."""
+    group_id = create(client, world)
+    group = until(client, group_id, 4)
+    assert group.error_reason.error_code == "TRF.0012"
+    fill(world.source, 3)
+    client.retry_task_group(RetryTaskGroupRequest(group_id=group_id, body=RetryTaskGroupReq()))
+    assert until(client, group_id, 6).success_num == 3
+
+
+def test_a_failed_group_retries_what_failed(client, world):
+    """Objects that are refused fail their task and the group; a retry of failed objects moves them and completes it."""
+    fill(world.source, 14)
+    world.source.put("z-archived", b"cold", storage_class="GLACIER")
+    group_id = create(client, world)
+    group = until(client, group_id, 5, 6)
+    assert group.status == 5, group
+    assert group.fail_num == 1
+    assert group.error_reason.error_code == "TRF.0062"
+    assert group.failed_object_record.list_file_key == f"oms/task_group/{group_id}/failed_object_lists/"
+    world.source.put("z-archived", b"thawed")
+    body = RetryTaskGroupReq(migrate_failed_object=True)
+    client.retry_task_group(RetryTaskGroupRequest(group_id=group_id, body=body))
+    assert until(client, group_id, 6).fail_num == 0
+    assert "z-archived" in world.destination.keys()
+
+
+def test_a_group_pauses_with_its_tasks_and_goes_on(client, world):
+    """A stop shows 7 or 3 at once; paused, no task waits or runs; a start with keys brings every object over."""
+    names = fill(world.source, 40)
+    slow = [{"start": "00:00", "end": "23:59", "max_bandwidth": 1048576}]
+    world.source.put("big", bytes(12_000_000))
+    group_id = create(client, world, bandwidth_policy=slow)
+    until(client, group_id, 2)
+    client.stop_task_group(StopTaskGroupRequest(group_id=group_id))
+    assert client.show_task_group(ShowTaskGroupRequest(group_id=group_id)).status in {3, 7}
+    until(client, group_id, 3)
+    assert not {task.status for task in subtasks(client, group_id)} & {1, 2, 7}
+    with pytest.raises(ClientRequestException) as refused:
+        client.stop_task_group(StopTaskGroupRequest(group_id=group_id))
+    assert refused.value.error_code == "OMS.1038"
+    keys = {
+        f"{side}_{name}": value for side in ("src", "dst") for name, value in getattr(world, f"{side}_keys").items()
+    }
+    client.start_task_group(StartTaskGroupRequest(group_id=group_id, body=StartTaskGroupReq(**keys)))
+    group = until(client, group_id, 6, seconds=60)
+    assert (group.success_num + group.skip_num, group.fail_num) == (41, 0)
+    assert {*names, "big"} <= set(world.destination.keys())
+
+
+def test_a_deleted_group_is_gone_with_its_tasks(client, world):
+    """After a deletion the group is 404 OMS.1009 soon, and its tasks are gone."""
+    fill(world.source, 12)
+    group_id = create(client, world)
+    until(client, group_id, 6)
+    client.delete_task_group(DeleteTaskGroupRequest(group_id=group_id))
+    deadline = time.monotonic() + 15
+    with pytest.raises(ClientRequestException) as gone:
+        while time.monotonic() < deadline:
+            client.show_task_group(ShowTaskGroupRequest(group_id=group_id))
+            time.sleep(0.1)
+    assert (gone.value.status_code, gone.value.error_code) == (404, "OMS.1009")
+    assert subtasks(client, group_id) == []
