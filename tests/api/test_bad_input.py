@@ -98,7 +98,7 @@ WRONG = {
     "midnight": ({"bandwidth_policy": [rule("22:00", "06:00")]}, "OMS.0087"),
     "a CDN that is none": ({"source_cdn": {"domain": "a/b", "protocol": "http", "authentication_type": "NONE"}}, "OMS.0081"),
     "a CDN without key": ({"source_cdn": {"domain": "a.example", "protocol": "http", "authentication_type": "ALIYUN_OSS_A"}}, "OMS.1032"),
-    "a protocol": ({"source_cdn": {"domain": "a.example", "protocol": "ftp"}}, "OMS.1003"),
+    "a protocol": ({"source_cdn": {"domain": "a.example", "protocol": "ftp"}}, "OMS.0081"),
     "no triggers": ({"smn_config": {"topic_urn": "t", "trigger_conditions": []}}, "OMS.1003"),
     "unknown trigger": ({"smn_config": {"topic_urn": "t", "trigger_conditions": ["NEVER"]}}, "OMS.1003"),
 }  # fmt: skip

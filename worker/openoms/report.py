@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -134,19 +135,88 @@ class _Sums:
         return cls(counters.listed_bytes, done, counters.listed_bytes - counters.skipped_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A finished run as a task of the service, so that both tell it alike; see ``shapes.task_response.TaskFacts``."""
+
+    id: int
+    name: str
+    status: int
+    request: Mapping[str, Any]
+    bandwidth_policy: Sequence[Mapping[str, Any]]
+    started_at: float
+    milliseconds: int
+    progress: float
+    is_query_over: bool
+    total_num: int
+    successful_num: int
+    failed_num: int
+    skipped_num: int
+    total_size: int
+    complete_size: int
+    real_size: int
+    migrate_speed: int
+    records: Mapping[str, str]
+    record_errors: Mapping[str, str]
+    error_code: str | None = None
+    error_msg: str | None = None
+    group_type: str = "NORMAL_TASK"
+    group_id: str = ""
+    priority: str = "MEDIUM"
+    left_time_ms: int = 0
+    smn_info: None = None
+
+    def total_time_ms(self, now: float) -> int:
+        """Return how long it took."""
+        del now
+        return self.milliseconds
+
+
 def task_response(result: Result, plan: Plan) -> dict[str, Any]:
-    """Return the fields of OMS's *Query a migration task* response (5.2.2), and ours under ``openoms``."""
-    counters, spec = result.counters, plan.spec
-    sums = _Sums.of(counters)
+    """Return the fields of OMS's *Query a migration task* response, and ours under ``openoms``."""
+    from oms_worker.shapes import task_response as shapes  # noqa: PLC0415 - pydantic: 0.1 s most runs do not need
+
+    from oms_worker.shapes import task_response as shapes  # noqa: PLC0415 - only --json needs it
+
+    told = shapes.task_response(_told(result, plan), 0.0)
+    return {**told, "openoms": _ours(result, plan)}
+
+
+def _told(result: Result, plan: Plan) -> _Told:
+    counters, sums = result.counters, _Sums.of(result.counters)
     code, milliseconds = exit_code(result), round(result.seconds * 1000)
     failed = result.state is TaskState.FAILED or code is ExitCode.OBJECTS_FAILED
+    reason = _error_reason(result, code) or {}
+    return _Told(
+        id=result.task_id,
+        name=result.name,
+        status=TaskState.FAILED.status if failed else result.state.status,
+        request=_request(plan),
+        bandwidth_policy=bandwidth_response(plan.spec.bandwidth),
+        started_at=result.started_at,
+        milliseconds=milliseconds,
+        progress=_progress(counters, code),
+        is_query_over=code in {ExitCode.DONE, ExitCode.OBJECTS_FAILED},
+        total_num=counters.listed,
+        successful_num=counters.migrated,
+        failed_num=counters.failed,
+        skipped_num=counters.skipped,
+        total_size=sums.total_size,
+        complete_size=sums.complete_size,
+        real_size=sums.real_size,
+        migrate_speed=sums.complete_size * 1000 // milliseconds if milliseconds else 0,
+        records=result.records,
+        record_errors=result.record_errors,
+        error_code=reason.get("error_code"),
+        error_msg=reason.get("error_msg"),
+    )
+
+
+def _request(plan: Plan) -> dict[str, Any]:
+    """Return the body of OMS that asks for what this plan does, without credentials."""
+    spec = plan.spec
     return {
-        "id": result.task_id,
-        "name": result.name,
-        "status": TaskState.FAILED.status if failed else result.state.status,
         "task_type": spec.scope.task_type.value,
-        "group_type": "NORMAL_TASK",
-        "group_id": "",
         "description": plan.description,
         "src_node": _source_node(plan),
         "dst_node": {
@@ -154,19 +224,6 @@ def task_response(result: Result, plan: Plan) -> dict[str, Any]:
             "region": plan.destination.region or "",
             "save_prefix": spec.save_prefix,
         },
-        "start_time": round(result.started_at * 1000),
-        "total_time": milliseconds,
-        "total_num": counters.listed,
-        "successful_num": counters.migrated,
-        "skipped_num": counters.skipped,
-        "failed_num": counters.failed,
-        "total_size": sums.total_size,
-        "complete_size": sums.complete_size,
-        "real_size": sums.real_size,
-        "migrate_speed": sums.complete_size * 1000 // milliseconds if milliseconds else 0,
-        "progress": _progress(counters, code),
-        "left_time": 0,
-        "is_query_over": code in {ExitCode.DONE, ExitCode.OBJECTS_FAILED},
         "migrate_since": int(spec.migrate_since or 0),
         "enable_failed_object_recording": spec.record_failed,
         "enable_kms": spec.kms,
@@ -176,24 +233,20 @@ def task_response(result: Result, plan: Plan) -> dict[str, Any]:
         "object_overwrite_mode": spec.overwrite.value,
         "consistency_check": spec.check.value,
         "dst_storage_policy": spec.storage.value if spec.storage else None,
-        "task_priority": "MEDIUM",
-        "bandwidth_policy": bandwidth_response(spec.bandwidth),
-        "failed_object_record": _failed_record(result),
-        "success_record_error_reason": result.record_errors.get("success"),
-        "skip_record_error_reason": result.record_errors.get("skip"),
-        "error_reason": _error_reason(result, code),
-        "smn_info": None,
         "source_cdn": _source_cdn(plan),
-        "openoms": {
-            "exit_code": int(code),
-            "state": result.state.value,
-            "waiting_num": counters.waiting,
-            "reasons": dict(sorted(result.reasons.items())),
-            "records": dict(sorted(result.records.items())),
-            "transferred_bytes": result.transferred_bytes,
-            "duplicates": result.duplicates,
-            "dry_run": spec.dry_run,
-        },
+    }
+
+
+def _ours(result: Result, plan: Plan) -> dict[str, Any]:
+    return {
+        "exit_code": int(exit_code(result)),
+        "state": result.state.value,
+        "waiting_num": result.counters.waiting,
+        "reasons": dict(sorted(result.reasons.items())),
+        "records": dict(sorted(result.records.items())),
+        "transferred_bytes": result.transferred_bytes,
+        "duplicates": result.duplicates,
+        "dry_run": plan.spec.dry_run,
     }
 
 
@@ -226,12 +279,6 @@ def _progress(counters: Counters, code: ExitCode) -> float:
         return 1.0
     ended = counters.migrated + counters.skipped + counters.failed
     return round(ended / counters.listed, 3) if counters.listed else 0.0
-
-
-def _failed_record(result: Result) -> dict[str, Any]:
-    folder, error = result.records.get("failed"), result.record_errors.get("failed")
-    written = True if folder else None
-    return {"result": False if error else written, "list_file_key": folder, "error_code": error}
 
 
 def _error_reason(result: Result, code: ExitCode) -> dict[str, str] | None:

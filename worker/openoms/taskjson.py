@@ -10,33 +10,25 @@ for ``openoms migrate``.
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import SecretStr
 
 from oms_adapters.config import check_bucket
-from oms_engine.bandwidth import BandwidthPolicy, Window, parse_time
 from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
+from oms_worker.shapes.nodes import Node, bandwidth
+from oms_worker.shapes.words import CONSTRAINT, DEFAULT_CLOUD_TYPE, DESTINATION_INVALID, MISSING, SOURCE_INVALID
 from openoms.clouds import URL_SOURCE, Cloud, cloud_of_type, every_cloud
 from openoms.keys import SideName
-from openoms.plan import CHECK_ALIASES, Plan, RunOptions, check_prefix, refuse_same_place
+from openoms.plan import Plan, RunOptions, check_prefix, refuse_same_place
 from openoms.preflight import judge
 from openoms.settings import Settings, Side, SideOptions
 from openoms.sources import web_side, with_cdn
-from openoms.taskbody import CONSTRAINT, MISSING, NodeBody, SourceBody, TaskBody, read_body
+from openoms.taskbody import SourceBody, TaskBody, read_body
 from openoms.urls import BucketUrl
-from openoms.words import fold, nearest, parse_choice, unknown
+from openoms.words import fold, nearest
 
 INVALID_PARAMETER = "OMS.0001"
-SOURCE_INVALID = "OMS.0057"
-DESTINATION_INVALID = "OMS.0058"
-DESCRIPTION_INVALID = "OMS.0078"
-
-DEFAULT_CLOUD_TYPE = "Aliyun"
-"""OMS's own default, odd as it is: a body without ``cloud_type`` means it."""
-
-PRIORITIES = ("HIGH", "MEDIUM", "LOW")
-FORBIDDEN_IN_DESCRIPTION = "^<>&\"'"
 
 
 def parse_task(text: str | bytes, settings: Settings, run: RunOptions | None = None) -> Plan:
@@ -59,7 +51,7 @@ def parse_task(text: str | bytes, settings: Settings, run: RunOptions | None = N
         requester_pays=bool(body.enable_requester_pays),
         list_bucket=body.src_node.list_file.obs_bucket if scope.list_key and body.src_node.list_file else None,
         run=run,
-        description=_description(body),
+        description=body.description or "",
     )
     _judge(body, plan)
     return plan
@@ -84,25 +76,16 @@ def _refuse_what_is_missing(body: TaskBody) -> None:
         )
     nodes = (("src_node", body.src_node), ("dst_node", body.dst_node), ("source_cdn", body.source_cdn))
     for name, node in nodes:
-        if node is not None and node.crypto_type and fold(node.crypto_type) != "default":
+        if node is not None and node.crypto_type == "KMS":
             raise ConfigError(
                 f"{name}.crypto_type: credentials encrypted with KMS cannot be opened here; give them plainly "
                 "or through the environment.",
                 code=_side_code(name),
             )
-    if body.task_priority and fold(body.task_priority) not in {fold(word) for word in PRIORITIES}:
-        raise unknown("task_priority", body.task_priority, PRIORITIES, code=CONSTRAINT)
 
 
 def _side_code(name: str) -> str:
     return SOURCE_INVALID if name.startswith("s") else DESTINATION_INVALID
-
-
-def _description(body: TaskBody) -> str:
-    text = body.description or ""
-    if any(char in FORBIDDEN_IN_DESCRIPTION for char in text):
-        raise ConfigError(f"description must not contain any of {FORBIDDEN_IN_DESCRIPTION}", code=DESCRIPTION_INVALID)
-    return text
 
 
 def _cloud(body: TaskBody) -> Cloud:
@@ -131,7 +114,7 @@ def _source_side(body: TaskBody, settings: Settings, *, allow_private: bool) -> 
     cdn = body.source_cdn
     if cdn is None:
         return side
-    key = Secret(cdn.authentication_key) if cdn.authentication_key else None
+    key = _secret(cdn.authentication_key)
     try:
         return with_cdn(side, settings, cdn.domain, cdn.protocol, cdn.authentication_type, key)
     except ConfigError as error:
@@ -145,8 +128,7 @@ def _is_web(body: TaskBody) -> bool:
         ConfigError: one is given without the other.
     """
     web = fold(body.src_node.cloud_type or "") == fold(URL_SOURCE)
-    by_url = parse_choice("task_type", body.task_type or TaskType.OBJECT, TaskType) is TaskType.URL_LIST
-    if web != by_url:
+    if web != (body.kind == TaskType.URL_LIST):
         raise ConfigError(
             f"task_type url_list and src_node.cloud_type {URL_SOURCE} go together; give both or neither.",
             code=SOURCE_INVALID,
@@ -172,7 +154,7 @@ def _refuse_of_others(node: SourceBody, cloud: Cloud) -> None:
             )
 
 
-def _side(name: SideName, field: str, node: NodeBody, cloud: Cloud, settings: Settings) -> Side:
+def _side(name: SideName, field: str, node: Node, cloud: Cloud, settings: Settings) -> Side:
     if not node.bucket:
         raise ConfigError(f"{field}.bucket is missing; add it to the task.", code=MISSING)
     if not node.region and cloud.needs_region:
@@ -193,20 +175,24 @@ def _side(name: SideName, field: str, node: NodeBody, cloud: Cloud, settings: Se
     return side
 
 
-def _credentials(field: str, node: NodeBody, cloud: Cloud) -> Credentials | None:
+def _credentials(field: str, node: Node, cloud: Cloud) -> Credentials | None:
     """Return the credentials of a node, in any of OMS's forms; None to use the environment."""
-    whole = isinstance(node, SourceBody) and (node.json_auth_file or node.connection_string)
+    whole = _secret(node.json_auth_file or node.connection_string) if isinstance(node, SourceBody) else None
     if whole:
-        return Credentials("", Secret(whole))
-    token = Secret(node.security_token) if node.security_token else None
-    if bool(node.ak) != bool(node.sk) and not (token and cloud.lone_secrets):
-        lack = "sk" if node.ak else "ak"
+        return Credentials("", whole)
+    access, secret, token = _secret(node.ak), _secret(node.sk), _secret(node.security_token)
+    if bool(access) != bool(secret) and not (token and cloud.lone_secrets):
+        lack = "sk" if access else "ak"
         raise ConfigError(
             f"{field}.{lack} is missing; give ak and sk, or neither to use the environment.", code=MISSING
         )
-    if node.ak or (token and cloud.lone_secrets):
-        return Credentials(node.ak or "", Secret(node.sk or ""), token)
+    if access or (token and cloud.lone_secrets):
+        return Credentials(access.reveal() if access else "", secret or Secret(""), token)
     return None
+
+
+def _secret(value: SecretStr | None) -> Secret | None:
+    return Secret(value.get_secret_value()) if value else None
 
 
 def _refuse_without_app_id(side: Side) -> None:
@@ -222,7 +208,7 @@ def _refuse_without_app_id(side: Side) -> None:
 
 
 def _scope(body: TaskBody) -> Scope:
-    kind = parse_choice("task_type", body.task_type or TaskType.OBJECT, TaskType)
+    kind = TaskType(body.kind)
     if kind in {TaskType.LIST, TaskType.URL_LIST}:
         if body.src_node.list_file is None:
             raise ConfigError(f"src_node.list_file is missing; task_type {kind} needs it.", code=MISSING)
@@ -243,27 +229,12 @@ def _spec(body: TaskBody, scope: Scope, source: Side, destination: Side, setting
         scope=scope,
         save_prefix=check_prefix(body.dst_node.save_prefix or ""),
         migrate_since=float(body.migrate_since) if body.migrate_since else None,
-        overwrite=_choice("object_overwrite_mode", body.object_overwrite_mode, OverwriteMode.SIZE_LAST_MODIFIED),
-        check=_choice("consistency_check", body.consistency_check, ConsistencyCheck.SIZE_LAST_MODIFIED),
+        overwrite=OverwriteMode(body.object_overwrite_mode or OverwriteMode.SIZE_LAST_MODIFIED),
+        check=ConsistencyCheck(body.consistency_check or ConsistencyCheck.SIZE_LAST_MODIFIED),
         metadata=bool(body.enable_metadata_migration),
         restore=RestorePolicy() if body.enable_restore else None,
         kms=bool(body.enable_kms),
-        storage=_choice("dst_storage_policy", body.dst_storage_policy, StoragePolicy.STANDARD),
-        bandwidth=_bandwidth(body, settings),
+        storage=StoragePolicy(body.dst_storage_policy or StoragePolicy.STANDARD),
+        bandwidth=bandwidth(body.bandwidth_policy, settings.file.defaults.bandwidth_zone or "UTC"),
         record_failed=True if recording is None else recording,
     )
-
-
-def _choice(field: str, word: str | None, default: Any) -> Any:
-    aliases = CHECK_ALIASES if isinstance(default, ConsistencyCheck) else None
-    try:
-        return parse_choice(field, word, type(default), aliases) if word else default
-    except ConfigError as error:
-        raise ConfigError(str(error), code=CONSTRAINT) from None
-
-
-def _bandwidth(body: TaskBody, settings: Settings) -> BandwidthPolicy:
-    windows = [
-        Window(parse_time(rule.start), parse_time(rule.end), rule.max_bandwidth) for rule in body.bandwidth_policy or ()
-    ]
-    return BandwidthPolicy.checked(windows, settings.file.defaults.bandwidth_zone or "UTC")

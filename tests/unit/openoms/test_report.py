@@ -78,7 +78,7 @@ def test_the_task_response_is_json_and_its_sums_are_omss(result):
 
 
 def test_the_task_response_has_the_fields_of_the_reference():
-    """The names of API reference table 5-27, none missing."""
+    """The names of API reference table 5-27 and of newer pages, none missing."""
     names = {
         "bandwidth_policy", "complete_size", "description", "dst_node", "enable_failed_object_recording", "enable_kms",
         "enable_metadata_migration", "enable_restore", "error_reason", "failed_num", "failed_object_record", "group_id",
@@ -86,7 +86,7 @@ def test_the_task_response_has_the_fields_of_the_reference():
         "skipped_num", "src_node", "start_time", "status", "successful_num", "task_type", "group_type", "total_num",
         "total_size", "total_time", "smn_info", "source_cdn", "success_record_error_reason",
         "skip_record_error_reason", "object_overwrite_mode", "dst_storage_policy", "consistency_check",
-        "enable_requester_pays", "task_priority",
+        "enable_requester_pays", "task_priority", "obs_system",
     }  # fmt: skip
     body = task_response(Result(TaskState.SUCCEEDED, Counters(), 1.0), PLAN)
     assert set(body) == names | {"openoms"}

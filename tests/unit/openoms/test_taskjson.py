@@ -156,8 +156,8 @@ def test_credentials_left_out_come_from_the_environment():
         ({"dst_node__ak": ..., "dst_node__sk": ...}, "OMS.0058", "OPENOMS_DESTINATION_AK"),
         ({"src_node__cloud_type": ...}, "OMS.0079", "OMS's default is Aliyun"),
         ({"src_node__cloud_type": "HuaweCloud"}, "OMS.0057", "'HuaweiCloud'"),
-        ({"src_node__buket": "x"}, "OMS.1003", "'bucket'"),
-        ({"enable_restores": True}, "OMS.1003", "'enable_restore'"),
+        ({"src_node__buket": "x"}, "OMS.0074", "'bucket'"),
+        ({"enable_restores": True}, "OMS.0074", "'enable_restore'"),
         ({"src_node__list_file": {"list_file_key": "x", "obs_buckt": "y"}}, "OMS.10", "list_file"),
         ({"enable_kms": "yes"}, "OMS.1002", "enable_kms"),
         ({"migrate_since": "soon"}, "OMS.1002", "migrate_since"),
@@ -196,12 +196,16 @@ def test_a_mistake_has_omss_code_and_names_the_field(changes, code, hint):
     assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"', "{'a': 1}", "[" * 100_000])
-def test_what_is_not_a_json_object_is_refused_as_such(text):
-    """OMS.0067: not in JSON format."""
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("", "OMS.0004"), ("{", "OMS.0067"), ("{'a': 1}", "OMS.0067"), ("[" * 100_000, "OMS.0067"), ("[]", "OMS.1006"),
+     ("null", "OMS.1006"), ('"text"', "OMS.1006")],
+)  # fmt: skip
+def test_what_is_not_a_json_object_is_refused_as_such(text, code):
+    """Nothing, no JSON, and JSON that is no object, each with its own code, as the service answers."""
     with pytest.raises(ConfigError) as caught:
         parse_task(text, SETTINGS)
-    assert caught.value.code == "OMS.0067"
+    assert caught.value.code == code
 
 
 @given(

@@ -123,7 +123,7 @@ def _unknown_field(model: type[BaseModel], loc: tuple[int | str, ...]) -> Config
     name = str(loc[-1])[:100]
     known = list(_model_at(model, loc[:-1]).model_fields)
     guess = nearest(name, known)
-    hint = f"did you mean {guess}?" if guess else f"known are: {', '.join(known)}."
+    hint = f"did you mean {guess!r}?" if guess else f"known are: {', '.join(known)}."
     where = ".".join(str(part) for part in loc[:-1]) or "the body"
     return ConfigError(f"unknown field {_printable(name)} in {where}; {hint}", code=UNKNOWN_FIELD)
 

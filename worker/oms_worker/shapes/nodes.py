@@ -111,11 +111,17 @@ def bandwidth(windows: list[BandwidthWindow] | None, zone: str = "UTC") -> Bandw
     return BandwidthPolicy.checked(parsed, zone)
 
 
+def _http(protocol: str) -> str:
+    if protocol.lower() not in {"http", "https"}:
+        raise PydanticCustomError("OMS.0081", "must be http or https")
+    return protocol
+
+
 class SourceCdn(Body):
     """``source_cdn``: the bytes come from this domain, all else from the bucket."""
 
     domain: Annotated[str, text(1024, 1)]
-    protocol: Annotated[str, text(5, pattern=r"^(?i:https?)$")]
+    protocol: Annotated[str, text(5), AfterValidator(_http)]
     """In any case, and echoed as it was given."""
     authentication_type: Annotated[str, choice(*CDN_AUTHENTICATIONS)] = "NONE"
     authentication_key: CdnKey | None = None
