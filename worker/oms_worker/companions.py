@@ -12,7 +12,9 @@ from oms_worker.parts import PartPlanner
 from oms_worker.running import EndHook, Planner
 from oms_worker.secrets import KeyRing
 from oms_worker.services.groups import GroupService
+from oms_worker.services.syncs import SyncService
 from oms_worker.settings import ServiceSettings
+from oms_worker.sync import SyncWorker
 
 
 def _nothing() -> None:
@@ -38,23 +40,33 @@ class Companions:
             wake_runner=self._wake,
             hooks=(self._notifier.on_group_end,),
         )
+        self._syncs = SyncWorker(database, keys, settings.syncs, wake_runner=self._wake)
+        self.syncs = SyncService(
+            database,
+            keys,
+            quotas=settings.quotas,
+            limits=settings.syncs,
+            zone=settings.zone,
+            wake=self._wake_all,
+        )
         self.groups = GroupService(database, keys, quotas=settings.quotas, zone=settings.zone, wake=self._wake_all)
 
     @property
     def hooks(self) -> Sequence[EndHook]:
         """What the runner must tell of ends of tasks."""
-        return (self._notifier.on_task_end, self._groups.on_task_end)
+        return (self._notifier.on_task_end, self._groups.on_task_end, self._syncs.on_task_end)
 
     @property
     def extras(self) -> Mapping[str, Any]:
         """The services, as the API's context takes them."""
-        return {"groups": self.groups}
+        return {"groups": self.groups, "syncs": self.syncs}
 
     def _wake(self) -> None:
         self._wake_runner()
 
     def _wake_all(self) -> None:
         self._groups.wake()
+        self._syncs.wake()
         self._wake_runner()
 
     def start(self, wake_runner: Callable[[], None]) -> None:
@@ -62,8 +74,10 @@ class Companions:
         self._wake_runner = wake_runner
         self._notifier.start()
         self._groups.start()
+        self._syncs.start()
 
     async def stop(self) -> None:
         """End at once; the database knows where to go on."""
         await self._groups.stop()
+        await self._syncs.stop()
         await self._notifier.stop()

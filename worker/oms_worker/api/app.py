@@ -13,7 +13,7 @@ from oms_worker.api.bodies import document
 from oms_worker.api.context import Context
 from oms_worker.api.gate import Gate, Noted
 from oms_worker.api.replies import on_error, on_http_error, on_invalid
-from oms_worker.api.v2 import buckets, groups, tasks
+from oms_worker.api.v2 import buckets, groups, syncs, tasks
 
 VERSION = "0.1.0"
 
@@ -27,6 +27,14 @@ def create_app(context: Context, noted: Noted | None = None) -> ASGIApp:
     app.add_exception_handler(Exception, on_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http_error)
-    for router in (health.router, iam.router, tasks.router, groups.router, buckets.router, versions.router):
+    for router in (
+        health.router,
+        iam.router,
+        tasks.router,
+        groups.router,
+        syncs.router,
+        buckets.router,
+        versions.router,
+    ):
         app.include_router(router)
     return Gate(app, context, noted)

@@ -66,6 +66,11 @@ async def hold(connection: AsyncConnection, parent: Parent, change: Change) -> N
     await _move(connection, parent.mine, (Task.MIGRATING, Task.PAUSING), change, {})
 
 
+async def stop_running(connection: AsyncConnection, where: ColumnElement[bool], change: Change) -> None:
+    """Begin to pause what runs."""
+    await _move(connection, where, (Task.MIGRATING, Task.PAUSING), change, {})
+
+
 async def let_go_on(connection: AsyncConnection, parent: Parent, change: Change) -> int:
     """Queue what is paused, to go on where it was; return how many."""
     return await _move(
