@@ -1,6 +1,7 @@
 """Listings of the S3 family: a fast path for the order of elements all large stores use, expat for anything else.
 
-Both ways give the same page; a property test holds that. Keys come with ``encoding-type=url``, so that control
+Both ways give the same page; a property test holds that. OSS and COS put each element on a line of its own: such a page
+is joined first. Keys come with ``encoding-type=url``, so that control
 characters, which XML cannot hold, arrive too.
 """
 
@@ -31,6 +32,7 @@ _HEAD = re.compile(
     re.ASCII,
 )
 _TAIL = re.compile(r"(?:<(\w+)>[^<]*</\1>|<\w+ ?/>|\s)*</ListBucketResult>\s*", re.ASCII)
+_INDENTED = re.compile(rb"\s*(?:<\?xml[^<>]*\?>)?\s*<ListBucketResult[^<>]*>\s")
 _TRUNCATED = re.compile(r"<IsTruncated>(true|false)</IsTruncated>")
 _NEW = partial(tuple.__new__, ListedObject)
 _FROM_ISO = datetime.fromisoformat
@@ -43,9 +45,20 @@ def parse_listing(body: bytes, *, prefix: str = "", start_after: str = "") -> Li
     Raises:
         UnexpectedReply: not a listing, or one whose keys do not ascend, or that ignores ``prefix`` or ``start_after``.
     """
+    body = without_indent(body)
     objects, truncated = parse_fast(body) or parse_slow(body)
     _check_order(objects, prefix, start_after, truncated=truncated)
     return ListPage(objects, objects[-1].key if truncated else None)
+
+
+def without_indent(body: bytes) -> bytes:
+    """Return a listing without line breaks and blanks between its elements: a third of the time to read.
+
+    Names are encoded, so no line ends inside one; a listing of plain names stays as it is.
+    """
+    if not _INDENTED.match(body) or b"<EncodingType>url</EncodingType>" not in body:
+        return body
+    return b"".join([line.strip() for line in body.split(b"\n")])
 
 
 def parse_fast(body: bytes) -> tuple[list[ListedObject], bool] | None:

@@ -8,7 +8,6 @@ https://help.aliyun.com/en/oss/user-guide/http-status-code-503.
 from __future__ import annotations
 
 import binascii
-import re
 from base64 import b64decode
 from typing import Any
 
@@ -30,7 +29,7 @@ from oms_engine.errors import (
     UnexpectedReply,
     Unsupported,
 )
-from oms_engine.model import ListPage, ObjectHead, Restore, RestoreTier, Span
+from oms_engine.model import ObjectHead, Restore, RestoreTier, Span
 from oms_engine.store import Call, Reply
 
 ARREARS = "the account is in arrears, so OSS refuses all calls; top it up"
@@ -102,9 +101,6 @@ COLD_DAYS = 365
 NO_BULK = "DeepColdArchive"
 
 
-_INDENTED = re.compile(rb"\s*(?:<\?xml[^<>]*\?>)?\s*<ListBucketResult[^<>]*>\s")
-
-
 class OssHeadReader(HeadReader):
     """Reads OSS's reply headers."""
 
@@ -125,11 +121,6 @@ class OssDialect(S3Dialect):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._reader = OssHeadReader(self._profile)
-
-    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 1000) -> Call[ListPage]:
-        """See :meth:`oms_engine.store.Store.list_page`."""
-        call = super().list_page(prefix, start_after=start_after, limit=limit)
-        return call._replace(read=lambda reply: call.read(without_indent(reply)))
 
     def read(self, key: str, *, span: Span | None = None, if_match: str | None = None) -> Call[ObjectHead]:
         """See :meth:`oms_engine.store.Store.read`.
@@ -188,16 +179,6 @@ class OssDialect(S3Dialect):
             vendor_code=error.vendor_code,
             request_id=error.request_id,
         )
-
-
-def without_indent(reply: Reply) -> Reply:
-    """Return a listing without the line breaks and blanks that OSS puts between elements: a third of the time to read.
-
-    Names are encoded, so no line ends inside one.
-    """
-    if not _INDENTED.match(reply.body) or b"<EncodingType>url</EncodingType>" not in reply.body:
-        return reply
-    return reply._replace(body=b"".join([line.strip() for line in reply.body.split(b"\n")]))
 
 
 def with_stated_error(reply: Reply) -> Reply:

@@ -8,9 +8,10 @@ The path is signed decoded, byte by byte. Query parameters and headers are signe
 from __future__ import annotations
 
 import hmac
+import re
 from functools import lru_cache
 from hashlib import sha1
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from oms_adapters.signing.mac import KeyedHash
 from oms_adapters.signing.quoting import Query, quote_value
@@ -30,6 +31,10 @@ SIGNED_HEADERS = frozenset(
 """What the vendor's SDK signs beside ``x-cos-`` (``qcloud_cos/cos_auth.py``), less what the wire adds."""
 
 
+_ODD = re.compile(r"[^A-Za-z0-9_.~-]")
+"""What is encoded of a header's value. Few characters are, so this is faster than :func:`urllib.parse.quote`."""
+
+
 def canonical_query(query: Query) -> tuple[str, str]:
     """Return the names and the pairs of the query as they are signed; a bare name has an empty value."""
     pairs = sorted([(quote_value(name).lower(), quote_value(value or "")) for name, value in query])
@@ -42,7 +47,11 @@ def canonical_headers(headers: dict[str, str], host: str) -> tuple[str, str]:
     A value is latin-1 text of the bytes that are sent; those bytes are what is encoded.
     """
     names, template, signed = _order(tuple(headers), host)
-    return names, template % tuple([quote(headers[name].encode("latin-1"), "~") for name in signed])
+    return names, template % tuple([_ODD.sub(_quoted, headers[name]) for name in signed])
+
+
+def _quoted(found: re.Match[str]) -> str:
+    return f"%{ord(found[0]):02X}"
 
 
 @lru_cache(maxsize=1024)
@@ -75,8 +84,8 @@ class CosSignature:
 
     def __call__(self, request: Request, now: float) -> Request:
         """Return the request with its Authorization header, and the token where there is one."""
-        method, endpoint, path, query = request[:4]
-        headers = request.headers.copy()
+        method, endpoint, path, query, given, body, body_size, raw_query = request
+        headers = given.copy()
         if self._token:
             headers["x-cos-security-token"] = self._token.reveal()
         times, keyed = self._key(int(now) // WINDOW * WINDOW)
@@ -89,7 +98,7 @@ class CosSignature:
             f"q-sign-algorithm=sha1&q-ak={self._access_key}&q-sign-time={times}&q-key-time={times}"
             f"&q-header-list={names}&q-url-param-list={parameters}&q-signature={signature}"
         )
-        return request._replace(headers=headers)
+        return Request(method, endpoint, path, query, headers, body, body_size, raw_query)
 
     def _key(self, since: int) -> tuple[str, KeyedHash]:
         """Return the span of time that starts at ``since``, and the hash keyed for it."""

@@ -18,7 +18,7 @@ from time import gmtime, strftime
 from urllib.parse import unquote_to_bytes
 
 from oms_adapters.signing.mac import KeyedHash
-from oms_adapters.signing.obs import http_date
+from oms_adapters.signing.obs import BLANKS, http_date
 from oms_adapters.signing.quoting import Query, quote_value
 from oms_engine.model import Credentials
 from oms_engine.store import Request
@@ -53,8 +53,7 @@ def resource_path(path: str, bucket: str | None) -> str:
 
 
 def _signed_headers(headers: dict[str, str]) -> dict[str, str]:
-    # Only blanks: bytes of UTF-8 such as A0 are white space to str.strip, and part of the value.
-    return {name.lower(): value.strip(" \t") for name, value in headers.items()}
+    return {name.lower(): value.strip(BLANKS) for name, value in headers.items()}
 
 
 class OssV1:
@@ -103,6 +102,18 @@ def canonical_query(query: Query) -> str:
     return "&".join([f"{name}={value}" if value else name for name, value in pairs])
 
 
+@lru_cache(maxsize=1024)
+def _order(given: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Put the names that version 4 signs in order once: the calls of one kind all have the same ones.
+
+    Return their lines with ``%s`` for each value, and whose values. Of two spellings the last counts.
+    """
+    spelled = {name.lower(): name for name in given}
+    signed = sorted([name for name in spelled if name.startswith("x-oss-") or name in {"content-type", "content-md5"}])
+    lines = "".join([f"{name.replace('%', '%%')}:%s\n" for name in signed])
+    return lines, tuple(spelled[name] for name in signed)
+
+
 @lru_cache(maxsize=8)
 def _stamp(second: int) -> str:
     return strftime("%Y%m%dT%H%M%SZ", gmtime(second))
@@ -132,22 +143,16 @@ class OssV4:
 
     def __call__(self, request: Request, now: float) -> Request:
         """Return the request with date, payload and Authorization headers."""
-        method, endpoint, path, query = request[:4]
+        method, endpoint, path, query, given, body, body_size, raw_query = request
         stamp = _stamp(int(now))
         scope, keyed = self._keys.get((endpoint.host, stamp[:8])) or self._derive(endpoint.host, stamp[:8])
-        headers = request.headers.copy()
+        headers = given.copy()
         headers["x-oss-date"] = stamp
         headers["x-oss-content-sha256"] = UNSIGNED
         if self._credentials.token:
             headers["x-oss-security-token"] = self._credentials.token.reveal()
-        lower = _signed_headers(headers)
-        lines = "".join(
-            [
-                f"{name}:{lower[name]}\n"
-                for name in sorted(lower)
-                if name.startswith("x-oss-") or name in {"content-type", "content-md5"}
-            ]
-        )
+        template, signed = _order(tuple(headers))
+        lines = template % tuple([headers[name].strip(BLANKS) for name in signed])
         resource = resource_path(path, self._bucket)
         canonical = f"{method}\n{resource}\n{canonical_query(query) if query else ''}\n{lines}\n\n{UNSIGNED}"
         digest = sha256(canonical.encode("latin-1")).hexdigest()
@@ -155,7 +160,7 @@ class OssV4:
         headers["authorization"] = (
             f"{ALGORITHM} Credential={self._credentials.access_key}/{scope}, Signature={signature}"
         )
-        return request._replace(headers=headers)
+        return Request(method, endpoint, path, query, headers, body, body_size, raw_query)
 
     def _derive(self, host: str, day: str) -> tuple[str, KeyedHash]:
         region = (self._region_of(host) if self._region_of else None) or self._region

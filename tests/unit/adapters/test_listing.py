@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms_adapters.dialects.listing import parse_fast, parse_listing, parse_slow
+from oms_adapters.dialects.listing import parse_fast, parse_listing, parse_slow, without_indent
 from oms_engine.errors import UnexpectedReply
 from oms_engine.model import key_bytes
 
@@ -68,6 +68,23 @@ def test_both_ways_agree_without_url_encoding(keys):
     slow, fast = parse_slow(document), parse_fast(document)
     assert [found.key for found in slow[0]] == keys
     assert fast is None or fast == slow
+
+
+@given(keys=raw_keys, break_=st.sampled_from(["\n  ", "\n\t\t", "\r\n"]), url=st.booleans())
+def test_indented_pages_are_read_like_joined_ones(keys, break_, url):
+    """OSS and COS indent their listings: no key changes by it, and those with encoded names take the fast path."""
+    joined = page("".join(entry(quote(raw), extra="<Owner><ID>1</ID></Owner>") for raw in keys), url=url)
+    indented = re.sub(b">(?=<)", f">{break_}".encode(), joined)
+    assert parse_slow(without_indent(indented)) == parse_slow(indented)
+    assert parse_slow(indented) == parse_slow(joined)
+    if url:
+        assert parse_fast(without_indent(indented)) == parse_slow(joined)
+
+
+def test_plain_names_keep_their_line_breaks():
+    """Where names are not encoded, an indented page is not joined: a line may end inside a name."""
+    indented = re.sub(b">(?=<)", b">\n", page(entry("a\n  b"), url=False))
+    assert [found.key for found in parse_listing(indented).objects] == ["a\n  b"]
 
 
 @given(document=st.binary(max_size=60), cut=st.integers(0, 600))
