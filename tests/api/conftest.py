@@ -8,7 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from oms_adapters.sandbox import Sandbox
+from support.databases import KINDS, postgres_cluster
 from support.served import Role, Served
+
+__all__ = ["postgres_cluster"]
 
 _NUMBERS = count(1)
 
@@ -20,11 +23,14 @@ def sandbox():
         yield made
 
 
-@pytest.fixture(scope="session")
-def service(sandbox, tmp_path_factory):
+@pytest.fixture(scope="session", params=KINDS)
+def service(request, sandbox, tmp_path_factory):
     """A running service: alice operates, rita reads, both in one project; bob operates in another."""
     clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
-    served = Served(tmp_path_factory.mktemp("service"), clouds, region="local", quotas={"running_tasks": 10})
+    cluster = request.getfixturevalue("postgres_cluster") if request.param == "postgresql" else None
+    database = cluster.create() if cluster else None
+    folder = tmp_path_factory.mktemp("service")
+    served = Served(folder, clouds, database, region="local", quotas={"running_tasks": 10})
     served.users = served.add_users(alice={}, rita={"role": Role.READONLY}, bob={"project": "other"})
     served.start()
     yield served

@@ -21,7 +21,7 @@ from oms_engine.model import Secret
 from oms_worker.services.caller import Role
 from oms_worker.services.users import UserService
 from oms_worker.settings import load_service_settings
-from openoms.serve import open_foundations
+from openoms.foundations import open_foundations
 
 __all__ = ["Role", "Served"]
 

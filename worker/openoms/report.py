@@ -176,8 +176,6 @@ def task_response(result: Result, plan: Plan) -> dict[str, Any]:
     """Return the fields of OMS's *Query a migration task* response, and ours under ``openoms``."""
     from oms_worker.shapes import task_response as shapes  # noqa: PLC0415 - pydantic: 0.1 s most runs do not need
 
-    from oms_worker.shapes import task_response as shapes  # noqa: PLC0415 - only --json needs it
-
     told = shapes.task_response(_told(result, plan), 0.0)
     return {**told, "openoms": _ours(result, plan)}
 

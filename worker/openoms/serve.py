@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -25,48 +25,22 @@ from oms_engine.errors import ConfigError, OmsError
 from oms_worker.api.app import create_app
 from oms_worker.api.context import Context
 from oms_worker.companions import Companions
-from oms_worker.db.engine import Database, open_database
-from oms_worker.db.migrations import upgrade
+from oms_worker.db.engine import Database
 from oms_worker.node import take_identity
 from oms_worker.planning import Planner
 from oms_worker.runner import Runner
-from oms_worker.secrets import KeyRing, load_ring
 from oms_worker.services.buckets import BucketService, open_buckets
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
 from oms_worker.settings import ServiceSettings
 from oms_worker.sqlite_ledger import SqliteLedger
+from openoms.foundations import Foundations, open_foundations
 from openoms.terminal import complain
 
 HEADER_SECONDS = 30
 """Idle connections are closed after this long."""
 READY_SECONDS = 2.0
 """A database that does not answer within this is not ready."""
-
-
-@dataclass(frozen=True, slots=True)
-class Foundations:
-    """What every command of the service opens: the database, brought up to date, and the key ring."""
-
-    database: Database
-    keys: KeyRing
-
-
-@asynccontextmanager
-async def open_foundations(settings: ServiceSettings) -> AsyncIterator[Foundations]:
-    """Open the database and the key ring, making both when they are not there.
-
-    Raises:
-        ConfigError: the key file is readable for others, or damaged.
-        RepositoryError: the database cannot be reached, or is of a later version.
-    """
-    database = open_database(settings.database_url)
-    try:
-        keys = load_ring(settings.key_path, create=True)
-        await upgrade(database)
-        yield Foundations(database, keys)
-    finally:
-        await database.close()
 
 
 def run_serve(settings: ServiceSettings) -> int:

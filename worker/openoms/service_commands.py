@@ -90,7 +90,7 @@ def manage_users(said: Namespace) -> int:
 
 async def _manage_users(said: Namespace, settings: ServiceSettings) -> int:
     from oms_worker.services.users import UserService  # noqa: PLC0415
-    from openoms.serve import open_foundations  # noqa: PLC0415
+    from openoms.foundations import open_foundations  # noqa: PLC0415
 
     async with open_foundations(settings) as found:
         users = UserService(found.database, found.keys)
@@ -174,7 +174,7 @@ def manage_keys(said: Namespace) -> int:
 async def _rotate(settings: ServiceSettings, *, drop_old: bool) -> int:
     from oms_worker.db.credentials import reseal  # noqa: PLC0415
     from oms_worker.secrets import add_key, drop_old_keys  # noqa: PLC0415
-    from openoms.serve import open_foundations  # noqa: PLC0415
+    from openoms.foundations import open_foundations  # noqa: PLC0415
 
     async with open_foundations(settings) as found:
         ring = add_key(settings.key_path)

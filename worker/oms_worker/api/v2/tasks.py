@@ -11,6 +11,7 @@ from oms_worker.api.context import Member, Services
 from oms_worker.api.replies import done, json_reply
 from oms_worker.db.tasks import TaskFilter
 from oms_worker.errors import Refused
+from oms_worker.notify import check_topic
 from oms_worker.services import tasks as service
 from oms_worker.shapes.task import (
     BatchUpdate,
@@ -44,6 +45,7 @@ async def create(
     caller.require("oms:task:create")
     check_task(body)
     request, secrets = public_part(body), secrets_of(body)
+    check_topic(services.settings, request.get("smn_config"))
     services.planner.judge(request, secrets)
     made = await services.tasks.create(
         caller,
