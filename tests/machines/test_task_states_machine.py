@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from oms_worker.db import credentials
 from oms_worker.db.engine import open_database
@@ -17,10 +26,21 @@ from oms_worker.db.migrations import upgrade
 from oms_worker.db.tasks import TaskFilter
 from oms_worker.errors import Refused
 from oms_worker.services.tasks import BatchUpdate, StartTask
-from oms_worker.states import Event
+from oms_worker.states import Call, Event
 from support.tasks import POLICY, SECRETS, open_office
 
 WAITING, MIGRATING, PAUSED, FAILED, SUCCEEDED, PAUSING = 1, 2, 3, 4, 5, 7
+
+
+HISTORIES = (
+    (),
+    (Event.CLAIMED,),
+    (Event.CLAIMED, Call.STOP, Event.RELEASED),
+    (Event.CLAIMED, Event.FAILED),
+    (Event.CLAIMED, Event.SUCCEEDED),
+    (Event.CLAIMED, Call.STOP),
+)
+"""What leads to each state: a task of each is there from the start."""
 
 
 @dataclass
@@ -34,7 +54,6 @@ class Model:
     failed_num: int = 0
     policy: tuple = ()
     priority: str = "MEDIUM"
-    steps: int = 1
     journal: tuple = (WAITING,)
 
     def become(self, status):
@@ -48,12 +67,25 @@ class TaskStates(RuleBasedStateMachine):
 
     tasks = Bundle("tasks")
 
-    @initialize()
+    @initialize(target=tasks)
     def begin(self):
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.do(self.open())
         self.models = {}
+        return multiple(*(self.made(*events) for events in HISTORIES))
+
+    def made(self, *events):
+        """Make a task and lead it to a state."""
+        number = self.create_one()
+        for event in events:
+            if event is Call.STOP:
+                self.stop_one(number)
+            elif event is Event.CLAIMED:
+                self.claim_one(number)
+            else:
+                self.end_one(number, event, 1)
+        return number
 
     async def open(self):
         self.database = open_database(f"sqlite+aiosqlite:///{self.folder.name}/x.db")
@@ -81,8 +113,12 @@ class TaskStates(RuleBasedStateMachine):
 
     # ---- calls
 
+    @precondition(lambda self: len(self.models) < 8)
     @rule(target=tasks)
     def create(self):
+        return self.create_one()
+
+    def create_one(self):
         row = self.do(self.office.create())
         self.models[row.id] = Model()
         return row.id
@@ -103,6 +139,9 @@ class TaskStates(RuleBasedStateMachine):
 
     @rule(number=tasks)
     def stop(self, number):
+        self.stop_one(number)
+
+    def stop_one(self, number):
         model = self.models[number]
         code = {MIGRATING: None, SUCCEEDED: "OMS.0070"}.get(model.status, "OMS.0066")
         if self.call(self.office.tasks.stop(self.office.alice, number), code):
@@ -149,6 +188,9 @@ class TaskStates(RuleBasedStateMachine):
 
     @rule(number=tasks)
     def claim(self, number):
+        self.claim_one(number)
+
+    def claim_one(self, number):
         model = self.models[number]
         claimed = self.do(self.office.claim(number))
         assert (claimed is not None) == (model.status == WAITING)
@@ -160,6 +202,9 @@ class TaskStates(RuleBasedStateMachine):
         number=tasks, event=st.sampled_from([Event.SUCCEEDED, Event.FAILED, Event.RELEASED]), failed=st.integers(0, 2)
     )
     def end(self, number, event, failed):
+        self.end_one(number, event, failed)
+
+    def end_one(self, number, event, failed):
         model = self.models[number]
         done = self.do(self.office.event(number, event, owner=None, failed_num=failed))
         assert done == (model.status in {MIGRATING, PAUSING})
@@ -201,5 +246,5 @@ class TaskStates(RuleBasedStateMachine):
 TestTaskStates = TaskStates.TestCase
 TestTaskStates.__doc__ = "Whatever is called in whatever order, states, codes and journal are those of the documents."
 TestTaskStates.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -11,6 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oms_worker.db.tables import node, task
 
 
+DEAD_SECONDS = 30.0
+"""A node that has not said for this long that it lives is dead, unless the settings say otherwise."""
+
+
 async def clock(connection: AsyncConnection) -> float:
     """Return the database's own time: nodes on several machines need not agree on theirs."""
     if connection.dialect.name != "postgresql":
