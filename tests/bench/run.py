@@ -4,7 +4,8 @@
 
 Runs are interleaved, figures are medians, the peer is rclone at the best of its default and its tuned flags. A run is a
 fresh process and includes all a migration does: listing, ledger, records, checks. Every copy is held byte by byte
-against its source afterwards. Exit code 1 when a requirement is missed.
+against its source afterwards. A second table holds each cloud's own protocol against S3's. Exit code 1 when a
+requirement is missed.
 """
 
 from __future__ import annotations
