@@ -26,8 +26,6 @@ SPLIT_AFTER = 2.0
 """Seconds a listing runs before it is cut for an idle lease of its own slot; for another slot a tenth of it."""
 IDLE_SECONDS = 0.25
 COLD_SECONDS = 0.05
-WARM_OBJECTS = 2000
-"""A slot that takes a while to start is started when this many objects have been listed: there may be more."""
 
 KeysOf = Callable[[Segment], Awaitable[KeySource | None]]
 
@@ -119,7 +117,7 @@ class Coordinator:
     async def _cut_for(self, idle: Slot) -> bool:
         """Cut the rest of a running listing in two, where that gives an idle lease something to do."""
         if not idle.ready():
-            if sum(slot.live.listed for slot in self.slots) >= WARM_OBJECTS:
+            if sum(slot.live.listed for slot in self.slots) >= self.session.settings.processes_from:
                 idle.warm()
             return False
         self.session.share(sum(slot.ready() for slot in self.slots))

@@ -6,7 +6,6 @@ archived ones being restored). Only what stops the whole task leaves as an excep
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import md5
 
 from oms_engine.batch import End
@@ -50,7 +49,7 @@ from oms_engine.plan import (
     there_object,
 )
 from oms_engine.session import Session, write_options
-from oms_engine.store import Call, Reply
+from oms_engine.store import Call
 from oms_engine.verify import Verdict, verify
 
 ATTEMPTS = 2
@@ -245,29 +244,17 @@ async def _move_whole(session: Session, listed: ListedObject, key: str) -> Copie
             session, head, listed_class=listed.storage_class, md5=head.md5 or digests.md5, crc64=digests.crc64
         )
         write = session.destination.write(key, size=size, options=options, body=body)
-        written = await session.wire.call(write._replace(read=_blaming(write, head, body)))
+        try:
+            written = await session.wire.call(write, final=DigestRefused)
+        except DigestRefused:
+            # The source's MD5 is sent with the write, so nobody computes one as long as all is well.
+            if head.md5 is not None and md5(body, usedforsecurity=False).digest() != head.md5:
+                raise ChecksumMismatch("the object arrived damaged from the source") from None
+            raise
         session.live.transferred += size
         return Copied(head, written, digests)
     finally:
         session.memory.release(size)
-
-
-def _blaming(write: Call[Written], head: ObjectHead, body: bytes) -> Callable[[Reply], Written]:
-    """Read a write's reply; where the destination refuses the bytes because they were read damaged, say so.
-
-    The same bytes would be refused again and again. What the source states is sent as Content-MD5, so nobody need
-    compute an MD5 as long as all is well.
-    """
-
-    def read(reply: Reply) -> Written:
-        try:
-            return write.read(reply)
-        except DigestRefused:
-            if head.md5 is not None and md5(body, usedforsecurity=False).digest() != head.md5:
-                raise ChecksumMismatch("the object arrived damaged from the source") from None
-            raise
-
-    return read
 
 
 async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Copied:

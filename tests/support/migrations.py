@@ -27,6 +27,7 @@ from oms_worker.processes import ProcessSlots
 from oms_worker.sqlite_ledger import SqliteLedger
 
 QUICK = EngineSettings(
+    processes_from=0,
     wire=WireSettings(
         attempts=6, backoff=0.01, backoff_maximum=0.1, first_byte_timeout=5.0, idle_timeout=5.0, connect_timeout=3.0
     ),

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import signal
+import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection
@@ -241,13 +242,31 @@ def _error(failure: tuple[str, str]) -> Exception:
     return Stopped(message) if code == "stopped" else TaskError(code, message)
 
 
+@contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Start children that do not run the caller's main module again, as ``spawn`` would have them.
+
+    They need nothing of it: without this a script that migrates would need a guard, and every child its imports.
+    https://docs.python.org/3/library/multiprocessing.html#the-spawn-and-forkserver-start-methods
+    """
+    main = sys.modules["__main__"]
+    kept: dict[str, Any] = {name: main.__dict__[name] for name in ("__file__", "__spec__") if name in main.__dict__}
+    main.__dict__.pop("__file__", None)
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__dict__.update(kept)
+
+
 def _start(plan: SlotPlan) -> tuple[Connection, BaseProcess]:
     plan.limiter.share()
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     child = _ChildPlan(plan.spec, plan.source, plan.destination, plan.settings, plan.run_started)
     process = context.Process(target=serve, args=(there, child, plan.limiter), name="openoms-slot", daemon=True)
-    process.start()
+    with _main_left_alone():
+        process.start()
     there.close()
     return here, process
 

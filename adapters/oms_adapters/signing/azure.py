@@ -36,9 +36,12 @@ def _signed_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted([name for name in names if name.startswith("x-ms-")], key=_rank))
 
 
+_BLANKS = " \t"  # not all of Unicode's: values are the latin-1 text of bytes
+
+
 def canonical_headers(headers: dict[str, str]) -> str:
     """Return the lines of the ``x-ms-`` headers; names are lower case."""
-    return "".join([f"{name}:{headers[name].strip()}\n" for name in _signed_names(tuple(headers))])
+    return "".join([f"{name}:{headers[name].strip(_BLANKS)}\n" for name in _signed_names(tuple(headers))])
 
 
 def canonical_resource(account: str, path: str, query: Query) -> str:

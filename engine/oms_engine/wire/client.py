@@ -71,7 +71,7 @@ class Wire:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         # Hours pass between renewals: no kept connection is worth a try.
-        self._renewals = Renewals(partial(self._attempt, limit=self.settings.reply_limit, whole=True, fresh=True))
+        self._renewals = Renewals(partial(self._attempt, limit=self.settings.reply_limit, fresh=True))
         times = self.settings
         self._every = min(1.0, max(0.02, min(times.first_byte_timeout, times.idle_timeout, times.keep_alive) / 4))
         self._sweep()
@@ -95,15 +95,15 @@ class Wire:
 
     # -- calls ------------------------------------------------------------------------------------------------------
 
-    async def call(self, call: Call[T]) -> T:
-        """Perform a call; its reply is held in memory, up to ``reply_limit``."""
+    async def call(self, call: Call[T], *, final: type[StoreError] | None = None) -> T:
+        """Perform a call; its reply is held in memory, up to ``reply_limit``. An error of ``final`` is not retried."""
         try:
-            return (await self._attempt(call, self.settings.reply_limit, whole=True))[0]
+            return (await self._attempt(call, self.settings.reply_limit))[0]
         except StoreError as error:
+            if final is not None and isinstance(error, final):
+                raise self._name(error, call) from None
             limit = self.settings.reply_limit
-            again = await self._again(
-                error, lambda: call, lambda fresh: self._attempt(call, limit, whole=True, fresh=fresh)
-            )
+            again = await self._again(error, lambda: call, lambda fresh: self._attempt(call, limit, fresh=fresh))
             return again[0]
 
     async def fetch(self, call: Call[T], *, limit: int) -> tuple[T, bytes]:
@@ -113,11 +113,9 @@ class Wire:
             UnexpectedReply: the body is longer; not retried.
         """
         try:
-            return await self._attempt(call, limit, whole=False)
+            return await self._attempt(call, limit)
         except StoreError as error:
-            return await self._again(
-                error, lambda: call, lambda fresh: self._attempt(call, limit, whole=False, fresh=fresh)
-            )
+            return await self._again(error, lambda: call, lambda fresh: self._attempt(call, limit, fresh=fresh))
 
     @asynccontextmanager
     async def stream(self, call: Call[T]) -> AsyncIterator[tuple[T, AsyncIterator[bytes]]]:
@@ -173,7 +171,7 @@ class Wire:
 
     # -- one attempt ------------------------------------------------------------------------------------------------
 
-    async def _attempt(self, call: Call[T], limit: int, *, whole: bool, fresh: bool = False) -> tuple[T, bytes]:
+    async def _attempt(self, call: Call[T], limit: int, *, fresh: bool = False) -> tuple[T, bytes]:
         if call.renewable is not None and (due := is_due(call)):
             await self._renewals.renew(due)
         request = call.sign(self._route(call) if self._moved or call.trail else call.request, time.time())
@@ -193,10 +191,7 @@ class Wire:
             if connection.waiter is waiter:
                 connection.abort()
             raise
-        if whole or reply.status >= 300:
-            value = self._read(call, reply, pool)
-        else:
-            value = self._read(call, Reply(reply.status, reply.headers, b""), pool)
+        value = self._read(call, reply, pool)
         pool.pace.ok(self._loop.time() - sent)
         return value, reply.body
 
