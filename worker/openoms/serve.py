@@ -24,6 +24,8 @@ from starlette.types import ASGIApp
 from oms_engine.errors import ConfigError, OmsError
 from oms_worker.api.app import create_app
 from oms_worker.api.context import Context
+from oms_worker.api.metrics import Metrics
+from oms_worker.api.trail import Trail
 from oms_worker.companions import Companions
 from oms_worker.db.engine import Database
 from oms_worker.node import take_identity
@@ -63,8 +65,11 @@ async def _serve(settings: ServiceSettings) -> None:
         await refuse_open_door(settings, users)
         with bound_socket(settings.host, settings.port) as listener:
             async with running(found, settings) as (runner, companions), open_buckets(settings) as buckets:
-                context = replace(context_of(found, settings, runner, users, buckets), extras=companions.extras)
-                await _listen(settings, create_app(context), listener)
+                metrics = Metrics(found.database)
+                extras = {**companions.extras, "metrics": metrics}
+                context = replace(context_of(found, settings, runner, users, buckets), extras=extras)
+                async with noting(found.database, metrics, settings) as trail:
+                    await _listen(settings, create_app(context, trail), listener)
 
 
 @asynccontextmanager
@@ -98,6 +103,17 @@ async def running(found: Foundations, settings: ServiceSettings) -> AsyncIterato
             await beside.stop()
     finally:
         identity.close()
+
+
+@asynccontextmanager
+async def noting(database: Database, metrics: Metrics, settings: ServiceSettings) -> AsyncIterator[Trail]:
+    """Keep the audit trail while the API is served."""
+    trail = Trail(database, metrics, days=settings.audit_days)
+    trail.start()
+    try:
+        yield trail
+    finally:
+        await trail.stop()
 
 
 def open_ledger(folder: Path, task_id: int) -> SqliteLedger:
@@ -239,3 +255,5 @@ class _Server(uvicorn.Server):
 
 def _log_to_stderr(level: str) -> None:
     logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in ("alembic", "uvicorn"):  # what they say of each start concerns nobody
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from oms_engine.errors import OmsError
-from oms_worker.api import health, iam, versions
+from oms_worker.api import health, iam, metrics, versions
 from oms_worker.api.bodies import document
 from oms_worker.api.context import Context
 from oms_worker.api.gate import Gate, Noted
@@ -29,6 +29,7 @@ def create_app(context: Context, noted: Noted | None = None) -> ASGIApp:
     app.add_exception_handler(HTTPException, on_http_error)
     for router in (
         health.router,
+        metrics.router,
         iam.router,
         tasks.router,
         groups.router,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -22,8 +23,8 @@ from oms_worker.services.caller import Caller
 
 MAX_BODY = 12 * 1024 * 1024
 MAX_TOKEN = 16_384
-PUBLIC = re.compile(r"/|/v[12]/?|/healthz|/readyz|/openapi\.json|/v3/auth/tokens", re.ASCII)
-"""Asked without credentials: versions, health, the document, and what gives credentials."""
+PUBLIC = re.compile(r"/|/v[12]/?|/healthz|/readyz|/metrics|/openapi\.json|/v3/auth/tokens", re.ASCII)
+"""Asked without credentials: versions, health, figures, the document, and what gives credentials."""
 
 logger = logging.getLogger("openoms.api")
 
@@ -44,7 +45,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["request_id"] = uuid.uuid4().hex
+        scope["request_id"], scope["began"] = uuid.uuid4().hex, time.perf_counter()
         sender = _Sender(send, scope["request_id"])
         try:
             await self._admit(scope, receive, sender)
