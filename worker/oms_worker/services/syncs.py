@@ -7,6 +7,7 @@ answer. Batching is left to ``oms_worker.sync``, which ``wake`` calls.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +48,8 @@ DATA_TYPES: Mapping[str, str] = {
 MOST_POINTS = 1000
 """Length of an answer: https://support.huaweicloud.com/intl/en-us/api-oms/ListSyncTaskStatistic.html"""
 RECOUNT_SECONDS = 2.0
+EVENTS_AT_ONCE = 4
+"""Transactions with events; the other connections are left to other calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ class SyncService:
         self._clock = clock
         self._wake = wake
         self._backlogs: dict[str, _Backlog] = {}
+        # SQLite has one writer at a time and lets the others poll; in line here they wait for less long.
+        self._line = asyncio.Semaphore(1 if database.on_sqlite else EVENTS_AT_ONCE)
 
     async def create(self, caller: Caller, new: NewSync) -> SyncRow:
         """Add a sync task, started at once, and its sealed credentials.
@@ -205,7 +210,7 @@ class SyncService:
         """
         caller.require("oms:synctask:update")
         now = self._clock()
-        async with self._database.write() as connection:
+        async with self._line, self._database.write() as connection:
             row = await rows.get_sync(connection, sync_id, caller.project_id)
             if row is None:
                 raise Missing(NOT_STARTED)
