@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
 from oms_worker.shapes.base import read_body
@@ -36,6 +36,12 @@ def stated(model: type[BaseModel]) -> dict[str, Any]:
 
 class ErrorShape(BaseModel):
     """Every refusal."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"error_code": "OMS.1004", "error_msg": "Some required parameters are missing."}]
+        }
+    )
 
     error_code: str
     error_msg: str

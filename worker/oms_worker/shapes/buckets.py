@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from oms_engine.errors import ConfigError
 from oms_engine.model import Credentials, Secret
@@ -17,6 +17,10 @@ BucketName = Annotated[str, text(255, 1)]
 """OMS says 100 characters; buckets of some clouds have longer names."""
 Region = Annotated[str, text(100)]
 ListedKey = Annotated[str, text(2048)]
+
+
+def _example(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 class Account(Body):
@@ -50,15 +54,32 @@ class Account(Body):
 class ListBuckets(Account):
     """*Listing buckets*."""
 
+    model_config = _example({"cloud_type": "AWS", "ak": "access-key", "sk": "secret-key"})
+
 
 class BucketRegion(Account):
     """*Querying the region of a bucket*."""
+
+    model_config = _example({"cloud_type": "AWS", "ak": "access-key", "sk": "secret-key", "bucket_name": "photos"})
 
     bucket_name: BucketName
 
 
 class ListObjects(Account):
     """*Listing objects in a bucket*."""
+
+    model_config = _example(
+        {
+            "cloud_type": "AWS",
+            "ak": "access-key",
+            "sk": "secret-key",
+            "bucket_name": "photos",
+            "data_center": "eu-west-1",
+            "file_path": "2025/",
+            "page_size": 100,
+            "behind_filename": "",
+        }
+    )
 
     bucket_name: BucketName
     data_center: Region
@@ -83,6 +104,17 @@ class ListObjects(Account):
 class CheckPrefix(Account):
     """*Checking whether a source bucket has objects with a specified prefix*."""
 
+    model_config = _example(
+        {
+            "cloud_type": "AWS",
+            "ak": "access-key",
+            "sk": "secret-key",
+            "bucket_name": "photos",
+            "data_center": "eu-west-1",
+            "file_name": "2025/",
+        }
+    )
+
     bucket_name: BucketName
     data_center: Region
     file_name: Annotated[str, text(1024)]
@@ -97,6 +129,22 @@ class PrefixKeys(Body):
 class CheckCdn(Account):
     """*Querying the CDN information of a bucket*."""
 
+    model_config = _example(
+        {
+            "cloud_type": "Aliyun",
+            "ak": "access-key",
+            "sk": "secret-key",
+            "bucket": "photos",
+            "region": "cn-hangzhou",
+            "source_cdn": {
+                "domain": "cdn.example.com",
+                "protocol": "https",
+                "authentication_type": "ALIYUN_OSS_A",
+                "authentication_key": "cdn-key",
+            },
+        }
+    )
+
     bucket: BucketName
     region: Region
     prefix: PrefixKeys | None = None
@@ -105,6 +153,16 @@ class CheckCdn(Account):
 
 class CheckUrlList(Body):
     """*Checking the format of a URL list file*; the keys are the destination's."""
+
+    model_config = _example(
+        {
+            "obs_bucket": "lists",
+            "list_file_key": "urls.txt",
+            "ak": "access-key",
+            "sk": "secret-key",
+            "region": "cn-north-4",
+        }
+    )
 
     obs_bucket: BucketName
     list_file_key: Annotated[str, text(1024, 1)]

@@ -122,6 +122,8 @@ class StartSync(_Keys):
 class SyncEvents(Body):
     """*Creating a synchronization event*."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"object_keys": ["test%2F001.txt", "test%2F002.txt"]}]})
+
     object_keys: Annotated[list[Annotated[str, text(16_384, 1)]], Field(min_length=1, max_length=MAX_KEYS)]
 
     def decoded(self) -> list[bytes]:

@@ -72,6 +72,16 @@ CREATE_EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
+RULES_EXAMPLE: Final[list[Any]] = [{"start": "00:00", "end": "23:59", "max_bandwidth": 50_000_000}]
+START_EXAMPLE: Final[dict[str, Any]] = {
+    "src_ak": "source-access-key",
+    "src_sk": "source-secret-key",
+    "dst_ak": "destination-access-key",
+    "dst_sk": "destination-secret-key",
+    "migrate_failed_object": False,
+}
+
+
 class CreateTask(Body):
     """*Creating a migration task*: https://support.huaweicloud.com/intl/en-us/api-oms/CreateTask.html."""
 
@@ -237,6 +247,8 @@ _PATHS: Final = {
 class StartTask(Keys):
     """*Starting a migration task*: https://support.huaweicloud.com/intl/en-us/api-oms/StartTask.html."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [START_EXAMPLE]})
+
     src_security_token: SecurityToken | None = None
     dst_security_token: SecurityToken | None = None
     migrate_failed_object: bool | None = None
@@ -264,11 +276,19 @@ def check_start(body: StartTask, request: Mapping[str, Any]) -> None:
 class UpdateBandwidth(Body):
     """The whole set of rules anew; an empty one lifts the limits."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"bandwidth_policy": RULES_EXAMPLE}]})
+
     bandwidth_policy: Windows
 
 
 class BatchUpdate(Body):
     """*Updating tasks in batches*: https://support.huaweicloud.com/intl/en-us/api-oms/BatchUpdateTasks.html."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"ids": [191297407830872], "bandwidth_policy": RULES_EXAMPLE, "task_priority": "HIGH"}]
+        }
+    )
 
     group_id: Annotated[str, text(36, 1)] | None = None
     ids: Annotated[list[Long], Field(max_length=20)] | None = None
