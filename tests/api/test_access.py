@@ -50,6 +50,20 @@ def test_a_token_comes_for_a_password_and_lasts_a_day(client, service, tasks):
     assert client.get(tasks, headers={"X-Auth-Token": reply.headers["X-Subject-Token"]}).status_code == 200
 
 
+def test_a_token_comes_for_a_pair_of_keys_too(client, service, tasks):
+    """The method ``hw_ak_sk`` proves the user by both keys; a wrong one gets nothing."""
+
+    def ask(keys):
+        pair = {"access": {"key": keys["access_key"]}, "secret": {"key": keys["secret_key"]}}
+        body = {"auth": {"identity": {"methods": ["hw_ak_sk"], "hw_ak_sk": pair}}}
+        return client.post(f"{service.url}/v3/auth/tokens", json=body)
+
+    token = ask(service.users.alice).headers["X-Subject-Token"]
+    assert client.get(tasks, headers={"X-Auth-Token": token}).status_code == 200
+    for wrong in ({"secret_key": "wrong"}, {"access_key": "NOBODY"}, {"access_key": service.users.bob["access_key"]}):
+        assert refusal(ask({**service.users.alice, **wrong})) == (401, "OMS.0068")
+
+
 @pytest.mark.parametrize(
     "change", [{"name": "nobody"}, {"password": "wrong"}, {"project": "other"}, {"name": "bob"}],
 )  # fmt: skip

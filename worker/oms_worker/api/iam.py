@@ -1,4 +1,4 @@
-"""Our own IAM v3 subset: tokens by password, and the caller's project.
+"""Our own IAM v3 subset: tokens by password or by a pair of keys, and the caller's project.
 
 https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html and iam_06_0001.html. The official SDK asks for
 the project by the region's name when it is given none.
@@ -16,7 +16,7 @@ from oms_worker.api.bodies import REFUSALS, reading, stated
 from oms_worker.api.context import Known, Services
 from oms_worker.api.replies import json_reply
 from oms_worker.db.users import ProjectRow
-from oms_worker.services.users import IssuedToken
+from oms_worker.services.users import IssuedToken, UserService
 from oms_worker.shapes.iam import ProjectList, TokenRequest
 
 router = APIRouter(prefix="/v3", tags=["IAM"], responses=REFUSALS)
@@ -26,19 +26,30 @@ router = APIRouter(prefix="/v3", tags=["IAM"], responses=REFUSALS)
              openapi_extra={**stated(TokenRequest), "security": []})  # fmt: skip
 async def issue_token(services: Services, body: Annotated[TokenRequest, Depends(reading(TokenRequest))]) -> Response:
     """Return the token in ``X-Subject-Token``."""
-    user = body.auth.identity.password.user
-    issued = await services.users.issue_token(user.name, Secret(user.password.get_secret_value()), project=body.project)
-    reply = json_reply({"token": _told(issued)}, 201)
+    issued = await _issue(services.users, body)
+    reply = json_reply({"token": _told(issued, body.auth.identity.methods[0])}, 201)
     reply.headers["X-Subject-Token"] = issued.token.reveal()
     return reply
 
 
-def _told(issued: IssuedToken) -> dict[str, Any]:
+async def _issue(users: UserService, body: TokenRequest) -> IssuedToken:
+    identity = body.auth.identity
+    if identity.methods[0] == "hw_ak_sk" and identity.hw_ak_sk is not None:
+        access, secret = identity.hw_ak_sk.access.key, identity.hw_ak_sk.secret.key
+        return await users.issue_token_for_key(
+            access.get_secret_value(), Secret(secret.get_secret_value()), project=body.project
+        )
+    assert identity.password is not None  # the shape has seen to it
+    user = identity.password.user
+    return await users.issue_token(user.name, Secret(user.password.get_secret_value()), project=body.project)
+
+
+def _told(issued: IssuedToken, method: str) -> dict[str, Any]:
     user, domain = issued.user, {"id": issued.user.project.domain_id, "name": issued.user.project.name}
     return {
         "expires_at": _instant(issued.expires_at),
         "issued_at": _instant(issued.issued_at),
-        "methods": ["password"],
+        "methods": [method],
         "catalog": [],
         "roles": [{"id": "0", "name": user.role}],
         "project": {"id": user.project.id, "name": user.project.name, "domain": domain},

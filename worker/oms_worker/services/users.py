@@ -142,8 +142,30 @@ class UserService:
             row = await rows.user_by_name(connection, name)
         hashed = row.password_hash if row is not None and row.enabled and row.password_hash else _nobody()
         right = await asyncio.to_thread(check_password, password, hashed)
-        if row is None or not right or (project is not None and project not in {row.project.id, row.project.name}):
-            raise Unauthorized(WRONG_TOKEN, "The user, the password or the project is wrong.")
+        if row is None or not right:
+            raise _no_token()
+        return await self._issue(row, project, now)
+
+    async def issue_token_for_key(
+        self, access_key: str, secret_key: Secret, *, project: str | None = None
+    ) -> IssuedToken:
+        """Return a new token for a user who shows both keys.
+
+        Raises:
+            Unauthorized: OMS.0068 unknown or wrong key, another project; which one is not told.
+        """
+        now = self._clock()
+        async with self._database.read() as connection:
+            row = await rows.user_by_key(connection, access_key)
+        known = self._keys.open(row.owner, row.sealed_secret_key)["secret_key"].reveal() if row is not None else ""
+        right = hmac.compare_digest(known.encode(), secret_key.reveal().encode())
+        if row is None or not row.enabled or not right:
+            raise _no_token()
+        return await self._issue(row, project, now)
+
+    async def _issue(self, row: UserRow, project: str | None, now: float) -> IssuedToken:
+        if project is not None and project not in {row.project.id, row.project.name}:
+            raise _no_token()
         token = Secret(randomness.token_urlsafe(48))
         async with self._database.write() as connection:
             await rows.forget_expired_tokens(connection, now)
@@ -166,6 +188,10 @@ class UserService:
         """Return the caller's project."""
         async with self._database.read() as connection:
             return [row for row in await rows.projects(connection) if row.id == caller.project_id]
+
+
+def _no_token() -> Unauthorized:
+    return Unauthorized(WRONG_TOKEN, "The user, the password or keys, or the project is wrong.")
 
 
 def caller_of(row: UserRow) -> Caller:

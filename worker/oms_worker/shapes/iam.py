@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
 
 from oms_worker.shapes.base import Body, Shape
 from oms_worker.shapes.words import secret, text
@@ -49,11 +50,31 @@ class Password(Loose):
     user: PasswordUser
 
 
-class Identity(Loose):
-    """How it is proved."""
+class Key(Loose):
+    """One of a pair of keys."""
 
-    methods: Annotated[list[Literal["password"]], Field(min_length=1, max_length=1)]
-    password: Password
+    key: Annotated[SecretStr, secret(128)]
+
+
+class KeyPair(Loose):
+    """The method ``hw_ak_sk``: both keys."""
+
+    access: Key
+    secret: Key
+
+
+class Identity(Loose):
+    """How it is proved: exactly one of the two methods."""
+
+    methods: Annotated[list[Literal["password", "hw_ak_sk"]], Field(min_length=1, max_length=1)]
+    password: Password | None = None
+    hw_ak_sk: KeyPair | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Identity:
+        if getattr(self, self.methods[0]) is None:
+            raise PydanticCustomError("OMS.1004", "the method that is named is missing")
+        return self
 
 
 class Scope(Loose):
