@@ -191,7 +191,7 @@ class UserService:
 
 
 def _no_token() -> Unauthorized:
-    return Unauthorized(WRONG_TOKEN, "The user, the password or keys, or the project is wrong.")
+    return Unauthorized(WRONG_TOKEN, "The user, the password or the project is wrong.")
 
 
 def caller_of(row: UserRow) -> Caller:
