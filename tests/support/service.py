@@ -27,7 +27,8 @@ from support import runner_driver
 class Service:
     """Services on a database in this process, and the process that runs its tasks."""
 
-    def __init__(self, world, directory, **settings):
+    def __init__(self, world, directory, *, name="place", **settings):
+        self.name = name
         self.world = world
         self.directory = Path(directory)
         self.place = {
@@ -62,7 +63,7 @@ class Service:
 
     def start(self):
         """Start the process that runs tasks."""
-        path = self.directory / "place.json"
+        path = self.directory / f"{self.name}.json"
         path.write_text(json.dumps(self.place))
         self.process = subprocess.Popen(
             [sys.executable, runner_driver.__file__, path], stdout=subprocess.PIPE, text=True, process_group=0

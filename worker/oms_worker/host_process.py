@@ -35,6 +35,7 @@ from oms_engine.session import EngineSettings
 from oms_engine.task import Counters, MigrationSpec, Result, TaskState
 from oms_worker.figures import Look
 from oms_worker.scan import Scanner, count_quietly
+from oms_worker.sqlite_file import LedgerInUse
 
 log = logging.getLogger(__name__)
 
@@ -209,6 +210,8 @@ class Running:
             return known
         try:
             ledger = HeldLedger(await self._open_ledger())
+        except LedgerInUse:
+            return Result(TaskState.PAUSED, Counters(), 0.0)  # given back: a node that is taken for dead still has it
         except OmsError as error:
             return _failed(_code(error), str(error))
         try:
@@ -227,7 +230,7 @@ class Running:
         while True:
             try:
                 return self.task.ledger(self.task.id)
-            except ConfigError:
+            except LedgerInUse:
                 if time.monotonic() > deadline or self._cut:
                     raise
             await asyncio.sleep(0.2)

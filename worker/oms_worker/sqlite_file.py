@@ -20,6 +20,10 @@ APPLICATION_ID = 0x4F4D534C
 _MAGIC = b"SQLite format 3\0"
 
 
+class LedgerInUse(ConfigError):
+    """Another process has the file open; it may let go soon."""
+
+
 def check_file(path: str) -> None:
     """Refuse what is not a state file of ours, before anything is made or written beside it.
 
@@ -98,7 +102,7 @@ def _locked(error: OSError, of: str, holder: str) -> ConfigError:
     if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
         return ConfigError(f"The state file {of} cannot be locked ({error.strerror}): keep it on a local disk.")
     who = f"another openoms (process {holder})" if holder else "another openoms"
-    return ConfigError(f"{who} is running this migration (its state is {of}): wait for it, or give another --state.")
+    return LedgerInUse(f"{who} is running this migration (its state is {of}): wait for it, or give another --state.")
 
 
 def make_private_parents(path: str) -> None:
