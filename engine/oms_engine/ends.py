@@ -33,6 +33,8 @@ class ObjectJob(NamedTuple):
     """Why it waited; None on its first journey."""
     resumed: bool = False
     """The run was interrupted before: the object may have been copied by the process that died."""
+    decided: bool = False
+    """In scope and to be copied, as the listings say."""
 
 
 class Copied(NamedTuple):

@@ -20,10 +20,16 @@ class Gate:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self.used = 0
 
+    def take(self, amount: int = 1) -> bool:
+        """Take ``amount`` units if that needs no waiting."""
+        if self._waiting or (self.used and self.used + amount > self._limit()):
+            return False
+        self.used += amount
+        return True
+
     async def acquire(self, amount: int = 1) -> None:
         """Wait for ``amount`` units."""
-        if not self._waiting and (self.used == 0 or self.used + amount <= self._limit()):
-            self.used += amount
+        if self.take(amount):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((amount, turn))

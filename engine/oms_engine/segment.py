@@ -269,12 +269,14 @@ class SegmentRun:
         skipped: dict[str, list[RecordLine]] = {}
         sizes: dict[str, int] = {}
         outcome, skip = Outcome.SKIPPED, Action.SKIP
+        copy = None if spec.dry_run else Action.COPY  # a dry run's reasons are told one by one
         for listed, other in zip(page, there, strict=True):
             decision = decide(listed, other, rule, want_kms=want_kms)
             if since is not None:
                 decision = decide_scope(listed, since) or decision
-            if decision.action is not skip:
-                job = ObjectJob(listed.key, listed, other, known, None, resumed)
+            action = decision.action
+            if action is not skip:
+                job = ObjectJob(listed.key, listed, other, known, None, resumed, action is copy)
                 self.crew.submit(_Item(job, batch, self))
                 continue
             if resumed and other is not None and is_ours(session, other):

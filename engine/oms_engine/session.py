@@ -202,6 +202,8 @@ class Session:
         self._denied = 0
         self._asked: dict[bool, tuple[float, asyncio.Future[TaskError | None]]] = {}
 
+        self.whole_bytes = min(settings.small_object_bytes, destination.capabilities.max_single_write)
+        """Objects up to this size are held whole between their two connections."""
         self._connections = settings.connections
         self.fronted = source if isinstance(source, FrontedStore) else None
         """The source again, when its bytes are read through a CDN."""
@@ -214,6 +216,7 @@ class Session:
             self._read_from = self.fronted.read_endpoint
         elif not source.capabilities.lists:  # many hosts: what each bears, its own pace says
             self._read_from = destination.endpoint
+        self._look_up_paces()
         self.overwrite = effective_rule(spec.overwrite, source.capabilities, destination.capabilities)
         self._clock_second = 0
         self._clock_text = ""
@@ -228,7 +231,13 @@ class Session:
         second = int(time.time())
         if second != self._clock_second:
             self._clock_second, self._clock_text = second, render_time(second)
+            self._look_up_paces()
         return self._clock_text
+
+    def _look_up_paces(self) -> None:
+        """Find the paces of both endpoints, once a second: a redirect may lead to others."""
+        self._read_pace = self.wire.pace(self._read_from)
+        self._write_pace = self.wire.pace(self._write_to)
 
     def count_bytes(self, size: int) -> None:
         """Count bytes that crossed the wire, from whichever thread."""
@@ -240,9 +249,7 @@ class Session:
 
     def small_limit(self) -> int:
         """How many small objects may be under way: what both endpoints bear now."""
-        pace = self.wire.pace
-        least = min(self._connections, pace(self._read_from).limit, pace(self._write_to).limit)
-        return max(1, least)
+        return max(1, min(self._connections, self._read_pace.limit, self._write_pace.limit))
 
     async def relay(
         self,

@@ -58,6 +58,9 @@ ATTEMPTS = 2
 STREAM_ATTEMPTS = 3
 """Reads of an object that can only be read from its beginning."""
 
+AT_ONCE = PartPlan(0, 0, 1)
+"""The plan of every object small enough to be held whole."""
+
 UNKNOWN = -1
 """``ListedObject.size`` of an object whose source does not state one."""
 
@@ -89,21 +92,50 @@ async def transfer(session: Session, job: ObjectJob) -> End:
         else:
             session.count_answer()
             return end
-        job = job._replace(listed=None, there=None, there_known=False)
+        job = job._replace(listed=None, there=None, there_known=False, decided=False)
     raise AssertionError("unreachable")
 
 
-async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: PLR0911  (one return per end)
+async def _journey(session: Session, job: ObjectJob) -> End:
     spec = session.spec
-    # 1. what is it, and is it in scope?
+    # 1. what is it?
     listed = job.listed or await _look_up(session, job.key)
-    decision = decide_scope(listed, spec.migrate_since)
-    if decision is not None:
-        return skipped(session, listed, decision.reason)
-    most = session.destination.capabilities.max_key_bytes
-    key = destination_key(session.name_of(listed.key), spec.strip_prefix, spec.save_prefix, max_bytes=most)
+    # 2. is it in scope, and does it have to move?
+    if not job.decided:
+        end = await _end_or_none(session, job, listed)
+        if end is not None:
+            return end
+    key = _destination_key(session, listed)
+    # 3. can it move now, and at once?
+    if spec.restore and job.parked is not ParkKind.ARCHIVED and _archived(session, listed):
+        return parked(session, listed, ParkKind.ARCHIVED)
+    plan = AT_ONCE if 0 <= listed.size <= session.whole_bytes else _plan(session, listed)
+    if not plan.single and job.parked is None and plan.size is not None:
+        return parked(session, listed, ParkKind.LARGE)
+    # 4. move it
+    try:
+        copied = await (_move_whole(session, listed, key) if plan is AT_ONCE else _move(session, listed, key, plan))
+    except Archived:
+        if spec.restore and job.parked is not ParkKind.ARCHIVED:
+            return parked(session, listed, ParkKind.ARCHIVED)
+        raise
+    # 5. prove it, or take it back
+    verdict = _verdict(session, copied, copied.written)
+    if not verdict.ok:
+        verdict = await _prove(session, key, copied, verdict)
+    if plan.size is None:
+        listed = listed._replace(size=copied.digests.size)
+    return migrated(session, listed, copied, verdict)
+
+
+async def _end_or_none(session: Session, job: ObjectJob, listed: ListedObject) -> End | None:
+    """Return the end of an object that is out of scope, is there already, or would only be copied; else None."""
+    spec = session.spec
+    out = decide_scope(listed, spec.migrate_since)
+    if out is not None:
+        return skipped(session, listed, out.reason)
+    key = _destination_key(session, listed)
     _refuse_unstated(session, listed)
-    # 2. does it have to move?
     decision, there = await _decision(session, job, listed, key)
     if decision.action is Action.SKIP:
         if job.resumed and there is not None and is_ours(session, there):
@@ -111,24 +143,13 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: PLR0911  (
         return skipped(session, listed, decision.reason)
     if spec.dry_run:
         return End(Outcome.MIGRATED, f"would be copied: {decision.reason}", max(0, listed.size))
-    # 3. can it move now, and at once?
-    if spec.restore and job.parked is not ParkKind.ARCHIVED and _archived(session, listed):
-        return parked(session, listed, ParkKind.ARCHIVED)
-    plan = _plan(session, listed)
-    if not plan.single and job.parked is None and plan.size is not None:
-        return parked(session, listed, ParkKind.LARGE)
-    # 4. move it
-    try:
-        copied = await _move(session, listed, key, plan)
-    except Archived:
-        if spec.restore and job.parked is not ParkKind.ARCHIVED:
-            return parked(session, listed, ParkKind.ARCHIVED)
-        raise
-    # 5. prove it, or take it back
-    verdict = await _prove(session, key, copied)
-    if plan.size is None:
-        listed = listed._replace(size=copied.digests.size)
-    return migrated(session, listed, copied, verdict)
+    return None
+
+
+def _destination_key(session: Session, listed: ListedObject) -> str:
+    spec = session.spec
+    most = session.destination.capabilities.max_key_bytes
+    return destination_key(session.name_of(listed.key), spec.strip_prefix, spec.save_prefix, max_bytes=most)
 
 
 async def _look_up(session: Session, key: str) -> ListedObject:
@@ -196,7 +217,7 @@ async def _move(session: Session, listed: ListedObject, key: str, plan: PartPlan
         if not plan.single:  # nothing tells whether two reads are of one version, or the server reads no ranges
             return await _move_once_through(session, listed, key, plan)
         return await _move_streamed(session, listed, key)
-    if listed.size <= session.settings.small_object_bytes:
+    if listed.size <= session.whole_bytes:
         return await _move_whole(session, listed, key)
     return await _move_streamed(session, listed, key)
 
@@ -226,7 +247,8 @@ async def _read_call(session: Session, listed: ListedObject) -> Call[ObjectHead]
 async def _move_whole(session: Session, listed: ListedObject, key: str) -> Copied:
     """Move a small object through memory on the event loop: one GET, one PUT."""
     size = listed.size
-    await session.memory.acquire(size)
+    if not session.memory.take(size):
+        await session.memory.acquire(size)
     try:
         if session.limiter.rate:
             await session.limiter.pace(size)
@@ -283,19 +305,22 @@ def _other_size(session: Session, listed: ListedObject, size: int | None) -> Con
     return ConditionFailed(message, store=session.source.label, operation="read", key=listed.key)
 
 
-async def _prove(session: Session, key: str, copied: Copied) -> Verdict:
-    """Hold what arrived against what was read and stated; take it back when they differ.
+def _verdict(session: Session, copied: Copied, stored: Written | ObjectHead) -> Verdict:
+    """Hold what arrived against what was read and stated."""
+    spec = session.spec
+    crc64 = session.destination.capabilities.states_crc64
+    return verify(copied.head, copied.digests, stored, spec.check, kms=spec.kms, head_states_crc64=crc64)
+
+
+async def _prove(session: Session, key: str, copied: Copied, verdict: Verdict) -> Verdict:
+    """Ask the destination what it holds, where its reply left that open; take the copy back when it differs.
 
     Raises:
         ChecksumMismatch: they differ; the object is deleted again.
     """
-    mode = session.spec.check
-    kms = session.spec.kms
-    crc64 = session.destination.capabilities.states_crc64
-    verdict = verify(copied.head, copied.digests, copied.written, mode, kms=kms, head_states_crc64=crc64)
     if verdict.needs_head:
         there = await session.wire.call(session.destination.head(key))
-        verdict = verify(copied.head, copied.digests, there, mode, kms=kms)
+        verdict = _verdict(session, copied, there)
     if verdict.ok:
         return verdict
     await session.wire.call(session.destination.delete(key))

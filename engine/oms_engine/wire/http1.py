@@ -220,10 +220,11 @@ class Connection(asyncio.Protocol):
             self._limit = ERROR_LIMIT
         self._alive = keeps_alive(head, headers) and not (framing == CHUNKED and "content-length" in headers)
         self._framing = framing
-        if len(data) - end - 4 == framing and framing <= self._limit and not (self._streaming and status < 300):
-            self._complete(Reply(status, headers, data[end + 4 :]))
+        rest = data[end + 4 :]
+        if len(rest) == framing and framing <= self._limit and not (self._streaming and status < 300):
+            self._complete(Reply(status, headers, rest))
             return
-        self._start_body(Reply(status, headers, b""), data[end + 4 :])
+        self._start_body(Reply(status, headers, b""), rest)
 
     def _wait_for_head(self, data: bytes) -> None:
         if not b"HTTP/1.".startswith(data[:7]):
