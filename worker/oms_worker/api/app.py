@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from oms_engine.errors import OmsError
-from oms_worker.api import health, iam, metrics, versions
+from oms_worker.api import health, iam, metrics, v1, versions
 from oms_worker.api.bodies import document
 from oms_worker.api.context import Context
 from oms_worker.api.gate import Gate, Noted
@@ -35,6 +35,7 @@ def create_app(context: Context, noted: Noted | None = None) -> ASGIApp:
         groups.router,
         syncs.router,
         buckets.router,
+        v1.router,
         versions.router,
     ):
         app.include_router(router)

@@ -10,12 +10,15 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from oms_worker.errors import Answer, ApiError, answer_of
+from oms_worker.shapes.v1 import code_of_v1
 
 JSON_TYPE = "application/json;charset=UTF-8"
 
 _CODE_OF_PARAMETER = {
     "task_id": "OMS.0054",
     "status": "OMS.0052",
+    "state": "OMS.0052",
+    "start": "OMS.0051",
     "limit": "OMS.0051",
     "offset": "OMS.0051",
 }
@@ -45,9 +48,11 @@ def refusal(error: BaseException) -> Response:
 
 async def on_error(request: Request, error: Exception) -> Response:
     """Answer an error raised on purpose."""
-    reply = refusal(error)
-    request.scope["error_code"] = answer_of(error).error_code
-    return reply
+    answer = answer_of(error)
+    if request.url.path.startswith("/v1/"):
+        answer = answer._replace(error_code=code_of_v1(answer.error_code))
+    request.scope["error_code"] = answer.error_code
+    return error_reply(answer)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

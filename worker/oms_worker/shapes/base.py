@@ -110,7 +110,7 @@ def explain(model: type[BaseModel], error: ValidationError) -> ConfigError:
         return _unknown_field(model, tuple(first["loc"]))
     if kind == "missing":
         return ConfigError(f"{path} is missing.", code=MISSING)
-    if kind.startswith(("OMS.", "TRF.")):
+    if kind.startswith(("OMS.", "TRF.", "S3M.")):
         return ConfigError(f"{path} {message}.".strip(), code=kind)
     if kind == "string_unicode":
         return ConfigError(f"{path} must be text without lone surrogates.", code=WRONG_FORMAT)
