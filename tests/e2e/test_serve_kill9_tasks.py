@@ -12,6 +12,7 @@ import pytest
 from oms_adapters.sandbox import Answer, Fault, Match
 from oms_engine.model import Secret
 from oms_engine.store import MIB
+from oms_worker.db import tasks as rows
 from oms_worker.states import Task
 from support.service import Service
 
@@ -23,12 +24,14 @@ WAITING, MIGRATING, PAUSED, FAILED, SUCCEEDED, PAUSING = Task
 @pytest.fixture
 async def service(world, tmp_path):
     """A service whose process does not run yet."""
-    opened = await Service(world, tmp_path, quotas={"running_tasks": 50}).open()
+    opened = await Service(
+        world, tmp_path, quotas={"running_tasks": 50}, work={"hosts": 1, "connections_per_task": 4}
+    ).open()
     yield opened
     await opened.close()
 
 
-def fill(world, *, latency=0.05):
+def fill(world, *, latency=0.1):
     """Small objects and large ones; a destination that takes its time."""
     world.source.put_many((f"{number % 5}/{number:04}", os.urandom(500 + number)) for number in range(400))
     world.source.put_many((f"7/streamed{number}", os.urandom(2 * MIB)) for number in range(3))
@@ -52,7 +55,7 @@ def check_whole(world, row, *, objects=405, size=SIZE):
     assert all(world.destination.get(key) == world.source.get(key) for key in lists["success"])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [2])
 async def test_killed_at_random_moments(world, service, seed):
     """Killed with SIGKILL again and again, a task ends as succeeded with every object counted and listed once."""
     fill(world)
@@ -64,7 +67,9 @@ async def test_killed_at_random_moments(world, service, seed):
         service.kill()
     world.obs.latency = 0.0
     service.start()
-    check_whole(world, await service.until(number, FAILED, SUCCEEDED))
+    row = await service.until(number, FAILED, SUCCEEDED)
+    check_whole(world, row)
+    assert row.generation >= 3  # it was killed while it ran, more than once
     journal = await service.journal(number)
     assert journal[0] == ">1"
     assert journal[-1] == "2>5"
@@ -185,7 +190,7 @@ async def test_graceful_shutdown_parks(world, service):
 async def test_graceful_shutdown_drains(world, service):
     """SIGTERM lets a task end that needs only a moment."""
     world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(200))
-    world.obs.latency = 0.3
+    world.obs.latency = 0.05
     number = await service.create()
     service.start()
     await service.until(number, MIGRATING)
@@ -253,3 +258,83 @@ async def test_many_tasks_under_a_quota(world, service):
         await asyncio.sleep(0.02)
     assert 1 <= most <= 4
     assert {(row.total_num, row.successful_num) for row in rows} == {(10, 10)}
+
+
+async def test_percent_while_listing(world, service):
+    """Totals are whole and the percent is right while the migration has listed only a part."""
+    world.source.put_many((f"{number:05}", b"x" * 100) for number in range(12_000))
+    service.place["settings"]["work"] = {"hosts": 1, "connections_per_task": 4}
+    world.obs.latency = 0.02
+    number = await service.create()
+    service.start()
+    deadline = time.monotonic() + 30
+    while not (row := await service.tasks.show(service.caller, number)).is_query_over:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    assert row.status == MIGRATING
+    assert (row.total_num, row.total_size) == (12_000, 1_200_000)
+    assert row.complete_size < row.total_size
+    assert row.progress == pytest.approx(row.complete_size / row.total_size, abs=0.01)
+    assert row.left_time_ms > 0
+    await service.tasks.stop(service.caller, number)
+    await service.until(number, PAUSED)
+
+
+async def test_a_stop_reaches_three_though_all_is_done(world, service):
+    """A stop that comes when every object is moved ends in 3; the next start ends at once, with the true numbers."""
+    world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(50))
+    service.place["settings"]["minimum_task_seconds"] = 60
+    number = await service.create()
+    service.start()
+    deadline = time.monotonic() + 20
+    while (await service.tasks.show(service.caller, number)).successful_num < 50:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    await service.tasks.stop(service.caller, number)
+    row = await service.until(number, PAUSED, seconds=5)
+    assert (row.successful_num, row.error_code) == (50, None)
+    service.kill()
+    service.place["settings"]["minimum_task_seconds"] = 0
+    service.start()
+    world.obs.clear_log()
+    await service.restart_task(number)
+    check_whole(world, await service.until(number, FAILED, SUCCEEDED), objects=50, size=5000)
+    assert not [entry for entry in world.obs.log if entry.operation == "PutObject"]
+
+
+async def test_bandwidth_changes_while_it_runs(world, service):
+    """A limit set on a running task slows it down within seconds, and lifting it lets it end."""
+    world.source.put_many((f"{number}", os.urandom(2 * MIB)) for number in range(40))
+    number = await service.create(bandwidth_policy=[{"start": "00:00", "end": "23:59", "max_bandwidth": MIB}])
+    service.start()
+    await service.until(number, MIGRATING)
+    await asyncio.sleep(4)
+    slow = await service.tasks.show(service.caller, number)
+    assert slow.status == MIGRATING
+    assert slow.complete_size <= 12 * MIB
+    await service.tasks.set_bandwidth(service.caller, number, [])
+    row = await service.until(number, FAILED, SUCCEEDED)
+    check_whole(world, row, objects=40, size=80 * MIB)
+    assert row.spent_ms < 40_000
+
+
+async def test_without_credentials(world, service):
+    """A waiting task whose credentials are gone fails with TRF.0151 and says what to do."""
+    world.source.put("a", b"a")
+    number = await service.create(secrets={})
+    service.start()
+    row = await service.until(number, FAILED, SUCCEEDED)
+    assert (row.status, row.error_code) == (FAILED, "TRF.0151")
+    assert "start it with credentials" in row.error_msg
+
+
+async def test_waited_for_thirty_days(world, service):
+    """A task that has waited for more than 30 days fails with TRF.0003, and its credentials are gone."""
+    number = await service.create()
+    async with service.database.write() as connection:
+        row = await rows.get_task(connection, number)
+        await rows.set_task(connection, number, queued_at=row.queued_at - 30 * 86_400 - 60)
+    service.start()
+    row = await service.until(number, FAILED, SUCCEEDED)
+    assert (row.status, row.error_code) == (FAILED, "TRF.0003")
+    assert await service.kept(number) is None
