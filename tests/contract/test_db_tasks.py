@@ -301,3 +301,19 @@ async def test_a_stale_change_is_refused(office):
         assert not await rows.change_task(connection, row, 4, office.now, "late")
         assert len(await transitions_of(connection, row.subject)) == 2
     assert (await office.row(row.id)).status == Task.MIGRATING
+
+
+async def test_delete_and_claim_at_once(office):
+    """Of a delete and a claim that come together one wins: a claimed task keeps its row and its credentials."""
+    for _ in range(10):
+        row = await office.create()
+        ends = await asyncio.gather(
+            office.tasks.delete(office.alice, row.id), office.claim(row.id), return_exceptions=True
+        )
+        left = await office.row(row.id)
+        if left is None:
+            assert ends == [None, None]
+        else:
+            assert left.status == Task.MIGRATING
+            assert ends[0].code == "OMS.0063"
+            assert await kept(office, row) == SECRETS

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db.tables import node, task
 
-
 DEAD_SECONDS = 30.0
 """A node that has not said for this long that it lives is dead, unless the settings say otherwise."""
 

@@ -157,7 +157,8 @@ class TaskService:
         async with self._database.write() as connection:
             task = await _found(connection, caller, task_id)
             after = after_call(TASK, Task(task.status), Call.DELETE)
-            await rows.change_task(connection, task, int(after), self._clock(), f"deleted by {caller.user}")
+            if not await rows.change_task(connection, task, int(after), self._clock(), f"deleted by {caller.user}"):
+                raise Refused("OMS.0063")  # a node claimed it meanwhile
             await credentials.wipe(connection, [task.subject])
         self._wake()
 
