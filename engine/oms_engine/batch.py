@@ -39,7 +39,7 @@ class Batch:
         self.counts = {Outcome.MIGRATED: 0, Outcome.SKIPPED: 0, Outcome.FAILED: 0}
         self.bytes = {Outcome.MIGRATED: 0, Outcome.SKIPPED: 0, Outcome.FAILED: 0}
         self.reasons: Counter[tuple[Outcome, str]] = Counter()
-        self.records: list[RecordLine] = []
+        self.records: dict[Outcome, list[str]] = {Outcome.MIGRATED: [], Outcome.SKIPPED: [], Outcome.FAILED: []}
         self.failures: list[Failure] = []
         self.parked: list[Parked] = []
 
@@ -55,18 +55,18 @@ class Batch:
         self.bytes[outcome] += end.size
         self.reasons[(outcome, end.reason)] += 1
         if end.record:
-            self.records.append(RecordLine(outcome, end.record))
+            self.records[outcome].append(end.record)
         if end.failure is not None:
             self.failures.append(end.failure)
 
-    def add_skipped(self, reason: str, lines: list[RecordLine], size: int) -> None:
+    def add_skipped(self, reason: str, lines: list[str], size: int) -> None:
         """Give many objects the same end at once: the nothing-to-do path."""
         count = len(lines)
         self.listed += count
         self.counts[Outcome.SKIPPED] += count
         self.bytes[Outcome.SKIPPED] += size
         self.reasons[(Outcome.SKIPPED, reason)] += count
-        self.records += lines
+        self.records[Outcome.SKIPPED] += lines
 
 
 def _plus(counters: Counters, batch: Batch) -> Counters:
@@ -118,7 +118,7 @@ class Window:
 
     def checkpoint(self, *, done: bool) -> Checkpoint | None:
         """Return the report of all ended batches at the front, None when there is nothing new to say."""
-        records: list[RecordLine] = []
+        records: dict[Outcome, list[str]] = {outcome: [] for outcome in Outcome}
         failures: list[Failure] = []
         parked: list[Parked] = []
         moved = False
@@ -127,7 +127,8 @@ class Window:
             self._counters = _plus(self._counters, batch)
             for (outcome, reason), count in batch.reasons.items():
                 self._reasons[reason_text(outcome, reason)] += count
-            records += batch.records
+            for outcome, lines in batch.records.items():
+                records[outcome] += lines
             failures += batch.failures
             parked += batch.parked
             self.marker = batch.marker
@@ -142,7 +143,7 @@ class Window:
             counters=self._counters,
             done=done,
             reasons=dict(self._reasons),
-            records=tuple(records),
+            records=tuple(RecordLine(outcome, "".join(lines)) for outcome, lines in records.items() if lines),
             failures=tuple(failures),
             parked=tuple(parked),
         )

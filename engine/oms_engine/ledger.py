@@ -85,7 +85,7 @@ class Upload(NamedTuple):
 
 
 class RecordLine(NamedTuple):
-    """One finished line for a record list, with its line feed."""
+    """Finished lines of one record list, each with its line feed: of one object, or of many joined."""
 
     outcome: Outcome
     line: str

@@ -13,9 +13,9 @@ from oms_engine.ends import ObjectJob, copied_before, failed, is_ours
 from oms_engine.errors import ObjectError, StoreError, TaskError
 from oms_engine.gates import Movers
 from oms_engine.keysource import KeySource
-from oms_engine.ledger import Checkpoint, RecordLine, Segment
+from oms_engine.ledger import Checkpoint, Segment
 from oms_engine.listing import Bounds, list_pages
-from oms_engine.model import ListedObject, Outcome, OverwriteMode, key_before
+from oms_engine.model import ListedObject, OverwriteMode, key_before
 from oms_engine.plan import Action, decide, decide_scope
 from oms_engine.records import skip_line
 from oms_engine.session import Session, Stopped, listing_error
@@ -142,7 +142,7 @@ class SegmentRun:
 
     def batch_ended(self, batch: Batch) -> None:
         """Note that all objects of a batch have their end."""
-        self._unreported += len(batch.records)
+        self._unreported += batch.listed
         self.room.set()
         if self._unreported > REPORT_RECORDS or not self.pending:
             self._wake.set()
@@ -266,9 +266,9 @@ class SegmentRun:
         batch = self._window.open(page[-1].key)
         live = session.live
         live.listed += len(page)
-        skipped: dict[str, list[RecordLine]] = {}
+        skipped: dict[str, list[str]] = {}
         sizes: dict[str, int] = {}
-        outcome, skip = Outcome.SKIPPED, Action.SKIP
+        skip = Action.SKIP
         copy = None if spec.dry_run else Action.COPY  # a dry run's reasons are told one by one
         for listed, other in zip(page, there, strict=True):
             decision = decide(listed, other, rule, want_kms=want_kms)
@@ -285,7 +285,7 @@ class SegmentRun:
                 batch.add(end)
                 continue
             reason, size = decision.reason, listed.size
-            line = RecordLine(outcome, skip_line(now, listed.key, size, reason))
+            line = skip_line(now, listed.key, size, reason)
             lines = skipped.get(reason)
             if lines is None:
                 skipped[reason], sizes[reason] = [line], size
