@@ -63,7 +63,7 @@ class EngineSettings:
     checkpoint_seconds: float = 1.0
     record_file_bytes: int = 16 * MIB
     progress_seconds: float = 0.5
-    processes_from: int = 2000
+    processes_from: int = 1000
     """Further processes are started once this many objects have been listed."""
     outage_failures: int = 100
     """This many objects in a row failing with a store that does not answer stop the task instead of failing it all."""

@@ -6,10 +6,7 @@ archived ones being restored). Only what stops the whole task leaves as an excep
 
 from __future__ import annotations
 
-from hashlib import md5
-
 from oms_engine.batch import End
-from oms_engine.digest import Digests
 from oms_engine.ends import (
     Copied,
     ObjectJob,
@@ -28,41 +25,27 @@ from oms_engine.errors import (
     DigestRefused,
     NotFound,
     ObjectError,
-    RangeIgnored,
-    Retry,
     SourceChanged,
     StoreError,
     UploadGone,
 )
 from oms_engine.ledger import ParkKind
 from oms_engine.model import ConsistencyCheck, ListedObject, ObjectHead, Outcome, OverwriteMode, Written
-from oms_engine.multipart import move_in_parts, move_unknown
+from oms_engine.moving import AT_ONCE, UNKNOWN, move, move_whole, plan_of
 from oms_engine.plan import (
     Action,
     Decision,
-    PartPlan,
     ThereObject,
     decide,
     decide_scope,
     destination_key,
-    part_plan,
     there_object,
 )
-from oms_engine.session import Session, write_options
-from oms_engine.store import Call
+from oms_engine.session import Session
 from oms_engine.verify import Verdict, verify
 
 ATTEMPTS = 2
 """Journeys of one object: the second starts from a fresh look at the source."""
-
-STREAM_ATTEMPTS = 3
-"""Reads of an object that can only be read from its beginning."""
-
-AT_ONCE = PartPlan(0, 0, 1)
-"""The plan of every object small enough to be held whole."""
-
-UNKNOWN = -1
-"""``ListedObject.size`` of an object whose source does not state one."""
 
 
 async def transfer(session: Session, job: ObjectJob) -> End:
@@ -109,12 +92,12 @@ async def _journey(session: Session, job: ObjectJob) -> End:
     # 3. can it move now, and at once?
     if spec.restore and job.parked is not ParkKind.ARCHIVED and _archived(session, listed):
         return parked(session, listed, ParkKind.ARCHIVED)
-    plan = AT_ONCE if 0 <= listed.size <= session.whole_bytes else _plan(session, listed)
+    plan = AT_ONCE if 0 <= listed.size <= session.whole_bytes else plan_of(session, listed)
     if not plan.single and job.parked is None and plan.size is not None:
         return parked(session, listed, ParkKind.LARGE)
     # 4. move it
     try:
-        copied = await (_move_whole(session, listed, key) if plan is AT_ONCE else _move(session, listed, key, plan))
+        copied = await (move_whole(session, listed, key) if plan is AT_ONCE else move(session, listed, key, plan))
     except Archived:
         if spec.restore and job.parked is not ParkKind.ARCHIVED:
             return parked(session, listed, ParkKind.ARCHIVED)
@@ -192,117 +175,6 @@ async def _decision(
     if rule is OverwriteMode.CRC64 and there.size == listed.size:
         crc64 = (await session.wire.call(session.source.head(listed.key))).crc64
     return decide(listed, there, rule, source_crc64=crc64, want_kms=want_kms), there
-
-
-def _plan(session: Session, listed: ListedObject, content_type: str | None = None) -> PartPlan:
-    source, destination = session.source.capabilities, session.destination.capabilities
-    size = None if listed.size == UNKNOWN else listed.size
-    return part_plan(size, source, destination, content_type=content_type)
-
-
-async def _move(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:
-    if plan.size is None:
-        return await _move_once_through(session, listed, key, plan)
-    if not plan.single:
-        head = await session.wire.call(session.source.head(listed.key))
-        if (listed.etag and head.etag != listed.etag) or head.size != listed.size:
-            raise _other_size(session, listed, head.size)
-        plan = _plan(session, listed, head.attributes.content_type)
-        if not plan.single and head.etag:
-            try:
-                head = head._replace(storage_class=listed.storage_class or head.storage_class)
-                return Copied(*await move_in_parts(session, listed, key, head, plan))
-            except RangeIgnored:
-                pass
-        if not plan.single:  # nothing tells whether two reads are of one version, or the server reads no ranges
-            return await _move_once_through(session, listed, key, plan)
-        return await _move_streamed(session, listed, key)
-    if listed.size <= session.whole_bytes:
-        return await _move_whole(session, listed, key)
-    return await _move_streamed(session, listed, key)
-
-
-async def _move_once_through(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:
-    """Move an object by one read from its first byte to its last; a connection that breaks costs all of it."""
-    for attempt in range(1, STREAM_ATTEMPTS + 1):
-        read = await _read_call(session, listed)
-        try:
-            return Copied(*await move_unknown(session, key, read, plan))
-        except StoreError as error:
-            if attempt == STREAM_ATTEMPTS or error.retry is Retry.NEVER or session.stopping:
-                raise
-    raise AssertionError("unreachable")
-
-
-async def _read_call(session: Session, listed: ListedObject) -> Call[ObjectHead]:
-    """Return the read of a whole object; of one behind a CDN, held against what the bucket states of it now."""
-    if session.fronted is None:
-        return session.source.read(listed.key, if_match=listed.etag or None)
-    stated = await session.wire.call(session.source.head(listed.key))
-    if (listed.etag and stated.etag != listed.etag) or stated.size != listed.size:
-        raise _other_size(session, listed, stated.size)
-    return session.fronted.read_stated(stated)
-
-
-async def _move_whole(session: Session, listed: ListedObject, key: str) -> Copied:
-    """Move a small object through memory on the event loop: one GET, one PUT."""
-    size = listed.size
-    if not session.memory.take(size):
-        await session.memory.acquire(size)
-    try:
-        if session.limiter.rate:
-            await session.limiter.pace(size)
-        call = (
-            session.source.read(listed.key, if_match=listed.etag or None)
-            if session.fronted is None  # most: no coroutine for them
-            else await _read_call(session, listed)
-        )
-        head, body = await session.wire.fetch(call, limit=2 * session.settings.small_object_bytes)
-        if len(body) != size:
-            raise _other_size(session, listed, len(body))
-        digests = Digests(md5=head.md5 is None)
-        digests.update(body)
-        options = write_options(
-            session, head, listed_class=listed.storage_class, md5=head.md5 or digests.md5, crc64=digests.crc64
-        )
-        write = session.destination.write(key, size=size, options=options, body=body)
-        try:
-            written = await session.wire.call(write, final=DigestRefused)
-        except DigestRefused:
-            # The source's MD5 is sent with the write, so nobody computes one as long as all is well.
-            if head.md5 is not None and md5(body, usedforsecurity=False).digest() != head.md5:
-                raise ChecksumMismatch("the object arrived damaged from the source") from None
-            raise
-        session.live.transferred += size
-        return Copied(head, written, digests)
-    finally:
-        session.memory.release(size)
-
-
-async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Copied:
-    """Move a middling object through a thread: one GET streamed into one PUT.
-
-    Where the source states the MD5 and the destination proves it (Content-MD5, and an ETag that is one), ours would be
-    a third opinion at the price of the whole relay.
-    """
-    proved = session.destination.capabilities.etag_is_md5 and not session.spec.kms
-
-    def write_call(head: ObjectHead, digests: Digests) -> Call[Written]:
-        if head.size not in {None, listed.size}:
-            raise _other_size(session, listed, head.size)
-        if proved and head.md5 is not None:
-            digests.drop_md5()
-        options = write_options(session, head, listed_class=listed.storage_class, md5=head.md5, crc64=head.crc64)
-        return session.destination.write(key, size=listed.size, options=options)
-
-    read = await _read_call(session, listed)
-    relayed = await session.relay(read, write_call, size=listed.size, md5=True)
-    return Copied(relayed.head, relayed.written, relayed.digests)
-
-
-def _other_size(session: Session, listed: ListedObject, size: int | None) -> ConditionFailed:
-    message = f"the object was listed with {listed.size} bytes and read with {size}"
-    return ConditionFailed(message, store=session.source.label, operation="read", key=listed.key)
 
 
 def _verdict(session: Session, copied: Copied, stored: Written | ObjectHead) -> Verdict:
