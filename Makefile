@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Most tests wait for servers rather than compute: more processes than cores pay.
+TEST_PROCESSES ?= 6
 READY := $(VENV)/.openoms-installed
 
 .PHONY: help setup demo test check format bench conformance-ceph lock clean
@@ -31,7 +33,7 @@ demo: $(READY)
 	@$(BIN)/openoms demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not bench" -q
+	$(BIN)/python -m pytest -m "not bench" -q -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .
