@@ -69,7 +69,8 @@ def test_json_is_one_line_with_omss_fields_and_nothing_else_on_standard_output(b
     assert (body["status"], body["total_num"], body["successful_num"]) == (5, len(ODD_KEYS), len(ODD_KEYS))
     assert body["progress"] == 1
     assert body["error_reason"] is None
-    assert body["src_node"] == {"cloud_type": "AWS", "region": "us-east-1", "bucket": "photos", "object_key": [""]}
+    where = {"cloud_type": "AWS", "region": "us-east-1", "bucket": "photos", "object_key": [""]}
+    assert body["src_node"] == {**where, "app_id": "", "list_file": None}
 
 
 def test_quiet_says_nothing_at_all_when_all_went_well(bench):
