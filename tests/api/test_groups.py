@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import pytest
@@ -191,3 +193,33 @@ def test_a_deleted_group_is_gone_with_its_tasks(client, world):
         client.show_task_group(ShowTaskGroupRequest(group_id=group_id))
     assert (gone.value.status_code, gone.value.error_code) == (404, "OMS.1009")
     assert subtasks(client, group_id) == []
+
+
+def test_a_group_that_is_killed_while_it_is_cut_covers_every_object_once(sandbox, world, tmp_path):
+    """Killed thrice between cutting and the end: sub-tasks cover 300 objects once in all, and every object arrives."""
+    clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
+    served = Served(tmp_path, clouds, quotas={"running_tasks": 8}, groups={"keys_per_task": 7})
+    served.users = served.add_users(alice={})
+    served.start()
+    names = [f"{number % 9}/{number:03d}" for number in range(300)]
+    world.source.put_many([(name, name.encode()) for name in names])
+    client = served.client(served.users.alice)
+    group_id = create(client, world)
+    try:
+        for wanted in (2, 15, 30):
+            deadline = time.monotonic() + 30
+            while client.list_tasks(ListTasksRequest(group_id=group_id, limit=1)).count < wanted:
+                assert time.monotonic() < deadline
+            os.kill(served.process.pid, signal.SIGKILL)
+            served.process.wait()
+            served.start()
+            client = served.client(served.users.alice)
+        group = until(client, group_id, 4, 5, 6, seconds=120)
+        assert group.status == 6, group
+        tasks = subtasks(client, group_id)
+        assert len(tasks) == 43
+        assert sum(task.total_num for task in tasks) == group.total_num == 300
+        assert (group.success_num + group.skip_num, group.fail_num) == (300, 0)
+        assert set(names) <= set(world.destination.keys())
+    finally:
+        assert served.stop() == 0
