@@ -25,9 +25,9 @@ def test_a_gate_keeps_its_limit_and_loses_nobody(limits, wants):
 
         async def one(amount, turns):
             await gate.acquire(amount)
-            # Zero-sized requests take no room, so they do not count as others.
-            assert gate.used <= limit_now() or sum(1 for held in inside if held) == 0
             inside.append(amount)
+            # Zero-sized requests take no room: one that is larger than the limit may be alone beside them.
+            assert gate.used <= limit_now() or sum(1 for held in inside if held) <= 1
             try:
                 for _ in range(turns):
                     await asyncio.sleep(0)
