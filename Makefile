@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for servers rather than compute: more processes than cores pay.
-TEST_PROCESSES ?= 6
+TEST_PROCESSES ?= 4
 READY := $(VENV)/.openoms-installed
 
 .PHONY: help setup demo test check format bench conformance-ceph lock clean

@@ -166,7 +166,7 @@ async def test_a_host_is_killed(world, service):
     for number, objects in zip(numbers, (80, 80, 3), strict=True):
         row = await service.until(number, FAILED, SUCCEEDED)
         assert (row.status, row.total_num, row.successful_num) == (SUCCEEDED, objects, objects)
-        assert row.generation >= 2
+        assert row.generation >= 2 or objects == 3  # the short one may have ended before the kill
     assert service.process.poll() is None
 
 
