@@ -24,6 +24,7 @@ from dialects import DialectLine, measure_dialects, render_dialects
 from measure import Run, held_rate, run
 from report import Line, render_machine, render_table
 from server import Server
+from service import measure_events, measure_service
 
 MB = 1_000_000
 RSS_LIMIT_MB = 150
@@ -189,7 +190,7 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Run what was asked for and print the table."""
-    names = [*(load.name for load in LOADS), "dialects", "bandwidth", "memory"]
+    names = [*(load.name for load in LOADS), "dialects", "bandwidth", "memory", "service", "events"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reps", type=int, default=5, help="runs per contender (default 5)")
     parser.add_argument("--only", action="append", choices=names, help="this row only; repeatable")
@@ -208,6 +209,10 @@ def main() -> int:
             lines += measure_bandwidth(server)
         if "memory" in wanted:
             lines += measure_memory(server)
+        if "service" in wanted:
+            lines += measure_service(server)
+        if "events" in wanted:
+            lines += measure_events(server)
     today = dt.datetime.now(dt.UTC).date()
     text = f"{today}, median of {chosen.reps} interleaved runs\n{render_machine()}\n"
     if lines:
