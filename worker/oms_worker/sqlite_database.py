@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-from oms_engine.errors import ConfigError, RepositoryError
+from oms_engine.errors import ConfigError
 from oms_engine.ledger_rules import COUNTER_NAMES
+from oms_worker.sql_database import Row, SqlDatabase
 from oms_worker.sqlite_file import APPLICATION_ID, check_file, explain
-
-Row = tuple[Any, ...]
 
 _STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 _STRICT_KEYED = "STRICT, WITHOUT ROWID" if _STRICT else "WITHOUT ROWID"
@@ -63,11 +63,17 @@ UPGRADES = (_VERSION_1,)
 """Scripts that lead from each schema version to the next; the version is their number. Only ever append."""
 
 
-class Database:
+@cache
+def plain(sql: str) -> str:
+    """Return a statement of ``sql_database`` as SQLite takes it: the file holds one ledger, so all rows are its."""
+    return sql.replace("@mine", "1").replace("@column ", "").replace("@value ", "")
+
+
+class Database(SqlDatabase):
     """One connection. Errors of SQLite and of the disk leave it as sentences."""
 
     def __init__(self, path: str, upgrades: Sequence[str] = UPGRADES) -> None:
-        self.path = path
+        self.where = self.path = path
         self._connection = _open_connection(path, upgrades)
 
     @contextmanager
@@ -89,34 +95,30 @@ class Database:
                 raise explain(error, self.path) from error
             raise
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def execute(self, sql: str, /, **values: Any) -> None:
         """Run a statement inside a transaction."""
-        return self._connection.execute(sql, parameters)
+        self._connection.execute(plain(sql), values)
 
-    def execute_many(self, sql: str, parameters: Sequence[Row]) -> int:
+    def changed(self, sql: str, /, **values: Any) -> int:
+        """Run a statement inside a transaction; return how many rows it changed."""
+        return self._connection.execute(plain(sql), values).rowcount
+
+    def insert(self, sql: str, /, **values: Any) -> int:
+        """Add a row inside a transaction; return its number."""
+        return self._connection.execute(plain(sql), values).lastrowid or 0
+
+    def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
         """Run a statement for each row inside a transaction; return how many rows it changed."""
         before = self._connection.total_changes
-        self._connection.executemany(sql, parameters)
+        self._connection.executemany(plain(sql), rows)
         return self._connection.total_changes - before
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    def rows(self, sql: str, /, **values: Any) -> list[Row]:
         """Read all rows, in or outside a transaction."""
         try:
-            return self._connection.execute(sql, parameters).fetchall()
+            return self._connection.execute(plain(sql), values).fetchall()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
-
-    def row_or_none(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        """Read the first row."""
-        rows = self.rows(sql, parameters)
-        return rows[0] if rows else None
-
-    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row:
-        """Read the first row, which is there once a run was opened."""
-        row = self.row_or_none(sql, parameters)
-        if row is None:
-            raise RepositoryError(f"The state file {self.path} has no run open: call open_run first.")
-        return row
 
     def close(self) -> None:
         """Close the file; SQLite moves its write-ahead log into it."""

@@ -1,21 +1,30 @@
-"""Rows of the SQLite ledger to values and back. Keys are BLOBs; other text is made storable, never refused."""
+"""Rows of a ledger in SQL to values and back. Keys are bytes; other text is made storable, never refused."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from oms_engine.ledger import Failure, Parked, ParkKind, Segment, SegmentState, Upload
 from oms_engine.ledger_rules import COUNTER_NAMES
 from oms_engine.model import WrittenPart, key_bytes
 from oms_engine.task import Counters
-from oms_worker.sqlite_database import Row
+from oms_worker.sql_database import Row
 
 COUNTERS = ", ".join(COUNTER_NAMES)
+SET_COUNTERS = ", ".join(f"{name} = :{name}" for name in COUNTER_NAMES)
+ADD_COUNTERS = ", ".join(f"{name} = {name} + :{name}" for name in COUNTER_NAMES)
+SUM_COUNTERS = ", ".join(f"CAST(COALESCE(SUM({name}), 0) AS BIGINT)" for name in COUNTER_NAMES)
 SEGMENT = f"id, prefix, lo, hi, list_offset, marker, epoch, state, reasons, {COUNTERS}"
 PARKED = "key, kind, size, etag, last_modified, storage_class, due, attempts"
 FAILURE = "key, size, code, message, at"
 UPLOAD = "key, upload_id, source_etag, size, part_size"
 PART = "number, etag, size, md5, crc64"
+
+
+def named(columns: str) -> str:
+    """Return the named values of these columns, for ``INSERT``: ``a, b`` becomes ``:a, :b``."""
+    return ", ".join(f":{name}" for name in columns.split(", "))
 
 
 def key_text(data: bytes) -> str:
@@ -24,8 +33,13 @@ def key_text(data: bytes) -> str:
 
 
 def storable(text: str) -> str:
-    """Return text SQLite can hold: lone surrogates, which a message may quote from a key, are written as escapes."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    """Return text a database can hold: lone surrogates and NUL, which a message may quote, are written as escapes.
+
+    PostgreSQL refuses NUL in text: https://www.postgresql.org/docs/15/datatype-character.html
+    """
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return text.replace("\x00", "\\x00")
 
 
 def parse_segment(row: Row) -> Segment:
@@ -51,10 +65,11 @@ def parse_parked(row: Row) -> Parked:
     return Parked(key_text(key), ParkKind(kind), *rest)
 
 
-def render_parked(parked: Parked) -> Row:
+def render_parked(parked: Parked) -> dict[str, Any]:
     """Write the columns of ``PARKED``."""
-    key, kind, size, etag, last_modified, storage_class, due, attempts = parked
-    return (key_bytes(key), kind, size, storable(etag), last_modified, storable(storage_class), due, attempts)
+    etag, storage_class = storable(parked.etag), storable(parked.storage_class)
+    texts = {"kind": parked.kind.value, "etag": etag, "storage_class": storage_class}
+    return {**parked._asdict(), "key": key_bytes(parked.key), **texts}
 
 
 def parse_failure(row: Row) -> Failure:
@@ -62,9 +77,10 @@ def parse_failure(row: Row) -> Failure:
     return Failure(key_text(row[0]), *row[1:])
 
 
-def render_failure(failure: Failure) -> Row:
+def render_failure(failure: Failure) -> dict[str, Any]:
     """Write the columns of ``FAILURE``."""
-    return (key_bytes(failure.key), failure.size, storable(failure.code), storable(failure.message), failure.at)
+    code, message = storable(failure.code), storable(failure.message)
+    return {"key": key_bytes(failure.key), "size": failure.size, "code": code, "message": message, "at": failure.at}
 
 
 def parse_upload(row: Row) -> Upload:
@@ -72,16 +88,22 @@ def parse_upload(row: Row) -> Upload:
     return Upload(key_text(row[0]), *row[1:])
 
 
+def render_upload(upload: Upload) -> dict[str, Any]:
+    """Write the columns of ``UPLOAD``."""
+    upload_id, source_etag = storable(upload.upload_id), storable(upload.source_etag)
+    return {**upload._asdict(), "key": key_bytes(upload.key), "upload_id": upload_id, "source_etag": source_etag}
+
+
 def parse_part(row: Row) -> WrittenPart:
-    """Read the columns of ``PART``. A CRC-64 is a BLOB: SQLite's integers are signed."""
+    """Read the columns of ``PART``. A CRC-64 is kept as bytes: the integers of SQL are signed."""
     number, etag, size, md5, crc64 = row
     return WrittenPart(number, etag, size, md5, None if crc64 is None else int.from_bytes(crc64, "big"))
 
 
-def render_part(part: WrittenPart) -> Row:
+def render_part(part: WrittenPart) -> dict[str, Any]:
     """Write the columns of ``PART``."""
     crc64 = None if part.crc64 is None else part.crc64.to_bytes(8, "big")
-    return (part.number, storable(part.etag), part.size, part.md5, crc64)
+    return {**part._asdict(), "etag": storable(part.etag), "crc64": crc64}
 
 
 def render_reasons(reasons: dict[str, int]) -> str:
