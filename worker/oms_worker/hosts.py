@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,6 +26,9 @@ EXIT_SECONDS = 6.0
 """How long a host that was told to close may take."""
 REVIVE_SECONDS = 1.0
 """Between two attempts to replace a host that died."""
+NICENESS = 10
+"""Added to a host's (https://man7.org/linux/man-pages/man2/nice.2.html): where processors are short, an answer of the
+API, which takes milliseconds of one, goes before data, which takes all there is."""
 
 
 class HostListener(Protocol):
@@ -162,6 +166,12 @@ class Hosts:
                 return
 
 
+def serve_below(connection: Connection) -> None:
+    """Be a task host that leaves the processors to the API first; the main function of the child."""
+    os.nice(NICENESS)
+    serve(connection)
+
+
 class _Host:
     """A child process, seen from here."""
 
@@ -172,7 +182,7 @@ class _Host:
         self.ready = False
         context = multiprocessing.get_context("spawn")
         self._connection, there = context.Pipe()
-        self._process = context.Process(target=serve, args=(there,), name="openoms-host", daemon=True)
+        self._process = context.Process(target=serve_below, args=(there,), name="openoms-host", daemon=True)
         self._process.start()
         there.close()
         self._reader = threading.Thread(target=self._read, args=(self._connection,), name="host-reader", daemon=True)

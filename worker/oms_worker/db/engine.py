@@ -6,14 +6,15 @@ write lock when it begins, so two of them wait for each other instead of failing
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -22,6 +23,8 @@ from oms_engine.errors import RepositoryError
 BUSY_SECONDS = 30.0
 """How long a SQLite transaction waits for another's."""
 POOL_SIZE = 10
+MORE_ON_SQLITE = 22
+"""Connections beyond those kept: readers do not wait for each other, nor for the writer."""
 
 _BEGIN = "openoms_begin"
 
@@ -36,6 +39,8 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.on_sqlite = engine.dialect.name == "sqlite"
+        # SQLite has one writer at a time and lets the others poll, ever more rarely: here they stand in line.
+        self._line: AbstractAsyncContextManager[None] = asyncio.Lock() if self.on_sqlite else nullcontext()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -51,11 +56,13 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that writes; committed at the end, rolled back when an exception passes.
 
+        On SQLite a process has one at a time: who opens a second one inside the first waits for ever.
+
         Raises:
             RepositoryError: the database does not answer, or the disk is full.
         """
         options = {_BEGIN: "BEGIN IMMEDIATE"}
-        async with explained(), self.engine.connect() as connection:
+        async with self._line, explained(), self.engine.connect() as connection:
             writing = await connection.execution_options(**options)
             async with writing.begin():
                 yield writing
@@ -100,12 +107,17 @@ def open_database(url: str) -> Database:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return Database(create_async_engine(parsed, pool_size=POOL_SIZE, pool_pre_ping=True, hide_parameters=True))
-    if parsed.database and parsed.database != ":memory:":
-        _make_private(Path(parsed.database))
-    engine = create_async_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
+    if _in_a_file(parsed):
+        _make_private(Path(str(parsed.database)))
+    pool: dict[str, Any] = {"pool_size": POOL_SIZE, "max_overflow": MORE_ON_SQLITE} if _in_a_file(parsed) else {}
+    engine = create_async_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, **pool)
     event.listen(engine.sync_engine, "connect", _set_up)
     event.listen(engine.sync_engine, "begin", _begin)
     return Database(engine)
+
+
+def _in_a_file(url: URL) -> bool:
+    return bool(url.database) and url.database != ":memory:"
 
 
 def _make_private(path: Path) -> None:

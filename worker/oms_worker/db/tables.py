@@ -120,6 +120,8 @@ task = Table(
     Column("record_errors", JSON),
     Column("smn_info", JSON),
     Index("ix_task_project_queue", "project_id", "status", "queued_at"),
+    Index("ix_task_project_created", "project_id", "created_at", "id"),
+    Index("ix_task_status", "status", "project_id", "queued_at"),
     Index("ix_task_group", "group_id"),
     Index("ix_task_sync", "sync_task_id"),
     Index("ix_task_owner", "owner"),
