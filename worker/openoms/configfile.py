@@ -16,6 +16,13 @@
     [endpoints.HuaweiCloud]        # private clouds: region -> endpoint, for `openoms run task.json`
     my-region = "https://obs.my-region.example.com"
 
+    [service]                      # for `openoms task`, `group` and `sync`
+    url        = "https://oms.example.com"
+    access_key = "…"
+    secret_key = "…"
+    project    = "…"               # its id or its name; not needed where the keys have one only
+    ca_file    = "/etc/ssl/oms.pem"
+
     [defaults]
     connections = 256
 """
@@ -70,6 +77,17 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceSection:
+    """The service that ``openoms task``, ``group`` and ``sync`` call, and as whom."""
+
+    url: str | None = None
+    access_key: str = ""
+    secret_key: Secret | None = None
+    project: str | None = None
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigFile:
     """One configuration file as read; empty when there is none."""
 
@@ -77,7 +95,13 @@ class ConfigFile:
     endpoints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """cloud_type -> region -> endpoint URL."""
     defaults: Defaults = field(default_factory=Defaults)
+    service: ServiceSection = field(default_factory=ServiceSection)
     path: Path | None = None
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether nobody else should read it."""
+        return bool(self.service.secret_key) or any(profile.holds_secrets for profile in self.profiles.values())
 
     def profile(self, name: str) -> Profile:
         """Return a profile by name.
@@ -113,7 +137,7 @@ def read_config_file(path: Path, *, required: bool) -> ConfigFile:
     except OSError as error:
         raise ConfigError(f"configuration file {path} cannot be read: {error.strerror}.") from None
     config = parse_config(_parse_toml(raw, path), path)
-    if mode & stat.S_IRWXO and any(profile.holds_secrets for profile in config.profiles.values()):
+    if mode & stat.S_IRWXO and config.holds_secrets:
         raise ConfigError(f"{path} holds secrets and every user can open it; run: chmod 600 {path}")
     return config
 
@@ -133,7 +157,7 @@ def parse_config(document: Mapping[str, Any], path: Path | None = None) -> Confi
     Raises:
         ConfigError: an unknown key (with the nearest known one) or a value of the wrong type.
     """
-    _known("key", document, ("profiles", "endpoints", "defaults"), path, "")
+    _known("key", document, ("profiles", "endpoints", "defaults", "service"), path, "")
     profiles = _table(document, "profiles", path)
     endpoints = _table(document, "endpoints", path)
     for cloud in endpoints:
@@ -143,6 +167,7 @@ def parse_config(document: Mapping[str, Any], path: Path | None = None) -> Confi
         profiles={name: _profile(name, _table(profiles, name, path, "profiles"), path) for name in profiles},
         endpoints={cloud: _endpoints(cloud, _table(endpoints, cloud, path, "endpoints"), path) for cloud in endpoints},
         defaults=_defaults(_table(document, "defaults", path), path),
+        service=_service(_table(document, "service", path), path),
         path=path,
     )
 
@@ -168,6 +193,15 @@ def _defaults(table: Mapping[str, Any], path: Path | None) -> Defaults:
     _known("key", table, [item.name for item in fields(Defaults)], path, "defaults")
     kinds: dict[str, type] = {"processes": int, "connections": int}
     return Defaults(**{key: _value(table, key, kinds.get(key, str), path, "defaults") for key in table})
+
+
+def _service(table: Mapping[str, Any], path: Path | None) -> ServiceSection:
+    _known("key", table, [item.name for item in fields(ServiceSection)], path, "service")
+    text = {key: _value(table, key, str, path, "service") for key in table}
+    if bool(text.get("access_key")) != bool(text.get("secret_key")):
+        raise ConfigError(f"[service] in {path} needs both access_key and secret_key, or neither.")
+    secret = text.pop("secret_key", None)
+    return ServiceSection(**text, secret_key=Secret(secret) if secret else None)
 
 
 def _known(kind: str, table: Mapping[str, Any], names: Any, path: Path | None, place: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from oms_engine.task import MigrationSpec, Progress
 from openoms.report import progress_line, seconds_left
+from openoms.terminal import spell
 from openoms.units import render_bytes, render_count, render_duration, render_rate
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 PLAIN_SECONDS = 5.0
 """Time between two plain lines."""
+PANEL_WIDTH = 84
+NARROW = 64
+"""Columns below which the panel's table would cut its words: the same is said in running text."""
 
 
 class Display(Protocol):
@@ -57,7 +61,7 @@ class SilentDisplay:
 
     def say(self, text: str) -> None:
         """Write the sentence."""
-        self._stream.write(f"{text}\n")
+        self._stream.write(f"{spell(text, self._stream)}\n")
         self._stream.flush()
 
 
@@ -85,9 +89,15 @@ class LiveDisplay:
         from rich.console import Console  # noqa: PLC0415 - Rich costs 60 ms; only a terminal pays
 
         self._console: Console = Console(file=stream, highlight=False)
+        self._stream = stream
         self._spec = spec
         self._title = title
         self._live: Live | None = None
+
+    @property
+    def redraws(self) -> bool:
+        """Whether the terminal can move its cursor back; a dumb one would show nothing until the end."""
+        return not self._console.is_dumb_terminal
 
     def __enter__(self) -> Self:
         from rich.live import Live  # noqa: PLC0415
@@ -105,15 +115,28 @@ class LiveDisplay:
     def show(self, progress: Progress) -> None:
         """Redraw the panel."""
         if self._live is not None:
-            self._live.update(render_panel(progress, self._spec, self._title))
+            self._live.update(self.look(progress, self._console.width))
+
+    def look(self, progress: Progress, width: int) -> RenderableType:
+        """Return what is drawn on a terminal of this many columns."""
+        if width < NARROW:
+            return render_lines(progress, self._spec, self._stream)
+        return render_panel(progress, self._spec, self._title, self._stream)
 
     def say(self, text: str) -> None:
         """Print above the panel."""
         self._console.print(text, markup=False)
 
 
-def render_panel(progress: Progress, spec: MigrationSpec, title: str) -> RenderableType:
-    """Return the panel of one look."""
+def render_lines(progress: Progress, spec: MigrationSpec, stream: object) -> RenderableType:
+    """Return one look for a terminal too narrow for the panel."""
+    from rich.text import Text  # noqa: PLC0415
+
+    return Text(spell(progress_line(progress, spec), stream))
+
+
+def render_panel(progress: Progress, spec: MigrationSpec, title: str, stream: object = None) -> RenderableType:
+    """Return the panel of one look, in signs that the stream can show."""
     from rich import box  # noqa: PLC0415
     from rich.console import Group  # noqa: PLC0415
     from rich.padding import Padding  # noqa: PLC0415
@@ -132,16 +155,17 @@ def render_panel(progress: Progress, spec: MigrationSpec, title: str) -> Rendera
         ("waiting", counters.waiting, "yellow" if counters.waiting else "dim"),
     ]
     for name, _, style in cells:
-        table.add_column(name, justify="right", style=style)
+        table.add_column(name, justify="right", style=style, overflow="fold")
     table.add_row(*(render_count(count) for _, count, _ in cells))
     done = counters.migrated + counters.skipped + counters.failed
     bar = ProgressBar(total=max(counters.listed, 1), completed=done, pulse=not progress.listing_done and not done)
     heading = f"{title} (dry run)" if spec.dry_run else title
+    lines = (Text(spell(pace_line(progress), stream)), Text(spell(wire_line(progress), stream), style="dim"))
     return Panel(
-        Group(table, Padding(bar, (0, 2)), Text(pace_line(progress)), Text(wire_line(progress), style="dim")),
-        title=Text(heading),
+        Group(table, Padding(bar, (0, 2)), *lines),
+        title=Text(spell(heading, stream)),
         box=box.ROUNDED,
-        width=84,
+        width=PANEL_WIDTH,
     )
 
 
@@ -171,6 +195,6 @@ def open_display(stream: TextIO, spec: MigrationSpec, title: str, *, quiet: bool
     """Choose the display that suits the stream."""
     if quiet:
         return SilentDisplay(stream)
-    if stream.isatty():
-        return LiveDisplay(stream, spec, title)
+    if stream.isatty() and (live := LiveDisplay(stream, spec, title)).redraws:
+        return live
     return PlainDisplay(stream, spec)

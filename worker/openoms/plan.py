@@ -19,14 +19,14 @@ from oms_engine.model import (
     OverwriteMode,
     RestoreTier,
     StoragePolicy,
-    TaskType,
     key_bytes,
 )
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
 from openoms.clouds import Cloud
+from openoms.selection import build_scope
 from openoms.settings import Settings, Side, SideOptions
 from openoms.sources import behind_cdn, url_source
-from openoms.urls import MAX_KEY_BYTES, BucketUrl, parse_object_url, parse_url
+from openoms.urls import MAX_KEY_BYTES, BucketUrl, parse_url
 from openoms.words import parse_choice
 
 OVERWRITE_ALIASES = {
@@ -38,8 +38,8 @@ OVERWRITE_ALIASES = {
 CHECK_ALIASES = {"size": ConsistencyCheck.SIZE_LAST_MODIFIED, "transmission": ConsistencyCheck.NO_CHECK}
 STORAGE_ALIASES = {"source": StoragePolicy.SRC_STORAGE_MAPPING}
 
-MAX_OBJECTS = 500
-"""OMS takes at most 500 entries of ``object_key`` (API reference 5.2.3); more belong in a list file."""
+MAX_NAME_BYTES = 255
+"""Of a task: leaves room in a key for the folders and file names around it."""
 
 LATEST_SINCE = 253402300799.0
 """9999-12-31: a later instant is a mistake, usually milliseconds given for seconds."""
@@ -220,7 +220,7 @@ def build_spec(
     return MigrationSpec(
         source=source.label,
         destination=destination.label,
-        name=options.get("name", ""),
+        name=check_name(options.get("name", "")),
         scope=scope,
         strip_prefix=source.prefix,
         save_prefix=check_prefix(destination.prefix + options.get("save_prefix", "")),
@@ -269,57 +269,6 @@ def build_restore(options: MigrateOptions, cloud: Cloud) -> RestorePolicy | None
     return RestorePolicy(days=days, tier=tier, poll_seconds=poll)
 
 
-def build_scope(source: BucketUrl, destination: BucketUrl, options: MigrateOptions) -> tuple[Scope, str | None]:
-    """Return what the task covers, and the bucket of its list file where there is one.
-
-    Raises:
-        ConfigError: two ways of choosing objects at once, keys outside the source's folder, too many keys.
-    """
-    objects, prefixes = tuple(options.get("objects", ())), tuple(options.get("prefixes", ()))
-    list_file, url_list = options.get("list_file"), options.get("url_list")
-    if sum(map(bool, (objects, prefixes, list_file, url_list))) > 1:
-        raise ConfigError("--object, --prefix, --list-file and --url-list exclude each other; use one of them.")
-    if list_file:
-        return _list_scope(list_file, destination, TaskType.LIST)
-    if url_list:
-        return _list_scope(url_list, destination, TaskType.URL_LIST)
-    if objects:
-        return Scope(TaskType.OBJECT, _inside(source, objects, "--object")), None
-    if prefixes:
-        return Scope(TaskType.PREFIX, _inside(source, prefixes, "--prefix")), None
-    return Scope(TaskType.PREFIX, (source.prefix,)), None
-
-
-def _list_scope(text: str, destination: BucketUrl, kind: TaskType) -> tuple[Scope, str]:
-    if "://" not in text:
-        raise ConfigError(
-            f"the list file {text!r} is no bucket URL: upload it as text/plain next to the destination, "
-            "then name it as obs://bucket/key.txt."
-        )
-    url, key = parse_object_url(text)
-    if url.scheme != destination.scheme:
-        raise ConfigError(
-            f"the list file {text!r} must lie beside the destination, whose credentials read it: "
-            f"{destination.scheme}://bucket/key.txt."
-        )
-    if not key.endswith((".txt", "/")):
-        raise ConfigError(f"the list file {key!r} must be a .txt file, or a folder/ of them.", code="TRF.0014")
-    return Scope(kind, ("",), list_key=key), url.bucket
-
-
-def _inside(source: BucketUrl, keys: tuple[str, ...], option: str) -> tuple[str, ...]:
-    for key in keys:
-        if not key and option == "--object":
-            raise ConfigError("--object needs a key; to migrate the whole bucket leave it out.")
-        if not key.startswith(source.prefix):
-            raise ConfigError(f"{option} takes keys as they are in the bucket: {key!r} is not under {source}.")
-        if len(key_bytes(key)) > MAX_KEY_BYTES:
-            raise ConfigError(f"{option} {key[:60]!r}… is longer than {MAX_KEY_BYTES} bytes.")
-    if len(keys) > MAX_OBJECTS:
-        raise ConfigError(f"{len(keys)} times {option} is more than {MAX_OBJECTS}; put the keys into a list file.")
-    return keys
-
-
 def check_prefix(prefix: str) -> str:
     """Return a destination prefix that leaves room for keys.
 
@@ -331,6 +280,21 @@ def check_prefix(prefix: str) -> str:
             f"the destination prefix is longer than {MAX_KEY_BYTES} bytes, no key fits behind it.", code="TRF.0060"
         )
     return prefix
+
+
+def check_name(name: str) -> str:
+    """Return the name of a task; it names a folder of the destination, and stands in the lines that lead there.
+
+    Raises:
+        ConfigError: it is no plain name of a folder.
+    """
+    odd = "/" in name or name in {".", ".."} or not name.isprintable()
+    if odd or len(key_bytes(name)) > MAX_NAME_BYTES:
+        raise ConfigError(
+            f"--name {name[:60]!r} names a folder: leave out slashes and control characters, and keep it within "
+            f"{MAX_NAME_BYTES} bytes."
+        )
+    return name
 
 
 def parse_since(value: str | float | datetime | None) -> float | None:

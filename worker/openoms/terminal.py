@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+_PLAINER = str.maketrans({"…": "...", "·": "-"})
+"""Our own signs, for terminals whose encoding has none of them."""
+
 
 def say(text: str) -> None:
     """Write a result, with its line feed, to standard output; what its encoding lacks is shown as an escape."""
@@ -16,7 +19,15 @@ def complain(sentence: str, code: str | None = None) -> None:
     _write(sys.stderr, f"openoms: {f'{code}: ' if code else ''}{text}")
 
 
-def _write(stream: object, text: str) -> None:
+def spell(text: str, stream: object) -> str:
+    """Return a text as the stream's encoding can hold it: dots and dashes plainer, what else it lacks as an escape."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    plain = text.encode(encoding, "backslashreplace").decode(encoding)
-    print(plain, file=stream, flush=True)  # type: ignore[call-overload]
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAINER).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def _write(stream: object, text: str) -> None:
+    print(spell(text, stream), file=stream, flush=True)  # type: ignore[call-overload]

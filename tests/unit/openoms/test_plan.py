@@ -207,3 +207,16 @@ def test_since_takes_iso_times_and_datetimes_alike(moment, zone):
     assert parse_since(aware.isoformat()) == pytest.approx(aware.timestamp())
     assert parse_since(moment.isoformat()) == pytest.approx(moment.replace(tzinfo=UTC).timestamp())
     assert parse_since(moment) == parse_since(moment.isoformat())
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "a\nb", "\x10", "\udcff", "é" * 128])
+def test_a_name_that_is_no_plain_folder_is_refused(name):
+    """It would lead the lists elsewhere, or the reader of the line that says where they lie."""
+    with pytest.raises(ConfigError, match=r"--name .* slashes and control characters"):
+        plan(name=name)
+
+
+@pytest.mark.parametrize("name", ["", "photos 2026", "фото-1", "a..b", "é" * 127])
+def test_any_other_name_is_taken(name):
+    """Spaces, dots and letters of any script."""
+    assert plan(name=name).spec.name == name
