@@ -26,7 +26,7 @@ EXIT_SECONDS = 6.0
 """How long a host that was told to close may take."""
 REVIVE_SECONDS = 1.0
 """Between two attempts to replace a host that died."""
-NICENESS = 10
+NICENESS = 5
 """Added to a host's (https://man7.org/linux/man-pages/man2/nice.2.html): where processors are short, an answer of the
 API, which takes milliseconds of one, goes before data, which takes all there is."""
 
