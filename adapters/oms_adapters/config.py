@@ -55,11 +55,14 @@ def parse_endpoint(url: str) -> Endpoint:
     Raises:
         ConfigError: not a URL of a host.
     """
-    parts = urlsplit(url if "://" in url else f"https://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+    except ValueError:  # brackets without an IPv6 address in them
+        raise ConfigError(f"endpoint {url!r} names no host; write https://host:port") from None
     try:
         port = parts.port
     except ValueError:
-        raise ConfigError(f"the port of endpoint {url!r} is no number; write https://host:port") from None
+        raise ConfigError(f"the port of endpoint {url!r} is none; write https://host:port") from None
     if parts.scheme not in {"http", "https"}:
         raise ConfigError(f"endpoint {url!r} must start with http:// or https://")
     if parts.username or parts.password:

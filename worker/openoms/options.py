@@ -185,12 +185,10 @@ def add_rules(parser: Parser) -> None:
         "(Content-Type and Content-Encoding always travel)",
     )  # fmt: skip
     group.add_argument("--restore", action="store_true", help="restore archived objects, then copy them")
-    group.add_argument("--restore-days", metavar="DAYS", type=int, default=7, help="how long they stay so (default 7)")
+    group.add_argument("--restore-days", metavar="DAYS", type=int, help="how long they stay so (default 7)")
+    group.add_argument("--restore-tier", metavar="TIER", help="expedited, standard (default) or bulk")
     group.add_argument(
-        "--restore-tier", metavar="TIER", default="standard", help="expedited, standard (default) or bulk"
-    )
-    group.add_argument(
-        "--restore-poll", metavar="SECONDS", type=_seconds, default=60.0,
+        "--restore-poll", metavar="SECONDS", type=_seconds,
         help="time between two looks at a restoring object (default 60)",
     )  # fmt: skip
     group.add_argument("--kms", action="store_true", help="encrypt with KMS at the destination, and verify it")

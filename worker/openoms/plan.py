@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
-from oms_engine.bandwidth import parse_policy
+from oms_engine.bandwidth import BandwidthPolicy, parse_policy
 from oms_engine.errors import ConfigError
 from oms_engine.model import (
     ConsistencyCheck,
@@ -40,6 +40,8 @@ STORAGE_ALIASES = {"source": StoragePolicy.SRC_STORAGE_MAPPING}
 
 MAX_NAME_BYTES = 255
 """Of a task: leaves room in a key for the folders and file names around it."""
+
+RESTORE_OPTIONS = ("restore_days", "restore_tier", "restore_poll")
 
 LATEST_SINCE = 253402300799.0
 """9999-12-31: a later instant is a mistake, usually milliseconds given for seconds."""
@@ -216,7 +218,6 @@ def build_spec(
         ConfigError: an unknown choice, a time or rate out of range.
     """
     storage = options.get("storage_class")
-    zone = options.get("bandwidth_zone") or settings.file.defaults.bandwidth_zone or "UTC"
     return MigrationSpec(
         source=source.label,
         destination=destination.label,
@@ -241,26 +242,35 @@ def build_spec(
         restore=build_restore(options, source.cloud),
         kms=options.get("kms", False),
         storage=parse_choice("storage class", storage, StoragePolicy, STORAGE_ALIASES) if storage else None,
-        bandwidth=parse_policy(options.get("bandwidth", ()), zone),
+        bandwidth=_bandwidth(options, settings),
         record_failed=options.get("record_failed", True),
         retry_failed=options.get("retry_failed", False),
         dry_run=options.get("dry_run", False),
     )
 
 
+def _bandwidth(options: MigrateOptions, settings: Settings) -> BandwidthPolicy:
+    windows, zone = options.get("bandwidth", ()), options.get("bandwidth_zone")
+    if zone and not windows:
+        raise ConfigError("--bandwidth-zone is the time zone of --bandwidth; give that too, or leave it out.")
+    return parse_policy(windows, zone or settings.file.defaults.bandwidth_zone or "UTC")
+
+
 def build_restore(options: MigrateOptions, cloud: Cloud) -> RestorePolicy | None:
     """Return the restore policy, None when restoring is off.
 
     Raises:
-        ConfigError: days out of range, an unknown tier.
+        ConfigError: days out of range, an unknown tier, or one of them without ``restore``.
     """
     if not options.get("restore", False):
+        if idle := next((name for name in RESTORE_OPTIONS if options.get(name) is not None), None):
+            raise ConfigError(f"--{idle.replace('_', '-')} says how to restore; add --restore, or leave it out.")
         return None
     days = options.get("restore_days", RestorePolicy().days)
     most = cloud.restore_days
     if not 1 <= days <= most:
         raise ConfigError(
-            f"--restore-days {days} is out of range; {cloud.title} keeps restored objects 1 to {most} days."
+            f"--restore-days {days} is out of range; restored objects of {cloud.title} stay so for 1 to {most} days."
         )
     tier = parse_choice("restore tier", options.get("restore_tier", RestoreTier.STANDARD), RestoreTier)
     poll = options.get("restore_poll", RestorePolicy().poll_seconds)
@@ -341,7 +351,8 @@ def build_run(settings: Settings, options: MigrateOptions) -> RunOptions:
     state = options.get("state") or defaults.state
     ca_file = options.get("ca_file") or defaults.ca_file
     if ca_file and not Path(ca_file).is_file():
-        raise ConfigError(f"the CA file {ca_file} does not exist.")
+        what = "is no file" if Path(ca_file).exists() else "does not exist"
+        raise ConfigError(f"the CA file {ca_file} {what}; name a PEM file.")
     return RunOptions(
         state=Path(state).expanduser() if state else None,
         processes=_within("processes", options.get("processes") or defaults.processes, 1, 256),

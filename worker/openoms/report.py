@@ -69,6 +69,10 @@ REMEDIES = {
 """What to do about a code whose message tells only what happened."""
 
 
+ARCHIVED = "MIGRATE_SRC_ARCHIVE_OBJ_FAILURE"
+"""OMS's code of an object that cannot be read before it is restored."""
+
+
 def failure_sentence(result: Result) -> str:
     """Return why a task failed as a whole, and what to do about it."""
     remedy = REMEDIES.get(result.error_code or "")
@@ -117,7 +121,9 @@ def _next_step(result: Result, plan: Plan) -> list[str]:
     if code is ExitCode.INTERRUPTED:
         return ["  Run the same command again: it goes on where it stopped."]
     if code is ExitCode.OBJECTS_FAILED and not plan.spec.dry_run:
-        return ["  Retry only what failed: the same command with --retry-failed."]
+        archived = plan.spec.restore is None and any(ARCHIVED in reason for reason in result.reasons)
+        hint = ["  Archived objects are restored first, and then copied, with --restore."] if archived else []
+        return [*hint, "  Retry only what failed: the same command with --retry-failed."]
     return []
 
 

@@ -115,6 +115,14 @@ def test_lists_and_the_next_step_are_named():
     assert "obs://dst/oms/task/x/success_object_lists/" in text
     assert "OMS.0307" in text
     assert "--retry-failed" in text
+    assert "--restore" not in text
+
+
+def test_archived_objects_that_failed_bring_the_option_that_moves_them():
+    """Retrying alone would fail the same way."""
+    reasons = {"failed: MIGRATE_SRC_ARCHIVE_OBJ_FAILURE": 1}
+    result = Result(TaskState.FAILED, Counters(listed=1, failed=1), 2.0, reasons=reasons, error_code="TRF.0062")
+    assert "with --restore." in "\n".join(balance_lines(result, PLAN))
 
 
 def test_a_broken_balance_is_never_passed_over():
