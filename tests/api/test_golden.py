@@ -13,6 +13,8 @@ from huaweicloudsdkoms import v2 as sdk
 from oms_worker.planning import Planner
 from oms_worker.settings import ServiceSettings
 from oms_worker.shapes import base, buckets, iam, task
+from oms_worker.shapes.create import check_create, public_part
+from oms_worker.shapes.credentials import secrets_of
 from oms_worker.shapes.task_response import TaskShape
 from support.served import create, until
 
@@ -54,7 +56,7 @@ def test_the_requests_of_the_reference_are_taken(name):
     kept = read.model_dump(exclude_none=True)
     assert set(document) <= set(kept) | {"scope"}
     if shape == "CreateTask":
-        task.check_task(read)
+        check_create(read)
 
 
 @pytest.mark.parametrize("name", [name for name in REQUESTS if name.startswith("CreateTask")])
@@ -64,7 +66,7 @@ def test_the_tasks_of_the_reference_can_be_planned(name):
         json.dumps(REQUESTS[name][1]).replace('src_bucket"', 'src-bucket"').replace("dst_bucket", "dst-bucket")
     )
     body = base.read_body(task.CreateTask, json.dumps(document))
-    stored, secrets = task.public_part(body), task.secrets_of(body)
+    stored, secrets = public_part(body), secrets_of(body)
     plan = Planner(ServiceSettings()).plan(stored, secrets)
     assert plan.spec.scope.task_type == document["task_type"]
     assert plan.destination.bucket == "dst-bucket"

@@ -46,6 +46,7 @@ LOCKED_SECONDS = 15.0
 """How long a ledger that is still open elsewhere is waited for: its last process is just going."""
 
 INTERNAL = "TRF.0001"
+NOTHING_THERE = "TRF.0012"
 
 LedgerOpener = Callable[[int], Ledger]
 """Opens the ledger of a task; picklable."""
@@ -215,8 +216,9 @@ class Running:
         except OmsError as error:
             return _failed(_code(error), str(error))
         try:
-            result = await self._migrate(ledger)
+            result = end_of_part(self.task.spec, await self._migrate(ledger))
             if result.complete:
+                ledger.finish_run(succeeded=result.state is TaskState.SUCCEEDED)
                 write_end(self.task, result)
                 ledger.finish()
             elif result.state is TaskState.FAILED and result.counters.failed:
@@ -321,6 +323,18 @@ def _code(error: OmsError) -> str:
 
 
 # ---- ends -----------------------------------------------------------------------------------------------------------
+
+
+def end_of_part(spec: MigrationSpec, result: Result) -> Result:
+    """Return what the end of a run means: a part of a group that is empty by now has succeeded with 0 objects.
+
+    Of a task of its own the same is a failure, since a mistyped prefix would look migrated; whether a group as a whole
+    has met anything is judged by the group.
+    """
+    cut = bool(spec.scope.ranges) or spec.scope.list_slice is not None
+    if not cut or not result.complete or result.error_code != NOTHING_THERE:
+        return result
+    return replace(result, state=TaskState.SUCCEEDED, error_code=None, error_message=None)
 
 
 def end_path(folder: Path, task_id: int) -> Path:

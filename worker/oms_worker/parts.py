@@ -21,6 +21,8 @@ from oms_engine.task import KeyRange, ListSlice, MigrationSpec, Scope
 from oms_worker.db.tasks import TaskRow
 from oms_worker.running import Planner, RunPlan
 
+NOTHING_THERE = "TRF.0012"
+
 
 class PartPlanner:
     """A planner that narrows what another one plans down to a sub-task's part."""

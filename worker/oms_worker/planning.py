@@ -35,6 +35,7 @@ class Planner:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._endpoints = settings.endpoints
+        self._private_urls = settings.work.allow_private_urls
 
     def __call__(self, task: TaskRow, secrets: Secrets, keys: Sequence[str]) -> RunPlan:
         """Plan a task. See :class:`oms_worker.running.Planner`.
@@ -77,7 +78,7 @@ class Planner:
         node = request[SOURCE]
         cloud = node["cloud_type"]
         if cloud == URL_SOURCE:
-            return StoreConfig(URL_SOURCE, "")
+            return StoreConfig(URL_SOURCE, "", extra={"allow_private": True} if self._private_urls else {})
         return self.store(
             cloud,
             node.get("bucket", ""),

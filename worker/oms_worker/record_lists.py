@@ -38,9 +38,6 @@ class SpooledLists(RecordLists):
         del size  # the sealed file has it
         return self._spool.path(*item)
 
-    def _dropping(self, name: str) -> None:
-        """Nothing: a crash before the row is gone must find the file."""
-
     def _dropped(self, item: ListId) -> None:
         self._spool.remove(self._spool.path(*item))
 

@@ -249,7 +249,11 @@ class Runner:
                 return
         async with self._database.lock(SCHEDULING_LOCK) as connection:
             decision = scheduler.decide(
-                await rows.waiting_tasks(connection), await rows.running_counts(connection), self._limits(free), now
+                await rows.waiting_tasks(connection),
+                await rows.running_counts(connection),
+                self._limits(free),
+                now,
+                running_in_groups=await rows.running_in_groups(connection),
             )
             for number in decision.expire:
                 await self._expire(connection, number, now)
@@ -265,6 +269,7 @@ class Runner:
         return scheduler.Limits(
             free=free,
             running_per_project=self._settings.quotas.running_tasks,
+            running_per_group=self._settings.groups.concurrent_tasks,
             ageing_seconds=queue.ageing_seconds,
             expiry_seconds=queue.expiry_days * scheduler.DAY,
         )

@@ -2,7 +2,7 @@
 
 Sub-tasks of sync tasks go first, as in the service. Then priority, where waiting lifts a task: after ``ageing_seconds``
 a LOW task ranks like a MEDIUM one that has just come, after twice that like a HIGH one. Equals go by time of arrival.
-A project's quota holds for all its tasks together, on all nodes.
+A project's quota holds for all its tasks together, on all nodes; so does the limit of a task group for its sub-tasks.
 """
 
 from __future__ import annotations
@@ -39,16 +39,21 @@ class Candidate(Protocol):
         """NORMAL_TASK, GROUP_TASK or SYNC_TASK."""
 
     @property
+    def group_id(self) -> str:
+        """Its task group; empty when it has none."""
+
+    @property
     def queued_at(self) -> float:
         """When it became waiting, seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may run and wait. ``free`` is room on this node; a quota of 0 is none."""
+    """What may run and wait. ``free`` is room on this node; a limit of 0 is none."""
 
     free: int
     running_per_project: int = 5
+    running_per_group: int = 0
     ageing_seconds: float = 3600.0
     expiry_seconds: float = 30 * DAY
 
@@ -61,8 +66,18 @@ class Decision:
     expire: tuple[int, ...] = ()
 
 
-def decide(waiting: Iterable[Candidate], running: Mapping[str, int], limits: Limits, now: float) -> Decision:
-    """Choose among waiting tasks; ``running`` is the number of running tasks per project, on all nodes."""
+def decide(
+    waiting: Iterable[Candidate],
+    running: Mapping[str, int],
+    limits: Limits,
+    now: float,
+    *,
+    running_in_groups: Mapping[str, int] | None = None,
+) -> Decision:
+    """Choose among waiting tasks; ``running`` is the number of running tasks per project, on all nodes.
+
+    ``running_in_groups`` is the same per task group.
+    """
     expired: list[int] = []
     alive: list[Candidate] = []
     for task in waiting:
@@ -70,16 +85,23 @@ def decide(waiting: Iterable[Candidate], running: Mapping[str, int], limits: Lim
             expired.append(task.id)
         else:
             alive.append(task)
-    taken = dict(running)
+    taken, in_groups = dict(running), dict(running_in_groups or {})
     start: list[int] = []
     for task in sorted(alive, key=lambda task: rank(task, limits.ageing_seconds, now)):
         if len(start) >= limits.free:
             break
-        if limits.running_per_project and taken.get(task.project_id, 0) >= limits.running_per_project:
+        if _full(taken, task.project_id, limits.running_per_project):
+            continue
+        if task.group_id and _full(in_groups, task.group_id, limits.running_per_group):
             continue
         taken[task.project_id] = taken.get(task.project_id, 0) + 1
+        in_groups[task.group_id] = in_groups.get(task.group_id, 0) + 1
         start.append(task.id)
     return Decision(tuple(start), tuple(expired))
+
+
+def _full(taken: Mapping[str, int], name: str, limit: int) -> bool:
+    return bool(limit) and taken.get(name, 0) >= limit
 
 
 def rank(task: Candidate, ageing_seconds: float, now: float) -> tuple[bool, float, float, int]:

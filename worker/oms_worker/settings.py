@@ -79,6 +79,8 @@ class Work(Part):
     verify_tls: bool = True
     proxy: str | None = Field(default=None, repr=False)
     no_proxy: tuple[str, ...] = ()
+    allow_private_urls: bool = False
+    """Let URL lists name addresses of this machine and its networks: whoever may create tasks can then read there."""
     count_ahead: bool = True
     """List the source once more beside the migration, so that totals and percent are right from early on."""
 
@@ -90,7 +92,8 @@ class Groups(Part):
     bytes_per_task: Annotated[int, Field(ge=1, le=1 << 60)] = 1 << 40
     """Most bytes of a sub-task whose source is listed; Huawei Cloud advises against more than 3 TB in one task:
     https://support.huaweicloud.com/intl/en-us/usermanual-oms/oms_01_00020.html"""
-    concurrent_tasks: Positive = 5
+    concurrent_tasks: Count = 5
+    """Sub-tasks of one group that run at once, on all nodes, within the project's ``running_tasks``; 0: no limit."""
 
 
 class Syncs(Part):

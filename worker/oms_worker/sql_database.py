@@ -24,6 +24,10 @@ from oms_engine.errors import RepositoryError
 Row = tuple[Any, ...]
 
 
+class LedgerLost(RepositoryError):
+    """The ledger cannot be written from here any more; what was committed is kept, and another goes on from it."""
+
+
 class SqlDatabase(ABC):
     """One ledger's way to its database. Errors of the database leave it as sentences."""
 

@@ -78,8 +78,6 @@ class RecordLists(ABC):
         """Drop a closed list, its row first: a crash between leaves lines nobody counts, not a row without them."""
         with self._db.transaction():
             gone = self._db.changed(_DROP, name=name, outcome=outcome.value)
-            if gone:
-                self._dropping(name)
         if gone:
             self._dropped(ListId(run, outcome, name))
 
@@ -94,10 +92,6 @@ class RecordLists(ABC):
     @abstractmethod
     def _path(self, item: ListId, size: int) -> str:
         """Return the local file that holds a closed list."""
-
-    @abstractmethod
-    def _dropping(self, name: str) -> None:
-        """Take the lines of a list away that was uploaded. Inside the transaction that drops its row."""
 
     @abstractmethod
     def _dropped(self, item: ListId) -> None:

@@ -5,6 +5,7 @@ Rules:
 * The tables are the only place where a state follows another; services and the runner look up, they never compare.
 * Every state of a table has an answer for every call, so a call is either carried out or refused with a code.
 * A word of the runner (an event) that a state does not know is late and changes nothing.
+* A group that is pausing goes on to do so whatever its cutting comes to: the next start meets the error again.
 * A task that is pausing ends paused, whatever it came to meanwhile: who asked for a stop is told 3. Its run stays
   open, so the next start tells the end at once, with its true counters.
 
@@ -84,6 +85,8 @@ class Event(StrEnum):
     CUT = "cut"
     """All sub-tasks of a group have been made."""
     CUT_FAILED = "cut_failed"
+    REOPENED = "reopened"
+    """A sub-task of a group that has failed was started again by itself."""
     REMOVING = "removing"
     """The sub-tasks of a group are being deleted."""
 
@@ -207,14 +210,14 @@ GROUP: Mapping[tuple[Group, Call | Event], Go | No] = {
     (Group.TO_DELETE, Call.BANDWIDTH): _WRONG_STATE,
     (Group.DELETING, Call.BANDWIDTH): _WRONG_STATE,
     (Group.WAITING, Event.CLAIMED): Go(Group.CREATING),
+    (Group.WAITING, Event.EXPIRED): Go(Group.CREATION_FAILED),
+    (Group.FAILED, Event.REOPENED): Go(Group.MONITORING),
     (Group.CREATING, Event.CUT): Go(Group.MONITORING),
     (Group.CREATING, Event.CUT_FAILED): Go(Group.CREATION_FAILED),
     (Group.MONITORING, Event.SUCCEEDED): Go(Group.COMPLETED),
     (Group.MONITORING, Event.FAILED): Go(Group.FAILED),
     (Group.PAUSING, Event.PAUSED): Go(Group.PAUSED),
     (Group.PAUSING, Event.SUCCEEDED): Go(Group.COMPLETED),
-    (Group.PAUSING, Event.FAILED): Go(Group.PAUSED),
-    (Group.PAUSING, Event.CUT_FAILED): Go(Group.PAUSED),
     (Group.TO_DELETE, Event.REMOVING): Go(Group.DELETING),
 }
 

@@ -20,6 +20,7 @@ class Waits:
     priority: str = "MEDIUM"
     group_type: str = "NORMAL_TASK"
     queued_at: float = NOW
+    group_id: str = ""
 
 
 queues = st.lists(
@@ -30,42 +31,53 @@ queues = st.lists(
         priority=st.sampled_from(["HIGH", "MEDIUM", "LOW"]),
         group_type=st.sampled_from(["NORMAL_TASK", "GROUP_TASK", "SYNC_TASK"]),
         queued_at=st.floats(NOW - 40 * DAY, NOW + 60),
+        group_id=st.sampled_from(["", "g", "h"]),
     ),
     max_size=40,
     unique_by=lambda task: task.id,
 )
-limits = st.builds(Limits, free=st.integers(0, 10), running_per_project=st.integers(0, 5))
+limits = st.builds(
+    Limits, free=st.integers(0, 10), running_per_project=st.integers(0, 5), running_per_group=st.integers(0, 3)
+)
 running = st.dictionaries(st.sampled_from("pqr"), st.integers(0, 6))
+grouped = st.dictionaries(st.sampled_from("gh"), st.integers(0, 4))
 
 
-@given(queues, running, limits)
-def test_quotas_and_room_hold(queue, busy, limit):
-    """No project runs more than its quota, no node more than it has room for, and no task starts twice."""
-    chosen = decide(queue, busy, limit, NOW)
+@given(queues, running, limits, grouped)
+def test_quotas_and_room_hold(queue, busy, limit, in_groups):
+    """No project and no group runs more than it may, no node more than it has room for, and no task starts twice."""
+    chosen = decide(queue, busy, limit, NOW, running_in_groups=in_groups)
     assert len(chosen.start) <= limit.free
     assert len(set(chosen.start)) == len(chosen.start)
     started = Counter(task.project_id for task in queue if task.id in set(chosen.start))
     if limit.running_per_project:
         for project, number in started.items():
             assert busy.get(project, 0) + number <= limit.running_per_project
+    members = Counter(task.group_id for task in queue if task.id in set(chosen.start) and task.group_id)
+    if limit.running_per_group:
+        for group, number in members.items():
+            assert in_groups.get(group, 0) + number <= limit.running_per_group
 
 
-@given(queues, running, limits)
-def test_nothing_idles(queue, busy, limit):
-    """While there is room and quota, nothing waits: a task is left only for its project's quota or the node's room."""
-    chosen = decide(queue, busy, limit, NOW)
+@given(queues, running, limits, grouped)
+def test_nothing_idles(queue, busy, limit, in_groups):
+    """While there is room and quota, nothing waits: a task is left only for its project's or group's limit, or room."""
+    chosen = decide(queue, busy, limit, NOW, running_in_groups=in_groups)
     if len(chosen.start) == limit.free:
         return
     started = Counter(task.project_id for task in queue if task.id in set(chosen.start))
+    members = Counter(task.group_id for task in queue if task.id in set(chosen.start))
     for task in queue:
         if task.id not in chosen.start + chosen.expire:
-            assert limit.running_per_project
-            assert busy.get(task.project_id, 0) + started[task.project_id] >= limit.running_per_project
+            project, group = limit.running_per_project, limit.running_per_group if task.group_id else 0
+            full = project and busy.get(task.project_id, 0) + started[task.project_id] >= project
+            assert full or (group and in_groups.get(task.group_id, 0) + members[task.group_id] >= group)
 
 
 @given(queues, running, limits)
 def test_no_overtaking_within_a_project(queue, busy, limit):
-    """Of one project, what starts ranks before what goes on waiting."""
+    """Of one project, what starts ranks before what goes on waiting; no group holds anything back here."""
+    limit = replace(limit, running_per_group=0)
     chosen = decide(queue, busy, limit, NOW)
     for project in "pqr":
         ours = [task for task in queue if task.project_id == project and task.id not in chosen.expire]
@@ -122,3 +134,11 @@ def test_a_clock_set_back():
     future = Waits(1, queued_at=NOW + DAY)
     assert rank(future, HOUR, NOW)[:2] == rank(replace(future, queued_at=NOW), HOUR, NOW)[:2]
     assert order(future) == (1,)
+
+
+def test_a_group_does_not_fill_a_project():
+    """Of a group as many start as it may run at once; a task behind it takes the place that is left."""
+    group = [Waits(number, group_id="g", queued_at=NOW - 10 + number) for number in range(5)]
+    limit = Limits(free=10, running_per_project=4, running_per_group=2)
+    chosen = decide([*group, Waits(9)], {"p": 1}, limit, NOW, running_in_groups={"g": 1})
+    assert chosen.start == (0, 9)

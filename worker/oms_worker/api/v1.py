@@ -18,7 +18,8 @@ from oms_worker.db.tasks import TaskFilter
 from oms_worker.errors import Forbidden
 from oms_worker.notify import check_topic
 from oms_worker.services import tasks as service
-from oms_worker.shapes.task import check_start, check_task, public_part, secrets_of
+from oms_worker.shapes.create import check_create, public_part
+from oms_worker.shapes.credentials import check_secrets, secrets_of
 from oms_worker.shapes.v1 import STATES, ChangeV1, CreateV1, task_response_v1, translated_rules
 
 router = APIRouter(prefix="/v1", tags=["Version 1"], responses=REFUSALS)
@@ -44,7 +45,7 @@ async def create(services: Services, caller: Member, body: Annotated[CreateV1, D
     caller.require("oms:task:create")
     task = body.translated()
     _check_kind(task.kind, body)
-    check_task(task)
+    check_create(task)
     request, secrets = {**public_part(task), "thread_num": body.thread_num}, secrets_of(task)
     check_topic(services.settings, request.get("smn_config"))
     services.planner.judge(request, secrets)
@@ -114,7 +115,7 @@ async def change(
     match body.operation:
         case "start":
             begin = body.translated()
-            check_start(begin, (await services.tasks.show(caller, task_id)).request)
+            check_secrets(begin.secrets(), (await services.tasks.show(caller, task_id)).request)
             start = service.StartTask(begin.secrets(), bool(begin.migrate_failed_object))
             await services.tasks.start(caller, task_id, start)
         case "stop":

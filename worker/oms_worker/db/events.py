@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db.tables import event
+from oms_worker.states import GONE
 
 
 class Transition(NamedTuple):
@@ -35,6 +36,29 @@ async def record_transitions(connection: AsyncConnection, transitions: list[Tran
             for change in transitions
         ]
         await connection.execute(insert(event), rows)
+
+
+async def move_row(
+    connection: AsyncConnection,
+    table: Table,
+    same: ColumnElement[bool],
+    move: Transition,
+    **values: Any,
+) -> bool:
+    """Compare and set: give the row that ``same`` still holds for the status ``move.after``, and write that down.
+
+    ``GONE`` deletes the row. A move to the state that it is in sets columns alone, and is not written down.
+
+    Returns:
+        Whether it did; False and nothing changed when somebody else was quicker.
+    """
+    gone = move.after == GONE
+    statement = delete(table).where(same) if gone else update(table).where(same).values(status=move.after, **values)
+    if (await connection.execute(statement)).rowcount != 1:
+        return False
+    if move.after != move.before:
+        await record_transitions(connection, [move._replace(after="deleted") if gone else move])
+    return True
 
 
 async def transitions_of(connection: AsyncConnection, subject: str) -> list[Transition]:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, case, delete, func, insert, select, update
+from sqlalchemy import Select, and_, case, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oms_worker.db.events import Transition, record_transitions
+from oms_worker.db import credentials
+from oms_worker.db.events import Transition, move_row, record_transitions
 from oms_worker.db.subtasks import RUNNING
-from oms_worker.db.tables import task, task_group
-from oms_worker.states import GONE, Group
+from oms_worker.db.tables import credential, task, task_group
+from oms_worker.states import GROUP, Event, Group, after_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class GroupRow:
         """Its name in the journal, and the owner of its credentials."""
         return f"group:{self.id}"
 
+
+FRESH: Mapping[str, Any] = {"owner": None, "ended_at": None, "error_code": None, "error_msg": None, "smn_info": None}
+"""What a group that goes on forgets."""
 
 _COLUMNS = tuple(task_group.c[item.name] for item in fields(GroupRow))
 
@@ -143,21 +147,29 @@ async def change_group(
         task_group.c.status == before.status,
         task_group.c.generation == before.generation,
     )
-    if after == GONE:
-        done = await connection.execute(delete(task_group).where(same))
-    else:
-        done = await connection.execute(update(task_group).where(same).values(status=after, **values))
-    if done.rowcount != 1:
-        return False
-    if after != before.status:
-        word = "deleted" if after == GONE else after
-        await record_transitions(connection, [Transition(now, before.subject, before.status, word, cause)])
-    return True
+    move = Transition(now, before.subject, before.status, after, cause)
+    return await move_row(connection, task_group, same, move, **values)
+
+
+async def reopen(connection: AsyncConnection, group_id: str, now: float, cause: str) -> None:
+    """Watch a group again whose end one of its sub-tasks has undone; nothing happens to one that has not failed."""
+    group = await get_group(connection, group_id)
+    after = after_event(GROUP, Group(group.status), Event.REOPENED) if group else None
+    if group is not None and after is not None:
+        await change_group(connection, group, int(after), now, cause, **FRESH)
 
 
 async def set_group(connection: AsyncConnection, group_id: str, **values: Any) -> None:
     """Set columns that are no state: bandwidth policy, ``smn_info``."""
     await connection.execute(update(task_group).where(task_group.c.id == group_id).values(**values))
+
+
+async def wipe_credentials_of_failed(connection: AsyncConnection, ended_before: float) -> None:
+    """Wipe what is kept for a retry of groups that failed before then."""
+    failed = task_group.c.status.in_([int(Group.CREATION_FAILED), int(Group.FAILED)])
+    query = select(task_group.c.id).join(credential, credential.c.owner == literal("group:") + task_group.c.id)
+    found = (await connection.execute(query.where(failed, task_group.c.ended_at < ended_before))).scalars()
+    await credentials.wipe(connection, [f"group:{group_id}" for group_id in found])
 
 
 async def advance_cut(

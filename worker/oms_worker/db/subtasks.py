@@ -19,6 +19,8 @@ from oms_worker.db.tasks import FRESH
 from oms_worker.states import Task
 
 RUNNING = (int(Task.MIGRATING), int(Task.PAUSING))
+AT_ONCE = 500
+"""Rows that one statement names."""
 ENDED = (int(Task.FAILED), int(Task.SUCCEEDED))
 
 
@@ -49,7 +51,7 @@ async def _move(
     path: tuple[Task, Task],
     change: Change,
     values: Mapping[str, Any],
-) -> int:
+) -> list[int]:
     before, after = path
     moved = await connection.execute(
         update(task).where(where, task.c.status == int(before)).values(status=int(after), **values).returning(task.c.id)
@@ -57,12 +59,17 @@ async def _move(
     ids = list(moved.scalars())
     now, cause = change
     await record_transitions(connection, [Transition(now, f"task:{i}", int(before), int(after), cause) for i in ids])
-    return len(ids)
+    return ids
 
 
 async def hold(connection: AsyncConnection, parent: Parent, change: Change) -> None:
-    """Pause all: what waits stands still at once, what runs begins to pause."""
-    await _move(connection, parent.mine, (Task.WAITING, Task.PAUSED), change, {})
+    """Pause all: what waits stands still at once, what runs begins to pause.
+
+    Credentials that sub-tasks were given of their own go as they come to stand still.
+    """
+    held = await _move(connection, parent.mine, (Task.WAITING, Task.PAUSED), change, {})
+    for start in range(0, len(held), AT_ONCE):
+        await credentials.wipe(connection, [f"task:{number}" for number in held[start : start + AT_ONCE]])
     await _move(connection, parent.mine, (Task.MIGRATING, Task.PAUSING), change, {})
 
 
@@ -73,9 +80,8 @@ async def stop_running(connection: AsyncConnection, where: ColumnElement[bool], 
 
 async def let_go_on(connection: AsyncConnection, parent: Parent, change: Change) -> int:
     """Queue what is paused, to go on where it was; return how many."""
-    return await _move(
-        connection, parent.mine, (Task.PAUSED, Task.WAITING), change, {"queued_at": change.now, "owner": None}
-    )
+    values = {"queued_at": change.now, "owner": None}
+    return len(await _move(connection, parent.mine, (Task.PAUSED, Task.WAITING), change, values))
 
 
 async def begin_anew(
@@ -91,9 +97,16 @@ async def begin_anew(
     if only_failed_objects:
         some = parent.mine & (task.c.failed_num > 0)
         values = {**anew, "migrate_failed_object": True}
-        count = await _move(connection, some, (Task.FAILED, Task.WAITING), change, values)
+        count = len(await _move(connection, some, (Task.FAILED, Task.WAITING), change, values))
     values = {**anew, "migrate_failed_object": False}
-    return count + await _move(connection, parent.mine, (Task.FAILED, Task.WAITING), change, values)
+    return count + len(await _move(connection, parent.mine, (Task.FAILED, Task.WAITING), change, values))
+
+
+async def repeat_empty(connection: AsyncConnection, parent: Parent, change: Change) -> int:
+    """Queue what has succeeded without meeting an object; return how many."""
+    values = {**FRESH, "queued_at": change.now, "owner": None, "run": task.c.run + 1, "migrate_failed_object": False}
+    empty = parent.mine & (task.c.successful_num + task.c.skipped_num == 0)
+    return len(await _move(connection, empty, (Task.SUCCEEDED, Task.WAITING), change, values))
 
 
 async def set_bandwidth(connection: AsyncConnection, parent: Parent, policy: Sequence[Mapping[str, Any]]) -> None:
@@ -114,8 +127,8 @@ async def remove(
     """Delete those that do not run, with keys and credentials; return how many."""
     idle = task.c.status.not_in(RUNNING) & where & (true() if also is None else also)
     found = (await connection.execute(select(task.c.id, task.c.status).where(idle))).all()
-    for start in range(0, len(found), 500):
-        await _remove([(row[0], row[1]) for row in found[start : start + 500]], connection, change)
+    for start in range(0, len(found), AT_ONCE):
+        await _remove([(row[0], row[1]) for row in found[start : start + AT_ONCE]], connection, change)
     return len(found)
 
 

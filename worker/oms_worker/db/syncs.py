@@ -10,9 +10,9 @@ from sqlalchemy import Select, and_, delete, false, func, insert, select, text, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db import credentials
-from oms_worker.db.events import Transition, record_transitions
+from oms_worker.db.events import Transition, move_row, record_transitions
 from oms_worker.db.tables import sync_count, sync_event, sync_task, task
-from oms_worker.states import Sync, Task
+from oms_worker.states import GONE, Sync, Task
 
 BUCKET_SECONDS = 300
 COUNTED = ("requests", "success", "failure", "skip", "size")
@@ -102,22 +102,18 @@ async def change_sync(
 ) -> bool:
     """Set the status of a sync task that still has the one of ``before``; False when somebody was quicker."""
     same = and_(sync_task.c.id == before.id, sync_task.c.status == before.status)
-    done = await connection.execute(update(sync_task).where(same).values(status=after.value, **values))
-    if done.rowcount != 1:
-        return False
-    await record_transitions(connection, [Transition(now, before.subject, before.status, after.value, cause)])
-    return True
+    move = Transition(now, before.subject, before.status, after.value, cause)
+    return await move_row(connection, sync_task, same, move, **values)
 
 
 async def delete_sync(connection: AsyncConnection, row: SyncRow, now: float, cause: str) -> bool:
     """Delete a stopped sync task with its events, counters and credentials; its sub-tasks are swept later."""
     same = and_(sync_task.c.id == row.id, sync_task.c.status == row.status)
-    if (await connection.execute(delete(sync_task).where(same))).rowcount != 1:
+    if not await move_row(connection, sync_task, same, Transition(now, row.subject, row.status, GONE, cause)):
         return False
     await connection.execute(delete(sync_event).where(sync_event.c.sync_task_id == row.id))
     await connection.execute(delete(sync_count).where(sync_count.c.sync_task_id == row.id))
     await credentials.wipe(connection, [row.subject])
-    await record_transitions(connection, [Transition(now, row.subject, row.status, "deleted", cause)])
     return True
 
 

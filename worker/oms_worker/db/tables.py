@@ -22,6 +22,8 @@ from sqlalchemy import (
     types,
 )
 
+from oms_worker.db.ledger_tables import add_ledger_tables
+
 JSON = types.JSON(none_as_null=True)
 
 metadata = MetaData(
@@ -248,3 +250,5 @@ node = Table(
     Column("heartbeat_at", Float, nullable=False),
     Column("note", Text, nullable=False, default=""),
 )
+
+add_ledger_tables(metadata)

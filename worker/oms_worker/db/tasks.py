@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Select, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oms_worker.db.events import Transition, record_transitions
+from oms_worker.db.events import Transition, move_row, record_transitions
 from oms_worker.db.tables import task, task_keys
 from oms_worker.states import GONE, TASK, Event, Task, after_event
 
@@ -111,6 +111,8 @@ class TaskFilter:
     group_id: str | None = None
     sync_task_id: str | None = None
     statuses: tuple[int, ...] = ()
+    group_type: str | None = None
+    """NORMAL_TASK, GROUP_TASK or SYNC_TASK; None is all."""
     name_part: str = ""
     """Anywhere in the name, in any case."""
     ids: tuple[int, ...] = ()
@@ -134,6 +136,7 @@ class Waiting(NamedTuple):
     priority: str
     group_type: str
     queued_at: float
+    group_id: str = ""
 
 
 class Owned(NamedTuple):
@@ -191,6 +194,8 @@ def _matching(query: Select[Any], wanted: TaskFilter) -> Select[Any]:
         query = query.where(task.c.group_id == wanted.group_id)
     if wanted.sync_task_id is not None:
         query = query.where(task.c.sync_task_id == wanted.sync_task_id)
+    if wanted.group_type is not None:
+        query = query.where(task.c.group_type == wanted.group_type)
     if wanted.statuses:
         query = query.where(task.c.status.in_(wanted.statuses))
     if wanted.name_part:
@@ -237,15 +242,8 @@ async def change_task(
     )
     if after == GONE:
         await connection.execute(delete(task_keys).where(task_keys.c.task_id == before.id))
-        done = await connection.execute(delete(task).where(same))
-    else:
-        done = await connection.execute(update(task).where(same).values(status=after, **values))
-    if done.rowcount != 1:
-        return False
-    if after != before.status:
-        word = "deleted" if after == GONE else after
-        await record_transitions(connection, [Transition(now, before.subject, before.status, word, cause)])
-    return True
+    move = Transition(now, before.subject, before.status, after, cause)
+    return await move_row(connection, task, same, move, **values)
 
 
 async def set_task(connection: AsyncConnection, task_id: int, **values: Any) -> None:
@@ -258,15 +256,24 @@ async def set_task(connection: AsyncConnection, task_id: int, **values: Any) -> 
 
 async def waiting_tasks(connection: AsyncConnection, limit: int | None = None) -> list[Waiting]:
     """Return what waits, in all projects, longest waiting first."""
-    columns = (task.c.id, task.c.project_id, task.c.priority, task.c.group_type, task.c.queued_at)
+    columns = (task.c.id, task.c.project_id, task.c.priority, task.c.group_type, task.c.queued_at, task.c.group_id)
     query = select(*columns).where(task.c.status == int(Task.WAITING)).order_by(task.c.queued_at, task.c.id)
     return [Waiting(*row) for row in await connection.execute(query.limit(limit))]
 
 
 async def running_counts(connection: AsyncConnection) -> dict[str, int]:
     """Return how many tasks of each project run now, on any node."""
+    return await _running_by(connection, task.c.project_id)
+
+
+async def running_in_groups(connection: AsyncConnection) -> dict[str, int]:
+    """Return how many sub-tasks of each task group run now, on any node."""
+    return await _running_by(connection, task.c.group_id, task.c.group_id != "")
+
+
+async def _running_by(connection: AsyncConnection, column: Column[str], *where: ColumnElement[bool]) -> dict[str, int]:
     running = (int(Task.MIGRATING), int(Task.PAUSING))
-    query = select(task.c.project_id, func.count()).where(task.c.status.in_(running)).group_by(task.c.project_id)
+    query = select(column, func.count()).where(task.c.status.in_(running), *where).group_by(column)
     return {row[0]: row[1] for row in await connection.execute(query)}
 
 

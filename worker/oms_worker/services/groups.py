@@ -8,24 +8,25 @@ calls.
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from oms_engine.errors import RepositoryError
 from oms_worker.db import credentials, subtasks
 from oms_worker.db import groups as rows
-from oms_worker.db.engine import Database
 from oms_worker.db.groups import GroupCounters, GroupFilter, GroupRow
 from oms_worker.db.subtasks import Change, Parent
 from oms_worker.errors import Missing, Refused
-from oms_worker.secrets import KeyRing
+from oms_worker.parts import NOTHING_THERE
+from oms_worker.services.base import Service
 from oms_worker.services.caller import Caller
 from oms_worker.services.tasks import DAY, Secrets, check_policy
-from oms_worker.settings import Quotas
+from oms_worker.shapes.credentials import check_secrets
 from oms_worker.states import GROUP, Call, Group, after_call
 
 NO_GROUP = "OMS.1009"
@@ -58,29 +59,8 @@ class GroupPage:
     count: int
 
 
-def _nothing() -> None:
-    """Wake nobody."""
-
-
-class GroupService:
+class GroupService(Service):
     """Groups of all projects; each method sees those of its caller."""
-
-    def __init__(
-        self,
-        database: Database,
-        keys: KeyRing,
-        *,
-        quotas: Quotas | None = None,
-        zone: str = "UTC",
-        clock: Callable[[], float] = time.time,
-        wake: Callable[[], None] = _nothing,
-    ) -> None:
-        self._database = database
-        self._keys = keys
-        self._quotas = quotas or Quotas()
-        self._zone = zone
-        self._clock = clock
-        self._wake = wake
 
     async def create(self, caller: Caller, new: NewGroup) -> GroupRow:
         """Add a group that waits, and its sealed credentials; it begins by itself.
@@ -153,10 +133,12 @@ class GroupService:
 
         Raises:
             Refused: OMS.1039 it is not paused.
+            ConfigError: OMS.1004, OMS.1032 keys are missing: they are not kept while a group stands still.
         """
         caller.require("oms:taskgroup:update")
         async with self._database.write() as connection:
             group = await _found(connection, caller, group_id)
+            check_secrets(secrets, group.request)
             change = Change(self._clock(), f"group started by {caller.user}")
             await self._begin(connection, group, Call.START, change, secrets)
             await subtasks.let_go_on(connection, Parent(group.id), change)
@@ -165,29 +147,37 @@ class GroupService:
     async def retry(self, caller: Caller, group_id: str, secrets: Secrets, *, only_failed_objects: bool) -> None:
         """Run the failed sub-tasks again; a group whose creation failed goes on being cut.
 
+        The credentials are those that are kept, for 30 days, with those that are given in their place.
+
         Raises:
-            Refused: OMS.1040 it has not failed; OMS.0167 failed objects are not recorded; OMS.1004 credentials are
-                neither given nor kept.
+            Refused: OMS.1040 it has not failed; OMS.0167 failed objects are not recorded.
+            ConfigError: OMS.1004, OMS.1032 keys are neither given nor kept.
         """
         caller.require("oms:taskgroup:update")
         async with self._database.write() as connection:
             group = await _found(connection, caller, group_id)
+            after_call(GROUP, Group(group.status), Call.RETRY)
             if only_failed_objects and group.request.get("enable_failed_object_recording") is False:
                 raise Refused(NOT_RECORDED)
+            whole = {**await self._kept(connection, group), **secrets}
+            check_secrets(whole, group.request)
             change = Change(self._clock(), f"group retried by {caller.user}")
-            kept = await credentials.secrets_of(connection, self._keys, group.subject)
-            if kept is None and not secrets:
-                after_call(GROUP, Group(group.status), Call.RETRY)
-                raise Refused("OMS.1004", "The credentials are not kept any more: give them.")
-            await self._begin(connection, group, Call.RETRY, change, {**(kept or {}), **secrets})
-            await subtasks.begin_anew(connection, Parent(group.id), change, only_failed_objects=only_failed_objects)
+            parent = Parent(group.id)
+            await self._begin(connection, group, Call.RETRY, change, whole)
+            await subtasks.begin_anew(connection, parent, change, only_failed_objects=only_failed_objects)
+            if group.error_code == NOTHING_THERE:
+                await subtasks.repeat_empty(connection, parent, change)
         self._wake()
+
+    async def _kept(self, connection: AsyncConnection, group: GroupRow) -> Secrets:
+        with suppress(RepositoryError):  # sealed under a key that is gone: as good as wiped
+            return await credentials.secrets_of(connection, self._keys, group.subject) or {}
+        return {}
 
     async def _begin(
         self, connection: AsyncConnection, group: GroupRow, call: Call, change: Change, secrets: Secrets
     ) -> None:
-        fresh: dict[str, Any] = {"owner": None, "ended_at": None, "error_code": None, "error_msg": None}
-        await _move(connection, group, call, change, **fresh, smn_info=None)
+        await _move(connection, group, call, change, **rows.FRESH)
         await credentials.keep(connection, self._keys, group.subject, secrets, change.now)
 
     async def update(self, caller: Caller, group_id: str, policy: Sequence[Mapping[str, Any]]) -> None:

@@ -8,9 +8,8 @@ answer. Batching is left to ``oms_worker.sync``, which ``wake`` calls.
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -25,9 +24,10 @@ from oms_worker.db.subtasks import Change, Parent
 from oms_worker.db.syncs import BUCKET_SECONDS, Counts, SyncFilter, SyncRow
 from oms_worker.errors import Busy, Missing, Refused
 from oms_worker.secrets import KeyRing
+from oms_worker.services.base import Service
 from oms_worker.services.caller import Caller
 from oms_worker.services.tasks import DAY, Secrets
-from oms_worker.settings import Quotas, Syncs
+from oms_worker.settings import Syncs
 from oms_worker.states import SYNC, Call, Sync, after_call
 
 NO_SYNC = "OMS.1009"
@@ -93,31 +93,12 @@ class _Backlog:
     at: float
 
 
-def _nothing() -> None:
-    """Wake nobody."""
-
-
-class SyncService:
+class SyncService(Service):
     """Sync tasks of all projects; each method sees those of its caller."""
 
-    def __init__(
-        self,
-        database: Database,
-        keys: KeyRing,
-        *,
-        quotas: Quotas | None = None,
-        limits: Syncs | None = None,
-        zone: str = "UTC",
-        clock: Callable[[], float] = time.time,
-        wake: Callable[[], None] = _nothing,
-    ) -> None:
-        self._database = database
-        self._keys = keys
-        self._quotas = quotas or Quotas()
+    def __init__(self, database: Database, keys: KeyRing, *, limits: Syncs | None = None, **common: Any) -> None:
+        super().__init__(database, keys, **common)
         self._limits = limits or Syncs()
-        self._zone = zone
-        self._clock = clock
-        self._wake = wake
         self._backlogs: dict[str, _Backlog] = {}
         # SQLite has one writer at a time and lets the others poll; in line here they wait for less long.
         self._line = asyncio.Semaphore(1 if database.on_sqlite else EVENTS_AT_ONCE)

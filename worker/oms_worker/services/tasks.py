@@ -8,8 +8,7 @@ database does not answer in time.
 from __future__ import annotations
 
 import secrets as randomness
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,15 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oms_engine.bandwidth import BandwidthPolicy, Window, parse_time
 from oms_engine.errors import ConfigError
 from oms_engine.model import Secret
-from oms_worker.db import credentials
+from oms_worker.db import credentials, groups
 from oms_worker.db import tasks as rows
-from oms_worker.db.engine import Database
 from oms_worker.db.tasks import FRESH, TaskFilter, TaskPage, TaskRow
 from oms_worker.db.users import lock_project
 from oms_worker.errors import Refused
 from oms_worker.secrets import KeyRing
+from oms_worker.services.base import Service
 from oms_worker.services.caller import Caller
-from oms_worker.settings import Quotas
 from oms_worker.states import TASK, Call, Task, after_call
 
 PRIORITIES = ("HIGH", "MEDIUM", "LOW")
@@ -35,6 +33,7 @@ MAX_BATCH = 20
 """https://support.huaweicloud.com/intl/en-us/api-oms/BatchUpdateTasks.html"""
 DAY = 86_400.0
 
+NORMAL = "NORMAL_TASK"
 NO_TASK = "OMS.1009"
 QUOTA_DAY = "OMS.1021"
 QUOTA_WAITING = "OMS.0077"
@@ -58,7 +57,7 @@ class NewTask:
     bandwidth_policy: Sequence[Mapping[str, Any]] = ()
     """As in the body: ``{"start", "end", "max_bandwidth"}``."""
     priority: str = "MEDIUM"
-    group_type: str = "NORMAL_TASK"
+    group_type: str = NORMAL
     group_id: str = ""
     sync_task_id: str = ""
     range: Mapping[str, Any] | None = None
@@ -84,29 +83,8 @@ class BatchUpdate:
     priority: str | None = None
 
 
-def _nothing() -> None:
-    """Wake nobody."""
-
-
-class TaskService:
+class TaskService(Service):
     """Tasks of all projects; each method sees those of its caller."""
-
-    def __init__(
-        self,
-        database: Database,
-        keys: KeyRing,
-        *,
-        quotas: Quotas | None = None,
-        zone: str = "UTC",
-        clock: Callable[[], float] = time.time,
-        wake: Callable[[], None] = _nothing,
-    ) -> None:
-        self._database = database
-        self._keys = keys
-        self._quotas = quotas or Quotas()
-        self._zone = zone
-        self._clock = clock
-        self._wake = wake
 
     async def create(self, caller: Caller, new: NewTask) -> TaskRow:
         """Add a task that waits, and its sealed credentials, in one transaction.
@@ -128,7 +106,9 @@ class TaskService:
         daily, waiting = self._quotas.tasks_per_day, self._quotas.waiting_tasks
         if daily and await rows.count_created(connection, project_id, now - DAY) >= daily:
             raise Refused(QUOTA_DAY)
-        queue = TaskFilter(project_id, statuses=(int(Task.WAITING),))
+        queue = TaskFilter(
+            project_id, statuses=(int(Task.WAITING),), group_type=NORMAL
+        )  # nobody queued sub-tasks by hand
         if waiting and await rows.count_tasks(connection, queue) >= waiting:
             raise Refused(QUOTA_WAITING)
 
@@ -175,7 +155,10 @@ class TaskService:
         caller.require("oms:task:update")
         async with self._database.write() as connection:
             task = await _found(connection, caller, task_id)
-            await start_task(connection, self._keys, task, start, self._clock(), f"started by {caller.user}")
+            now, cause = self._clock(), f"started by {caller.user}"
+            await start_task(connection, self._keys, task, start, now, cause)
+            if task.group_id:
+                await groups.reopen(connection, task.group_id, now, f"task {task.id} {cause}")
         self._wake()
 
     async def stop(self, caller: Caller, task_id: int) -> None:

@@ -9,26 +9,14 @@ is in upper case, the numbers of sub-tasks are null, ``smn_config`` tells what b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, ClassVar, Final, Protocol
 
 from pydantic import ConfigDict, Field
 
-from oms_engine.errors import ConfigError
-from oms_worker.shapes.base import Body, Shape
-from oms_worker.shapes.nodes import DestinationNode, Long, SmnConfig, SourceCdn, SourceNode, Windows
-from oms_worker.shapes.task import (
-    DEFAULTS,
-    Check,
-    Keys,
-    Storage,
-    check_cdn,
-    check_destination,
-    check_rules,
-    check_scope,
-    check_source,
-    check_start,
-    public_part,
-)
+from oms_worker.shapes.base import Shape
+from oms_worker.shapes.create import DEFAULTS, CreateBody, public_part
+from oms_worker.shapes.credentials import Keys
+from oms_worker.shapes.nodes import DestinationNode
 from oms_worker.shapes.task_response import (
     DestinationNodeShape,
     ErrorReason,
@@ -44,16 +32,7 @@ from oms_worker.shapes.task_response import (
     rules,
     source_node,
 )
-from oms_worker.shapes.words import (
-    DEFAULT_CLOUD_TYPE,
-    FORBIDDEN_IN_DESCRIPTION,
-    GROUP_TASK_TYPES,
-    OVERWRITE_MODES,
-    SOURCE_INVALID,
-    choice,
-    described,
-    text,
-)
+from oms_worker.shapes.words import GROUP_TASK_TYPES, choice, text
 
 CREATE_EXAMPLE: Final[dict[str, Any]] = {
     "task_type": "PREFIX",
@@ -76,65 +55,35 @@ CREATE_EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
+KEYS_EXAMPLE: Final[dict[str, Any]] = {
+    "src_ak": "source-access-key",
+    "src_sk": "source-secret-key",
+    "dst_ak": "destination-access-key",
+    "dst_sk": "destination-secret-key",
+}
+
+
 class GroupDestinationNode(DestinationNode):
     """``dst_node`` of a group, which may say that it is Huawei Cloud."""
 
     cloud_type: Annotated[str, choice("HEC", "HuaweiCloud")] | None = None
 
 
-class CreateGroup(Body):
+class CreateGroup(CreateBody):
     """*Creating a migration task group*."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [CREATE_EXAMPLE]})
 
-    src_node: SourceNode
+    DEFAULT_KIND: ClassVar[str] = "PREFIX"
+    URL_LIST: ClassVar[str] = "URL_LIST"
+
     dst_node: GroupDestinationNode
     task_type: Annotated[str, choice(*GROUP_TASK_TYPES)] | None = None
-    enable_kms: bool | None = None
-    description: Annotated[str, described(FORBIDDEN_IN_DESCRIPTION)] | None = None
-    migrate_since: Long | None = None
-    bandwidth_policy: Windows | None = None
-    source_cdn: SourceCdn | None = None
-    smn_config: SmnConfig | None = None
-    enable_metadata_migration: bool | None = None
-    enable_restore: bool | None = None
-    enable_failed_object_recording: bool | None = None
-    object_overwrite_mode: Annotated[str, choice(*OVERWRITE_MODES)] | None = None
-    dst_storage_policy: Storage | None = None
-    consistency_check: Check | None = None
-    enable_requester_pays: bool | None = None
-
-    @property
-    def kind(self) -> str:
-        """``task_type`` with its default."""
-        return self.task_type or "PREFIX"
-
-    @property
-    def cloud(self) -> str:
-        """``src_node.cloud_type`` with its default."""
-        return self.src_node.cloud_type or ("URLSource" if self.kind == "URL_LIST" else DEFAULT_CLOUD_TYPE)
-
-
-def check_group(body: CreateGroup) -> None:
-    """Refuse a body whose fields do not fit together, or that lacks what only some groups need.
-
-    Raises:
-        ConfigError: OMS.1004 a field is missing, OMS.0057 and OMS.0058 a node is wrong, OMS.1003, OMS.1032.
-    """
-    if (body.kind == "URL_LIST") != (body.cloud == "URLSource"):
-        raise ConfigError("src_node.cloud_type URLSource and task_type URL_LIST belong together.", code=SOURCE_INVALID)
-    check_scope(body.kind, body.src_node)
-    if body.kind != "URL_LIST":
-        check_source(body.src_node, body.cloud)
-    check_destination(body.dst_node)
-    check_rules(body.cloud, body.object_overwrite_mode, body.consistency_check)
-    if body.source_cdn is not None:
-        check_cdn(body.source_cdn)
 
 
 def stored_part(body: CreateGroup) -> dict[str, Any]:
     """Return a create body as it is stored, without any secret: ``task_type`` in the spelling of its sub-tasks."""
-    stored = public_part(body)  # type: ignore[arg-type]  # the same fields, but for task_priority
+    stored = public_part(body)
     stored["task_type"] = body.kind.lower()
     stored["dst_node"].pop("cloud_type", None)
     return stored
@@ -143,20 +92,15 @@ def stored_part(body: CreateGroup) -> dict[str, Any]:
 class StartGroup(Keys):
     """*Resuming a migration task group*: credentials anew."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [KEYS_EXAMPLE]})
+
 
 class RetryGroup(Keys):
-    """*Restarting a migration task group*: credentials only where they have changed."""
+    """*Restarting a migration task group*: credentials only where they have changed or are not kept any more."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**KEYS_EXAMPLE, "migrate_failed_object": True}]})
 
     migrate_failed_object: bool | None = None
-
-
-def check_group_start(body: Keys, request: Mapping[str, Any]) -> None:
-    """Refuse a resumption without the keys that the group needs.
-
-    Raises:
-        ConfigError: OMS.1004, OMS.1032.
-    """
-    check_start(body, request)  # type: ignore[arg-type]  # reads the keys alone
 
 
 class GroupSourceShape(Shape):

@@ -22,8 +22,8 @@ from oms_engine.errors import ConfigError
 from oms_engine.model import Secret, key_bytes
 from oms_engine.records import decode_key
 from oms_worker.shapes.base import Body, Shape
+from oms_worker.shapes.create import Check, Storage, check_cdn
 from oms_worker.shapes.nodes import AccessKey, CdnKey, Crypto, KeyId, Name, SecretKey, SourceCdn
-from oms_worker.shapes.task import Check, Storage, check_cdn
 from oms_worker.shapes.task_response import SourceCdnShape, milliseconds, source_cdn
 from oms_worker.shapes.words import (
     CLOUD_TYPES,

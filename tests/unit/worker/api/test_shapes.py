@@ -12,15 +12,9 @@ from oms_engine.errors import ConfigError
 from oms_worker.db.tasks import TaskRow
 from oms_worker.shapes import buckets
 from oms_worker.shapes.base import read_body, read_json
-from oms_worker.shapes.task import (
-    CREATE_EXAMPLE,
-    BatchUpdate,
-    CreateTask,
-    StartTask,
-    check_task,
-    public_part,
-    secrets_of,
-)
+from oms_worker.shapes.create import check_create, public_part
+from oms_worker.shapes.credentials import secrets_of
+from oms_worker.shapes.task import CREATE_EXAMPLE, BatchUpdate, CreateTask, StartTask
 from oms_worker.shapes.task_response import TaskShape, task_response
 from oms_worker.shapes.words import CLOUD_TYPES, OVERWRITE_MODES
 
@@ -53,7 +47,7 @@ def test_json_is_read_as_python_does_or_refused(raw):
 def test_any_value_of_any_field_is_read_or_refused(name, value):
     """A hostile body ends in a coded refusal, never another exception."""
     text = json.dumps({**CREATE_EXAMPLE, name: value})
-    code, _ = outcome(lambda: check_task(read_body(CreateTask, text)))
+    code, _ = outcome(lambda: check_create(read_body(CreateTask, text)))
     assert code is None or code.startswith(TOLD)
 
 
@@ -61,7 +55,7 @@ def test_any_value_of_any_field_is_read_or_refused(name, value):
 def test_any_field_of_a_node_is_read_or_refused(node, name, value):
     """The same for what lies deeper."""
     with suppress(ConfigError):
-        check_task(read_body(CreateTask, json.dumps({**CREATE_EXAMPLE, node: {**CREATE_EXAMPLE[node], name: value}})))
+        check_create(read_body(CreateTask, json.dumps({**CREATE_EXAMPLE, node: {**CREATE_EXAMPLE[node], name: value}})))
 
 
 secret = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=12, max_size=30)

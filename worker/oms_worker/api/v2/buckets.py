@@ -16,7 +16,7 @@ from oms_worker.api.replies import done, json_reply
 from oms_worker.planning import DESTINATION_CLOUD
 from oms_worker.services.regions import DESTINATIONS, SOURCES, region_info
 from oms_worker.shapes import buckets as shapes
-from oms_worker.shapes.task import check_cdn
+from oms_worker.shapes.create import check_cdn
 from oms_worker.shapes.words import DESTINATION_INVALID, MISSING
 
 router = APIRouter(prefix="/v2/{project_id}", tags=["Buckets"], responses=REFUSALS)

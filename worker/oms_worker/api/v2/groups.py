@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from oms_worker.api.bodies import REFUSALS, reading, stated
-from oms_worker.api.context import Member, Services, context_of
+from oms_worker.api.context import Member, Services
 from oms_worker.api.replies import done, json_reply
+from oms_worker.api.v2.common import Limit, Offset, extra, judge
 from oms_worker.db.groups import GroupFilter
-from oms_worker.notify import check_topic
 from oms_worker.services.groups import GroupService, NewGroup
+from oms_worker.shapes.create import check_create
+from oms_worker.shapes.credentials import secrets_of
 from oms_worker.shapes.group import (
     CreateGroup,
     GroupCreated,
@@ -19,26 +21,17 @@ from oms_worker.shapes.group import (
     GroupShape,
     RetryGroup,
     StartGroup,
-    check_group,
-    check_group_start,
     group_response,
     stored_part,
 )
-from oms_worker.shapes.task import UpdateBandwidth, secrets_of
+from oms_worker.shapes.task import UpdateBandwidth
 
 router = APIRouter(prefix="/v2/{project_id}/taskgroups", tags=["Task groups"], responses=REFUSALS)
 
 GroupId = Annotated[str, Path(min_length=1, max_length=1024, examples=["9dd98a5e-7ea3-4d80-abff-4c23914313e4"])]
-Limit = Annotated[int, Query(ge=1, le=100, description="Entries on a page.")]
-Offset = Annotated[int, Query(ge=0, le=2_147_483_647, description="Entries before the page.")]
 
 
-def groups_of(request: Request) -> GroupService:
-    """Return the service of task groups."""
-    return cast("GroupService", context_of(request).extras["groups"])
-
-
-Groups = Annotated[GroupService, Depends(groups_of)]
+Groups = Annotated[GroupService, Depends(extra("groups"))]
 
 
 @router.post("", summary="Create a task group, which starts by itself", responses={200: {"model": GroupCreated}},
@@ -48,10 +41,9 @@ async def create(
 ) -> Response:
     """Check the body, keep it without its secrets, and have the group cut into tasks."""
     caller.require("oms:taskgroup:create")
-    check_group(body)
+    check_create(body)
     request, secrets = stored_part(body), secrets_of(body)
-    check_topic(services.settings, request.get("smn_config"))
-    services.planner.judge(request, secrets)
+    judge(services, request, secrets)
     made = await groups.create(caller, NewGroup(request, secrets, request["bandwidth_policy"]))
     return json_reply({"group_id": made.id})
 
@@ -91,8 +83,6 @@ async def start(
     groups: Groups, caller: Member, group_id: GroupId, body: Annotated[StartGroup, Depends(reading(StartGroup))]
 ) -> Response:
     """Let it go on where it was, with credentials given anew."""
-    view = await groups.show(caller, group_id)
-    check_group_start(body, view.row.request)
     await groups.start(caller, group_id, body.secrets())
     return done()
 

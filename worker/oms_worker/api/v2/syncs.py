@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from oms_worker.api.bodies import REFUSALS, reading, stated
-from oms_worker.api.context import Member, Services, context_of
+from oms_worker.api.context import Member, Services
 from oms_worker.api.replies import done, json_reply
+from oms_worker.api.v2.common import Limit, Offset, extra, judge
 from oms_worker.db.syncs import SyncFilter
 from oms_worker.errors import Refused
 from oms_worker.services.syncs import DATA_TYPES, NewSync, SyncService
@@ -33,17 +34,10 @@ router = APIRouter(prefix="/v2/{project_id}/sync-tasks", tags=["Sync tasks"], re
 MAX_MS = 9_223_372_036_854_775_807
 
 SyncId = Annotated[str, Path(min_length=1, max_length=255, examples=["d18befdd-eb82-41f3-8019-bbb593d74a3e"])]
-Limit = Annotated[int, Query(ge=1, le=100, description="Entries on a page.")]
-Offset = Annotated[int, Query(ge=0, le=2_147_483_647, description="Entries before the page.")]
 Instant = Annotated[int, Query(ge=0, le=MAX_MS, description="Milliseconds since the epoch.")]
 
 
-def syncs_of(request: Request) -> SyncService:
-    """Return the service of sync tasks."""
-    return cast("SyncService", context_of(request).extras["syncs"])
-
-
-Syncs = Annotated[SyncService, Depends(syncs_of)]
+Syncs = Annotated[SyncService, Depends(extra("syncs"))]
 
 
 @router.post("", summary="Create a sync task, which starts by itself", responses={200: {"model": SyncCreated}},
@@ -55,7 +49,7 @@ async def create(
     caller.require("oms:synctask:create")
     check_sync(body)
     request, secrets = request_of(body), body.secrets()
-    services.planner.judge(request, secrets)
+    judge(services, request, secrets)
     return json_reply({"sync_task_id": (await syncs.create(caller, NewSync(request, secrets))).id})
 
 

@@ -9,20 +9,13 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from oms_worker.api.bodies import REFUSALS, reading, stated
 from oms_worker.api.context import Member, Services
 from oms_worker.api.replies import done, json_reply
+from oms_worker.api.v2.common import Limit, Offset, judge
 from oms_worker.db.tasks import TaskFilter
 from oms_worker.errors import Refused
-from oms_worker.notify import check_topic
 from oms_worker.services import tasks as service
-from oms_worker.shapes.task import (
-    BatchUpdate,
-    CreateTask,
-    StartTask,
-    UpdateBandwidth,
-    check_start,
-    check_task,
-    public_part,
-    secrets_of,
-)
+from oms_worker.shapes.create import check_create, public_part
+from oms_worker.shapes.credentials import check_secrets, secrets_of
+from oms_worker.shapes.task import BatchUpdate, CreateTask, StartTask, UpdateBandwidth
 from oms_worker.shapes.task_response import TaskCreated, TaskList, TaskShape, task_response
 from oms_worker.shapes.words import FORBIDDEN_IN_DESCRIPTION
 
@@ -32,8 +25,6 @@ MAX_TASK_ID = 9_999_999_999_999_999
 """https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html"""
 
 TaskId = Annotated[int, Path(ge=0, le=MAX_TASK_ID, examples=[191297407830872])]
-Limit = Annotated[int, Query(ge=1, le=100, description="Entries on a page.")]
-Offset = Annotated[int, Query(ge=0, le=2_147_483_647, description="Entries before the page.")]
 
 
 @router.post("", summary="Create a task, which starts by itself", responses={200: {"model": TaskCreated}},
@@ -43,10 +34,9 @@ async def create(
 ) -> Response:
     """Check the body, keep it without its secrets, and queue the task."""
     caller.require("oms:task:create")
-    check_task(body)
+    check_create(body)
     request, secrets = public_part(body), secrets_of(body)
-    check_topic(services.settings, request.get("smn_config"))
-    services.planner.judge(request, secrets)
+    judge(services, request, secrets)
     made = await services.tasks.create(
         caller,
         service.NewTask(
@@ -132,8 +122,9 @@ async def start(
     """Queue it again, with credentials given anew."""
     caller.require("oms:task:update")
     task = await services.tasks.show(caller, task_id)
-    check_start(body, task.request)
-    await services.tasks.start(caller, task_id, service.StartTask(body.secrets(), bool(body.migrate_failed_object)))
+    secrets = body.secrets()
+    check_secrets(secrets, task.request)
+    await services.tasks.start(caller, task_id, service.StartTask(secrets, bool(body.migrate_failed_object)))
     return done()
 
 
