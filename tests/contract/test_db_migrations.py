@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -42,6 +43,19 @@ async def test_migrations_make_the_tables(empty):
     assert await current_revision(empty) == SCRIPTS.get_current_head()
 
 
+def test_the_newest_revision_is_the_one_that_a_start_looks_for():
+    """The name of the last script, by which a start knows that it may skip Alembic, is Alembic's newest revision."""
+    assert SCRIPTS.get_current_head() == migrations.newest()
+
+
+async def test_a_database_that_is_up_to_date_is_only_read(empty, monkeypatch):
+    """Nothing is migrated, locked or imported for a database at the newest revision."""
+    await upgrade(empty)
+    monkeypatch.setattr(command, "upgrade", None)
+    async with empty.write():  # whoever would take the lock waits for this one
+        await asyncio.wait_for(upgrade(empty), 10)
+
+
 async def test_a_missing_column_would_be_seen(empty):
     """The comparison that the other tests trust notices a column that is not there."""
     await upgrade(empty)
@@ -70,13 +84,13 @@ async def test_two_processes_upgrade_at_once(empty, database_url):
 
 async def test_a_failed_upgrade_leaves_nothing(empty, monkeypatch):
     """An upgrade that breaks in the middle leaves the database as it was."""
-    real = migrations.command.upgrade
+    real = command.upgrade
 
     def breaking(*words):
         real(*words)
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(migrations.command, "upgrade", breaking)
+    monkeypatch.setattr(command, "upgrade", breaking)
     with pytest.raises(RuntimeError):
         await upgrade(empty)
     assert await current_revision(empty) is None

@@ -47,11 +47,20 @@ class ErrorShape(BaseModel):
     error_msg: str
 
 
+_MODELS[ErrorShape.__name__] = ErrorShape
+
+
+def _told(description: str) -> dict[str, Any]:
+    """Describe a refusal by reference: a model here would be made into a field for each status of each route."""
+    schema = {"$ref": _REFERENCE.format(model=ErrorShape.__name__)}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorShape, "description": "The request, or the state of what it names, does not allow it."},
-    401: {"model": ErrorShape, "description": "No token or signature, or a wrong one."},
-    403: {"model": ErrorShape, "description": "The caller's role or project does not allow it."},
-    503: {"model": ErrorShape, "description": "Busy; try again later."},
+    400: _told("The request, or the state of what it names, does not allow it."),
+    401: _told("No token or signature, or a wrong one."),
+    403: _told("The caller's role or project does not allow it."),
+    503: _told("Busy; try again later."),
 }
 
 
