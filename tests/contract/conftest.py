@@ -1,5 +1,6 @@
-"""Databases of both kinds."""
+"""Databases of both kinds, and ledgers in them."""
 
+from contract.ledger_fixtures import ledger_cluster
 from support.databases import database, database_url, postgres_cluster
 
-__all__ = ["database", "database_url", "postgres_cluster"]
+__all__ = ["database", "database_url", "ledger_cluster", "postgres_cluster"]

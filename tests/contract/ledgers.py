@@ -1,17 +1,32 @@
-"""The ledgers under contract: how a test opens one, crashes it and opens it again. A database adds itself to BOXES."""
+"""The ledgers under contract: how a test opens one, crashes it and opens it again. A database adds itself to BOXES.
+
+PostgreSQL is among them when OPENOMS_TEST_SERVERS names it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
+import sqlalchemy as sa
+
 from oms_engine.ledger import Checkpoint, Failure, Ledger, Parked, ParkKind, RecordLine, RunInfo, Settlement
 from oms_engine.memory_ledger import MemoryLedger
-from oms_engine.model import Outcome
+from oms_engine.model import Outcome, Secret
 from oms_engine.task import Counters
+from oms_worker.db import tables
+from oms_worker.db.engine import open_database
+from oms_worker.db.migrations import upgrade
+from oms_worker.postgres_ledger import PostgresLedger
 from oms_worker.sqlite_ledger import SqliteLedger
+from oms_worker.states import Task
+from support.postgres import Postgres
+from support.servers import wanted
 
 
 class LedgerBox(Protocol):
@@ -66,7 +81,91 @@ class MemoryBox:
         pass
 
 
+class PostgresBox:
+    """A crash breaks the connection inside a transaction; to open is to claim the task again, as the service does."""
+
+    cluster: Postgres | None = None
+    """Set by a fixture."""
+    _numbers = count(1)
+
+    def __init__(self, directory: Path, *, failure_cap: int) -> None:
+        assert self.cluster is not None
+        self.url, self.engine = ledger_database(self.cluster)
+        self.number = next(self._numbers)
+        self.generation = 0
+        self._root = directory
+        self._cap = failure_cap
+        self._open: PostgresLedger | None = None
+        row = {"id": self.number, "project_id": "p", "name": "n", "status": Task.MIGRATING, "request": {}}
+        with self.engine.begin() as connection:
+            connection.execute(sa.insert(tables.task).values(**row, bandwidth_policy=[], created_at=0, queued_at=0))
+
+    def set_task(self, **values: object) -> None:
+        """Change the task's row."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.update(tables.task).where(tables.task.c.id == self.number).values(**values))
+
+    def claim(self) -> None:
+        """Take the task for another process."""
+        self.generation += 1
+        self.set_task(owner=f"node-{self.generation}", generation=self.generation)
+
+    def open(self) -> PostgresLedger:
+        """Open the ledger for a new claim; the last one is closed."""
+        if self._open is not None:
+            self._open.close()
+        self.claim()
+        self._open = self.make()
+        return self._open
+
+    def make(self) -> PostgresLedger:
+        """Open the ledger for the latest claim, on a host of its own."""
+        folder = self._root / f"host{self.generation}"
+        return PostgresLedger(self.url, self.number, generation=self.generation, folder=folder, failure_cap=self._cap)
+
+    def crash(self) -> None:
+        """Break the connection after half a report; leave the copies of lists as they are."""
+        assert self._open is not None
+        with self._open._rows._link.explained() as connection:
+            values = (self.number,)
+            connection.execute("BEGIN")
+            connection.execute("UPDATE ledger_segment SET marker = 'zzz', listed = 99 WHERE task_id = %s", values)
+            connection.execute("UPDATE ledger_record_file SET size = size + 9 WHERE task_id = %s", values)
+            connection.execute("DELETE FROM ledger_parked WHERE task_id = %s", values)
+            connection.close()
+        self._open = None
+
+    def rows(self) -> dict[str, int]:
+        """Count the task's rows in each table of the ledgers."""
+        names = [name for name in tables.metadata.tables if name.startswith("ledger_")]
+        with self.engine.begin() as connection:
+            sql = "SELECT COUNT(*) FROM {} WHERE task_id = :task"
+            return {
+                name: connection.execute(sa.text(sql.format(name)), {"task": self.number}).scalar_one()
+                for name in names
+            }
+
+
+@cache
+def ledger_database(cluster: Postgres) -> tuple[Secret, sa.Engine]:
+    """Make the one database of all boxes: its URL, and a way to its rows."""
+    url = cluster.create()
+
+    async def migrate() -> None:
+        database = open_database(url)
+        await upgrade(database)
+        await database.close()
+
+    asyncio.run(migrate())
+    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        connection.execute(sa.insert(tables.project).values(id="p", name="p", domain_id="d", created_at=0))
+    return Secret(url), engine
+
+
 BOXES: dict[str, Callable[..., LedgerBox]] = {"sqlite": SqliteBox, "memory": MemoryBox}
+if wanted("postgresql"):
+    BOXES["postgresql"] = PostgresBox
 
 
 def open_run(

@@ -15,6 +15,7 @@ from oms_engine.ledger import Ledger, ParkKind, Segment, SegmentState, Upload
 from oms_engine.memory_ledger import MemoryLedger
 from oms_engine.model import Outcome, WrittenPart, key_bytes
 from oms_engine.task import Counters
+from oms_worker.postgres_ledger import PostgresLedger
 from oms_worker.sqlite_ledger import SqliteLedger
 
 CAP = 5
@@ -50,7 +51,7 @@ def finish_with_failures(ledger: Ledger, *keys: str, done: bool = True) -> None:
     ledger.finish_run(succeeded=False)
 
 
-@pytest.mark.parametrize("kind", [SqliteLedger, MemoryLedger])
+@pytest.mark.parametrize("kind", [SqliteLedger, PostgresLedger, MemoryLedger])
 def test_every_ledger_has_the_protocol(kind: type) -> None:
     """Each method takes exactly what the protocol says, by the same names and defaults."""
     methods = {name: call for name, call in vars(Ledger).items() if inspect.isfunction(call) and name[0] != "_"}

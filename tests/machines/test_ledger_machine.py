@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
-from contract.ledgers import MemoryBox, SqliteBox, open_run, report, settlement, take_lists
+from contract.ledgers import BOXES, open_run, report, settlement, take_lists
 from oms_engine.ledger import Checkpoint, Ledger, Segment, SegmentState
 from oms_engine.model import Outcome
 from oms_engine.task import Counters
@@ -33,7 +33,7 @@ class Model:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Both ledgers live the same life; after every step they agree with the model and with each other.
+    """All ledgers live the same life; after every step they agree with the model and with each other.
 
     The bucket holds the keys 000…039. Runners hold a claimed segment and report the next keys of its range, maybe twice,
     maybe long after their lease was lost.
@@ -45,16 +45,16 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(prefix="ledger-machine-"))
-        self.boxes = (SqliteBox(self.directory, failure_cap=CAP), MemoryBox(self.directory, failure_cap=CAP))
+        self.boxes = [make(self.directory / kind, failure_cap=CAP) for kind, make in BOXES.items()]
         self.ledgers: list[Ledger] = [box.open() for box in self.boxes]
         self.model = Model()
         self.runs = 0
         self.steps = 0  # crashes and new runs are rare, so that lives grow long enough to be interesting
 
-    def both(self, method: str, *args, **kwargs):
-        """Call both ledgers; they must answer alike."""
-        one, two = (getattr(ledger, method)(*args, **kwargs) for ledger in self.ledgers)
-        assert one == two, (method, args, one, two)
+    def all_say(self, method: str, *args, **kwargs):
+        """Call all ledgers; they must answer alike."""
+        one, *others = (getattr(ledger, method)(*args, **kwargs) for ledger in self.ledgers)
+        assert all(other == one for other in others), (method, args, one, others)
         return one
 
     @initialize()
@@ -63,7 +63,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.begin("r1", resumed=False)
 
     def begin(self, rules: str, *, resumed: bool, retry: bool = False) -> None:
-        """Open a run on both and start the model over unless it is resumed."""
+        """Open a run on all and start the model over unless it is resumed."""
         self.rules, self.retry = rules, retry
         for ledger in self.ledgers:
             info = open_run(ledger, rules=rules, retry=retry)
@@ -72,22 +72,22 @@ class LedgerMachine(RuleBasedStateMachine):
         if not resumed:
             self.runs += 1
             self.model = Model()
-            self.both("add_segments", [Segment(0, lo="", hi="019"), Segment(0, lo="019")])
+            self.all_say("add_segments", [Segment(0, lo="", hi="019"), Segment(0, lo="019")])
 
     @rule(target=leases)
     def claim(self):
         """Lease a segment."""
-        segment = self.both("claim")
+        segment = self.all_say("claim")
         return multiple() if segment is None else segment
 
     @rule(target=reports, lease=leases, ends=st.lists(st.sampled_from([*Outcome, None]), max_size=12))
     def checkpoint(self, lease: Segment, ends: list[Outcome | None]):
         """Report the next keys of a range: some ended, some parked (None). A lost lease must change nothing."""
-        now = next((s for s in self.both("segments") if s.id == lease.id), None)
+        now = next((s for s in self.all_say("segments") if s.id == lease.id), None)
         current = now is not None and (now.epoch, now.state) == (lease.epoch, SegmentState.LEASED)
         base = now if current and now else lease
         told = self.render(base, lease.epoch, ends)
-        accepted = self.both("checkpoint", told)
+        accepted = self.all_say("checkpoint", told)
         done_already = now is not None and now.epoch == lease.epoch and now.state is SegmentState.DONE
         assert accepted is (current or done_already)
         if current:
@@ -129,20 +129,20 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(told=reports)
     def repeat(self, told: Checkpoint) -> None:
         """Send an earlier report again: the answer may be either, but nothing changes."""
-        before = self.both("segments"), self.both("totals"), self.both("reasons")
+        before = self.all_say("segments"), self.all_say("totals"), self.all_say("reasons")
         current = {(s.id, s.epoch) for s in before[0] if s.state is not SegmentState.TODO}
-        accepted = self.both("checkpoint", told)
+        accepted = self.all_say("checkpoint", told)
         assert accepted is ((told.segment, told.epoch) in current)
-        assert (self.both("segments"), self.both("totals"), self.both("reasons")) == before
+        assert (self.all_say("segments"), self.all_say("totals"), self.all_say("reasons")) == before
 
     @rule(lease=leases, at=st.integers(0, KEYS).map("{:03}".format))
     def split(self, lease: Segment, at: str) -> None:
         """Cut a range: together the halves are the whole, and the cut was never reported."""
-        before = {s.id: s for s in self.both("segments")}
-        tail = self.both("split", lease.id, lease.epoch, at)
+        before = {s.id: s for s in self.all_say("segments")}
+        tail = self.all_say("split", lease.id, lease.epoch, at)
         if tail is not None:
             whole = before[lease.id]
-            after = {s.id: s for s in self.both("segments")}
+            after = {s.id: s for s in self.all_say("segments")}
             assert (tail.lo, tail.hi, after[lease.id].hi) == (at, whole.hi, at)
             assert max(whole.lo, whole.marker) < at
             assert whole.epoch == lease.epoch
@@ -150,17 +150,17 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(lease=leases)
     def lose_a_runner(self, lease: Segment) -> None:
         """Release one lease, if it is still the current one."""
-        before = {s.id: s for s in self.both("segments")}.get(lease.id)
+        before = {s.id: s for s in self.all_say("segments")}.get(lease.id)
         held = before is not None and (before.epoch, before.state) == (lease.epoch, SegmentState.LEASED)
-        self.both("release", lease.id, lease.epoch)
-        after = {s.id: s for s in self.both("segments")}.get(lease.id)
+        self.all_say("release", lease.id, lease.epoch)
+        after = {s.id: s for s in self.all_say("segments")}.get(lease.id)
         assert after == (replace(before, state=SegmentState.TODO) if held and before else before)
 
     @rule(data=st.data(), outcome=st.sampled_from(Outcome))
     def settle(self, data: st.DataObject, outcome: Outcome) -> None:
         """End some key: exactly the parked ones can be settled, once."""
         key = data.draw(st.sampled_from(sorted(self.model.parked) or ["000"]) | st.just("001"))
-        settled = self.both("settle", settlement(key, outcome))
+        settled = self.all_say("settle", settlement(key, outcome))
         assert settled is (key in self.model.parked)
         if settled:
             self.model.parked.remove(key)
@@ -170,15 +170,15 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(due=st.floats(0, 9), at=st.floats(0, 9))
     def postpone(self, due: float, at: float) -> None:
         """Look later at what is due now: nothing is lost by waiting."""
-        for item in self.both("due", at, 3):
-            self.both("postpone", item.key, due)
-        self.both("next_due")
+        for item in self.all_say("due", at, 3):
+            self.all_say("postpone", item.key, due)
+        self.all_say("next_due")
 
     @rule(limit=st.integers(0, 60))
     def upload_lists(self, limit: int) -> None:
         """Take the lists that reached a limit (0: all) to the bucket."""
-        one, two = (take_lists(ledger, limit_bytes=limit) for ledger in self.ledgers)
-        assert one == two
+        one, *others = (take_lists(ledger, limit_bytes=limit) for ledger in self.ledgers)
+        assert all(other == one for other in others)
         self.model.uploaded.update((outcome, key) for outcome, keys in one.items() for key in keys)
 
     @precondition(lambda self: self.steps % 4 == 0)
@@ -208,32 +208,32 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(rules=st.sampled_from(["r1", "r2"]), succeeded=st.booleans())
     def next_run(self, rules: str, succeeded: bool) -> None:
         """Finish the run and begin the next."""
-        self.both("finish_run", succeeded=succeeded)
+        self.all_say("finish_run", succeeded=succeeded)
         self.begin(rules, resumed=False)
 
     @invariant()
     def balanced(self) -> None:
         """The counters are exactly the ends of the model's keys, and they balance."""
         self.steps += 1
-        totals = self.both("totals")
+        totals = self.all_say("totals")
         ends = Counter(self.model.ends.values())
         assert totals.balanced
         assert totals.listed == len(self.model.ends) + len(self.model.parked)
         assert [totals.migrated, totals.skipped, totals.failed] == [ends[outcome] for outcome in Outcome]
-        assert totals.waiting == self.both("parked_count") == len(self.model.parked)
-        assert sum(self.both("reasons").values()) == len(self.model.ends)
+        assert totals.waiting == self.all_say("parked_count") == len(self.model.parked)
+        assert sum(self.all_say("reasons").values()) == len(self.model.ends)
 
     @invariant()
     def failures_are_kept(self) -> None:
         """The rows are the first failures up to the cap, and more are flagged."""
         failed = sum(outcome is Outcome.FAILED for outcome in self.model.ends.values())
-        assert [item.key for item in self.both("failures")] == sorted(self.model.failed_rows)
-        assert self.both("failures_overflowed") is (failed > CAP)
+        assert [item.key for item in self.all_say("failures")] == sorted(self.model.failed_rows)
+        assert self.all_say("failures_overflowed") is (failed > CAP)
 
     @invariant()
     def ranges_tile_the_key_space(self) -> None:
         """Segments neither overlap nor leave a gap, and no key below a marker is without an end."""
-        segments = sorted(self.both("segments"), key=lambda segment: segment.lo)
+        segments = sorted(self.all_say("segments"), key=lambda segment: segment.lo)
         assert segments[0].lo == ""
         assert segments[-1].hi is None
         assert all(a.hi == b.lo for a, b in pairwise(segments))

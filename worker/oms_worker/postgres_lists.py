@@ -12,6 +12,7 @@ from collections.abc import Callable
 from oms_worker.spool import Spool
 from oms_worker.sql_database import SqlDatabase
 from oms_worker.sql_lists import ListId, RecordLists
+from oms_worker.sqlite_file import explain, make_private_parents
 
 _WRITE = "INSERT INTO record_lines (@column name, start, lines) VALUES (@value :name, :start, :lines)"
 _READ = "SELECT start, lines FROM record_lines WHERE @mine AND name = :name ORDER BY start"
@@ -34,11 +35,24 @@ class StoredLists(RecordLists):
     def _path(self, item: ListId, size: int) -> str:
         path = self._copies.path(*item)
         if path not in self._copied:
-            for start, lines in self._db.rows(_READ, name=item.name):
-                self._copies.write(path, start, lines)
-            self._copies.seal(path, size)
+            self._copy(item, path, size)
             self._copied.add(path)
         return path
+
+    def _copy(self, item: ListId, path: str, size: int) -> None:
+        """Write a list to a local file.
+
+        Raises:
+            RepositoryError: there is no room for it.
+        """
+        rows = self._db.rows(_READ, name=item.name)
+        try:
+            make_private_parents(self._copies.directory)
+            for start, lines in rows:
+                self._copies.write(path, start, lines)
+            self._copies.seal(path, size)
+        except OSError as error:
+            raise explain(error, path) from error
 
     def _dropped(self, item: ListId) -> None:
         path = self._copies.path(*item)

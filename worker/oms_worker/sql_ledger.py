@@ -56,7 +56,7 @@ _SETTLE_REASON = (
 )
 _TOTALS = (
     f"SELECT {SUM_COUNTERS} FROM (SELECT {COUNTERS} FROM segment WHERE @mine"
-    f" UNION ALL SELECT {COUNTERS} FROM run WHERE @mine AND number = :run) AS both"
+    f" UNION ALL SELECT {COUNTERS} FROM run WHERE @mine AND number = :run) AS parts"
 )
 _FAIL = f"INSERT INTO failure (@column run, {FAILURE}) VALUES (@value :run, {named(FAILURE)}) ON CONFLICT DO NOTHING"
 _COUNT_FAILED = (
