@@ -10,6 +10,7 @@ from e2e.cli_support import Bench, open_bench
 from oms_adapters.conformance.deviations import DEVIATIONS
 from oms_adapters.conformance.permissions import RIGHTS, permission_for
 from oms_adapters.sandbox import Answer, Fault, Match, Sandbox
+from openoms.clouds import CLOUDS
 from support.plugin_example import install_example
 
 pytestmark = pytest.mark.e2e
@@ -20,7 +21,7 @@ OBJECTS = [(f"a/{number}", b"x" * number) for number in range(1, 9)]
 @pytest.fixture(scope="module")
 def sandbox():
     """Clouds of several families for the whole module."""
-    with Sandbox(clouds=["s3", "obs", "cos", "oss", "kodo", "us3"]) as running:
+    with Sandbox(clouds=["s3", "obs", "cos", "oss", "kodo", "us3", "ks3", "qingstor"]) as running:
         yield running
 
 
@@ -196,14 +197,21 @@ def test_a_store_that_ignores_the_start_is_found_out(bench):
     ("obs", "obs:bucket:ListBucket on OBS:*:*:bucket:photos"),
     ("oss", "oss:ListObjects on acs:oss:*:*:photos"),
     ("cos", "name/cos:GetBucket on qcs::cos:*:uid/*:photos-1250000000/*"),
+    ("ks3", "ks3:ListBucket on krn:ksc:ks3:::photos"),
+    ("qingstor", "list_objects on photos/*"),
+    ("kodo", "kodo/List on qrn:kodo:::bucket/photos"),
+    ("us3", "TOKEN_ALLOW_LIST on a token whose AllowedBuckets have photos"),
 ])  # fmt: skip
 def test_permissions_are_told_in_the_clouds_own_words(bench, cloud, permission):
-    """A user of OBS, OSS or COS reads the action he has to grant, on his bucket."""
+    """Its user reads the action he has to grant, on his bucket, and the vendor's page on it."""
     bucket = "photos-1250000000" if cloud == "cos" else "photos"
     bench.sandbox.clouds[cloud].create_bucket(bucket).put_many(OBJECTS)
     keys = guest(bench, cloud, "ListObjects", "ListObjectsV2")
-    body = report(bench, "--source-region", REGIONS[cloud], scheme=cloud, bucket=bucket, expect=1, keys=keys)
+    options = ["--source-region", REGIONS[cloud]] if cloud in REGIONS else []
+    body = report(bench, *options, scheme=cloud, bucket=bucket, expect=1, keys=keys)
     assert body["missing_permissions"] == [permission]
+    done = check_store(bench, *options, scheme=cloud, bucket=bucket, keys=keys)
+    assert f"  {permission}\nhow {body['permissions_page']} tells\n" in done.stdout
 
 
 REGIONS = {"obs": "cn-north-4", "oss": "cn-hangzhou", "cos": "ap-guangzhou"}
@@ -236,7 +244,13 @@ def test_wrong_credentials_are_an_error(bench):
     assert good.secret_key.reveal() not in done.stderr
 
 
-@pytest.mark.parametrize("cloud_type", [*RIGHTS, "QingCloud"])
+def test_every_bucket_cloud_has_its_own_words():
+    """No cloud of ours is told "the vendor's permission"; one of another package is."""
+    assert set(RIGHTS) == {cloud.cloud_type for cloud in CLOUDS}
+    assert permission_for("Elsewhere", "read", "b") == "the vendor's permission for GetObject on b"
+
+
+@pytest.mark.parametrize("cloud_type", RIGHTS)
 def test_every_operation_has_a_permission(cloud_type):
     """No refused call is left without a word of what to grant."""
     for operation in RIGHTS["AWS"].actions:

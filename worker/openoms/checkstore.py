@@ -56,7 +56,7 @@ def run_check_store(request: StoreRequest, settings: Settings, options: MigrateO
     if request.as_json:
         say(json.dumps(report_json(side, findings, good=good)))
     elif aloud:
-        say("\n".join(closing_lines(findings, good=good)))
+        say("\n".join(closing_lines(findings, good=good, page=_page_of(side))))
     return 0 if good else 1
 
 
@@ -100,11 +100,18 @@ def render_finding(finding: Finding) -> str:
     return f"{MARKS[finding.answer.value]} {finding.name:<26} {plain}".rstrip()
 
 
-def closing_lines(findings: list[Finding], *, good: bool) -> list[str]:
-    """Return the legend, the missing permissions and the verdict."""
+def _page_of(side: Side) -> str | None:
+    from oms_adapters.conformance.permissions import rights_page  # noqa: PLC0415 - heavy, and only for this command
+
+    return rights_page(side.url.cloud_type)
+
+
+def closing_lines(findings: list[Finding], *, good: bool, page: str | None = None) -> list[str]:
+    """Return the legend, the missing permissions with the vendor's page on them, and the verdict."""
     lines = ["", LEGEND]
     if missing := missing_permissions(findings):
         lines += ["", "missing permissions:", *(f"  {permission}" for permission in missing)]
+        lines += [f"how {page} tells"] if page else []
     bad = [f.name for f in findings if f.needed and f.answer.value in {"no", "refused"}]
     verdict_line = "a migration from this bucket will work." if good else f"a migration needs: {', '.join(bad)}."
     return [*lines, "", verdict_line]
@@ -128,4 +135,5 @@ def report_json(side: Side, findings: list[Finding], *, good: bool) -> dict[str,
             for finding in findings
         ],
         "missing_permissions": missing_permissions(findings),
+        "permissions_page": _page_of(side),
     }

@@ -56,6 +56,9 @@ _COS_ACTIONS = _renamed(
     "GetBucket HeadObject GetObject PutObject DeleteObject InitiateMultipartUpload UploadPart CompleteMultipartUpload "
     "AbortMultipartUpload ListParts ListMultipartUploads PostObjectRestore"
 )
+_KODO_ACTIONS = _renamed(
+    "List Stat Get Upload Delete Upload Upload Mkfile AbortMultipartUpload ListParts ListMultipartUploads restoreAr"
+)
 _BLOB_READER = "role Storage Blob Data Reader, or a SAS with sp="
 _BLOB_WRITER = "role Storage Blob Data Contributor, or a SAS with sp="
 
@@ -118,8 +121,48 @@ RIGHTS: dict[str, Rights] = {
         "{bucket}/{prefix}*",
         "https://cloud.baidu.com/doc/BOS/s/ikm2t1f9p",
     ),
+    "KingsoftCloud": Rights(
+        {operation: f"k{action}" for operation, action in _S3.items()} | {"restore": "ks3:PostObjectRestore"},
+        "krn:ksc:ks3:::{bucket}",
+        "krn:ksc:ks3:::{bucket}/{prefix}*",
+        "https://docs.ksyun.com/documents/5178",
+    ),
+    "QingCloud": Rights(
+        _renamed(
+            "list_objects head_object get_object create_object delete_object initiate_multipart_upload "
+            "upload_object_part complete_multipart_upload abort_multipart_upload list_object_parts owner owner"
+        )
+        | dict.fromkeys(("list_uploads", "restore"), "the key of the bucket's owner (no policy grants it)"),
+        "{bucket}/*",
+        "{bucket}/{prefix}*",
+        "https://docsv4.qingcloud.com/user_guide/storage/object_storage/api/bucket/policy/put_policy/",
+    ),
+    "Qiniu": Rights(
+        {operation: f"kodo/{action}" for operation, action in _KODO_ACTIONS.items()}
+        | {"restore": "the permission to restore archived objects (restoreAr)"},  # its action's name is not published
+        "qrn:kodo:::bucket/{bucket}",
+        "qrn:kodo:::bucket/{bucket}/{prefix}*",
+        "https://developer.qiniu.com/af/12495/kodo-iam-actions",
+    ),
+    "UCloud": Rights(
+        {
+            **dict.fromkeys(_S3, "TOKEN_ALLOW_WRITE"),
+            **dict.fromkeys(("list_page", "list_uploads", "list_parts"), "TOKEN_ALLOW_LIST"),
+            **dict.fromkeys(("head", "read", "restore"), "TOKEN_ALLOW_READ"),
+            "delete": "TOKEN_ALLOW_DELETE",
+        },
+        "a token whose AllowedBuckets have {bucket}",
+        "a token whose AllowedBuckets have {bucket}, and whose AllowedPrefixes cover {prefix}*",
+        "https://ucloud-global.com/docs/api/ufile-api/create_ufile_token",
+    ),
 }
-"""OMS's word for the cloud -> its rights. Clouds not here are told S3's actions, which their own resemble."""
+"""OMS's word for the cloud -> its rights."""
+
+
+def rights_page(cloud_type: str) -> str | None:
+    """Return the vendor's page on its permissions; None for a cloud of another package."""
+    rights = RIGHTS.get(cloud_type)
+    return rights.source if rights else None
 
 
 def permission_for(cloud_type: str, operation: str, bucket: str, prefix: str = "") -> str:
