@@ -30,7 +30,8 @@ def service(request, sandbox, tmp_path_factory):
     cluster = request.getfixturevalue("postgres_cluster") if request.param == "postgresql" else None
     database = cluster.create() if cluster else None
     folder = tmp_path_factory.mktemp("service")
-    served = Served(folder, clouds, database, region="local", quotas={"running_tasks": 10})
+    work = {"hosts": 1, "allow_private_urls": True}  # the CDN of these tests is a sandbox
+    served = Served(folder, clouds, database, region="local", quotas={"running_tasks": 10}, work=work)
     served.users = served.add_users(alice={}, rita={"role": Role.READONLY}, bob={"project": "other"})
     served.start()
     yield served

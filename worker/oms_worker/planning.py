@@ -86,7 +86,7 @@ class Planner:
             credentials_of(secrets, SOURCE),
             app_id=node.get("app_id", ""),
             requester_pays=bool(request.get("enable_requester_pays")),
-            cdn=_cdn(request, secrets),
+            cdn=self._cdn(request, secrets),
             code=SOURCE_INVALID,
         )
 
@@ -140,6 +140,24 @@ class Planner:
             cdn=cdn,
         )
 
+    def cdn(self, stated: Mapping[str, Any], key: Secret | None) -> CdnConfig:
+        """Describe a CDN; its domain is a caller's word, so it is reached on the public internet only.
+
+        Raises:
+            ConfigError: OMS.0081 the domain or protocol, OMS.1032 its key is missing.
+        """
+        return parse_cdn(
+            stated["domain"],
+            protocol=stated["protocol"],
+            auth=stated.get("authentication_type") or "NONE",
+            key=key,
+            public=not self._private_urls,
+        )
+
+    def _cdn(self, request: Mapping[str, Any], secrets: Secrets) -> CdnConfig | None:
+        stated = request.get("source_cdn")
+        return self.cdn(stated, secrets.get("source_cdn.authentication_key")) if stated is not None else None
+
     def places(self, cloud: str) -> Mapping[str, EndpointSettings]:
         """Return the regions of a cloud that the settings know."""
         return self._endpoints.get(ALIASES.get(cloud, cloud), {})
@@ -160,18 +178,6 @@ def credentials_of(secrets: Secrets, node: str) -> Credentials:
             f"the credentials of {node} are not kept; start the task with them.", code=NO_CREDENTIALS[node]
         )
     return Credentials(access.reveal(), key, secrets.get(f"{node}.security_token"))
-
-
-def _cdn(request: Mapping[str, Any], secrets: Secrets) -> CdnConfig | None:
-    cdn = request.get("source_cdn")
-    if cdn is None:
-        return None
-    return parse_cdn(
-        cdn["domain"],
-        protocol=cdn["protocol"],
-        auth=cdn.get("authentication_type", "NONE"),
-        key=secrets.get("source_cdn.authentication_key"),
-    )
 
 
 def _opened(config: StoreConfig, code: str) -> None:

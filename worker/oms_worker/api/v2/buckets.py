@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from oms_adapters.cdn import parse_cdn
 from oms_adapters.config import StoreConfig
 from oms_engine.errors import ConfigError
 from oms_engine.model import Secret
@@ -82,12 +81,8 @@ async def check_cdn_info(
     """Return what it serves of the objects that are named, or of the first five."""
     check_cdn(body.source_cdn)
     key = body.source_cdn.authentication_key
-    cdn = parse_cdn(
-        body.source_cdn.domain,
-        protocol=body.source_cdn.protocol,
-        auth=body.source_cdn.authentication_type,
-        key=Secret(key.get_secret_value()) if key else None,
-    )
+    stated_cdn = body.source_cdn.model_dump(exclude={"authentication_key"})
+    cdn = services.planner.cdn(stated_cdn, Secret(key.get_secret_value()) if key else None)
     config = _config(services, body, body.bucket, body.region)
     return json_reply(await services.buckets.check_cdn(caller, config, cdn, body.prefix.keys if body.prefix else ()))
 
