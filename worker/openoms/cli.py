@@ -10,30 +10,19 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oms_engine.errors import ConfigError, OmsError
-from openoms import options, service_commands
+from openoms import client_commands, options, service_commands
+from openoms.command import Command, first_words
 from openoms.terminal import complain, say
 from openoms.words import unknown
 
 if TYPE_CHECKING:
     from openoms.plan import Plan
     from openoms.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command: how it is called and what it does."""
-
-    summary: str
-    declare: Callable[[options.Parser], None]
-    run: Callable[[Namespace], int]
-    arguments: str = ""
-    details: str = ""
 
 
 def _declare_migrate(parser: options.Parser) -> None:
@@ -188,10 +177,6 @@ def _version(_said: Namespace) -> int:
     return 0
 
 
-def _declare_nothing(_parser: options.Parser) -> None:
-    pass
-
-
 COMMANDS = {
     "migrate": Command(
         "Copy the contents of SRC into DST. Run it again to go on after an interruption, to catch up, or to be sure.",
@@ -216,6 +201,7 @@ COMMANDS = {
         "Serve OMS's API and run its tasks. Settings come from --config, OPENOMS_* variables and options.",
         service_commands.declare_serve, service_commands.run_service, "[options]",
     ),
+    **client_commands.COMMANDS,
     "user": Command(
         "Manage the users of the service: add NAME, list, disable NAME, enable NAME. A new user's keys are shown once.",
         service_commands.declare_user, service_commands.manage_users, "add|list|disable|enable [NAME] [options]",
@@ -235,9 +221,9 @@ COMMANDS = {
     ),
     "demo": Command(
         "Start two loopback clouds, migrate a few thousand objects between them, and check the result.",
-        _declare_nothing, _demo,
+        run=_demo,
     ),
-    "version": Command("Say which version this is.", _declare_nothing, _version),
+    "version": Command("Say which version this is.", run=_version),
 }  # fmt: skip
 
 
@@ -274,28 +260,50 @@ def _dispatch(arguments: list[str]) -> int:
         return 0 if arguments else 2
     if name in {"-V", "--version"}:
         name = "version"
-    command = COMMANDS.get(name)
-    if command is None:
-        raise unknown("command", name, COMMANDS)
+    command, rest = _chosen(COMMANDS, name, "command"), arguments[1:]
+    if command.actions:
+        if not rest or rest[0] in {"-h", "--help", "help"}:
+            say(actions_overview(name, command))
+            return 0 if rest else 2
+        command, name, rest = _chosen(command.actions, rest[0], f"{name} command"), f"{name} {rest[0]}", rest[1:]
     parser = options.command_parser(f"openoms {name}", command.arguments, command.summary, command.details)
     command.declare(parser)
-    parser.refuse_unknown(arguments[1:])
-    return command.run(parser.parse_args(arguments[1:]))
+    parser.refuse_unknown(rest)
+    return command.run(parser.parse_args(rest))
+
+
+def _chosen(commands: Mapping[str, Command], name: str, kind: str) -> Command:
+    if name not in commands:
+        raise unknown(kind, name, commands)
+    return commands[name]
 
 
 def overview() -> str:
     """Return the help of the command as a whole."""
-    firsts = {name: command.summary.split(". ")[0].split(";")[0].rstrip(".") for name, command in COMMANDS.items()}
-    rows = [f"  {name:<13}{first}" for name, first in firsts.items()]
     return "\n".join(
         [
             "usage: openoms COMMAND [options]",
             "",
             "Migrate buckets into Huawei Cloud OBS, or any S3-compatible store: every object accounted for.",
             "",
-            *rows,
+            *(f"  {name:<13}{first_words(command)}" for name, command in COMMANDS.items()),
             "",
             "openoms COMMAND --help tells its options.",
+        ]
+    )
+
+
+def actions_overview(name: str, command: Command) -> str:
+    """Return the help of a command that has several actions."""
+    return "\n".join(
+        [
+            f"usage: openoms {name} COMMAND [options]",
+            "",
+            command.summary,
+            "",
+            *(f"  {action:<13}{first_words(one)}" for action, one in command.actions.items()),
+            "",
+            f"openoms {name} COMMAND --help tells its options.",
         ]
     )
 

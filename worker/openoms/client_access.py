@@ -17,9 +17,9 @@ URL, ACCESS, SECRET, PROJECT = "OPENOMS_URL", "OPENOMS_AK", "OPENOMS_SK", "OPENO
 
 ACCESS_HELP = (
     f"The service's address comes from --url, {URL}, or url in the section [service] of the configuration file; the "
-    f"keys, which `openoms user add` has shown, from {ACCESS} and {SECRET}, or access_key and secret_key there. Keys of "
-    "the buckets come from the same variables and profiles as for openoms migrate, never from options: every user of "
-    "the machine could read them."
+    f"keys, which `openoms user add` has shown, from {ACCESS} and {SECRET}, or access_key and secret_key there. Keys "
+    "of the buckets come from the same variables and profiles as for openoms migrate, never from options: every user "
+    "of the machine could read them."
 )
 
 

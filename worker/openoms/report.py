@@ -195,7 +195,7 @@ def _told(result: Result, plan: Plan) -> _Told:
         id=result.task_id,
         name=result.name,
         status=TaskState.FAILED.status if failed else result.state.status,
-        request=_request(plan),
+        request=request_of(plan),
         bandwidth_policy=bandwidth_response(plan.spec.bandwidth),
         started_at=result.started_at,
         milliseconds=milliseconds,
@@ -216,7 +216,7 @@ def _told(result: Result, plan: Plan) -> _Told:
     )
 
 
-def _request(plan: Plan) -> dict[str, Any]:
+def request_of(plan: Plan) -> dict[str, Any]:
     """Return the body of OMS that asks for what this plan does, without credentials."""
     spec = plan.spec
     return {
