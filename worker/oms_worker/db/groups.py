@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, case, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db import credentials
 from oms_worker.db.events import Transition, move_row, record_transitions
 from oms_worker.db.subtasks import RUNNING
 from oms_worker.db.tables import credential, task, task_group
-from oms_worker.states import GROUP, Event, Group, after_event
+from oms_worker.states import GROUP, Event, Group, Task, after_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,24 @@ class GroupCounters(NamedTuple):
     """Of those that run now, byte/s."""
     failed_lists: int = 0
     """Sub-tasks that have failed objects in a list."""
+    waiting_tasks: int = 0
+    running_tasks: int = 0
+    """Those that are pausing included."""
+    paused_tasks: int = 0
+    failed_tasks: int = 0
+    succeeded_tasks: int = 0
+
+
+_SUMMED = (
+    "total_num", "successful_num", "failed_num", "skipped_num", "total_size", "complete_size", "real_size",
+)  # fmt: skip
+_IN_STATE: Mapping[str, tuple[int, ...]] = {
+    "waiting_tasks": (int(Task.WAITING),),
+    "running_tasks": RUNNING,
+    "paused_tasks": (int(Task.PAUSED),),
+    "failed_tasks": (int(Task.FAILED),),
+    "succeeded_tasks": (int(Task.SUCCEEDED),),
+}
 
 
 async def insert_group(connection: AsyncConnection, row: GroupRow, cause: str) -> None:
@@ -122,14 +140,13 @@ async def count_created(connection: AsyncConnection, project_id: str, since: flo
 
 async def counters_of(connection: AsyncConnection, group_ids: Sequence[str]) -> dict[str, GroupCounters]:
     """Return the sums of these groups; one without sub-tasks is left out."""
-    summed = (func.sum(task.c[name]) for name in GroupCounters._fields[1:-2])
-    speed = func.sum(case((task.c.status.in_(RUNNING), task.c.migrate_speed), else_=0))
-    failing = func.sum(case((task.c.failed_num > 0, 1), else_=0))
-    query = (
-        select(task.c.group_id, func.count(), *summed, speed, failing)
-        .where(task.c.group_id.in_(group_ids))
-        .group_by(task.c.group_id)
-    )
+    sums: dict[str, ColumnElement[Any]] = {name: func.sum(task.c[name]) for name in _SUMMED}
+    sums["tasks"] = func.count()
+    sums["migrate_speed"] = func.sum(case((task.c.status.in_(RUNNING), task.c.migrate_speed), else_=0))
+    sums["failed_lists"] = func.sum(case((task.c.failed_num > 0, 1), else_=0))
+    sums |= {name: func.sum(case((task.c.status.in_(states), 1), else_=0)) for name, states in _IN_STATE.items()}
+    columns = [sums[name] for name in GroupCounters._fields]
+    query = select(task.c.group_id, *columns).where(task.c.group_id.in_(group_ids)).group_by(task.c.group_id)
     # PostgreSQL sums BIGINT as NUMERIC
     return {row[0]: GroupCounters(*map(int, row[1:])) for row in await connection.execute(query)}
 

@@ -190,6 +190,8 @@ class TaskService(Service):
     async def batch_update(self, caller: Caller, change: BatchUpdate) -> None:
         """Change windows and priority of several tasks, all or none; of a group those whose state allows it.
 
+        The windows of a group are those of the sub-tasks that are still to be cut, too.
+
         Raises:
             Refused: OMS.1004 no policy; OMS.1003 not exactly one of ids and group, more than 20 ids, an unknown
                 priority, or a task whose priority cannot change; OMS.0086, OMS.0083-0087 as for one task.
@@ -197,6 +199,8 @@ class TaskService(Service):
         caller.require("oms:task:update")
         policy = _check_batch(change, self._zone)
         async with self._database.write() as connection:
+            if change.group_id and await groups.get_group(connection, change.group_id, caller.project_id):
+                await groups.set_group(connection, change.group_id, bandwidth_policy=list(policy))
             for task in await self._chosen(connection, caller, change):
                 values = _changes(task, change, policy, lenient=bool(change.group_id))
                 if values:

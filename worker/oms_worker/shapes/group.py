@@ -2,8 +2,8 @@
 
 https://support.huaweicloud.com/intl/en-us/api-oms/CreateTaskGroup.html,
 https://support.huaweicloud.com/intl/en-us/api-oms/ShowTaskGroup.html. As the service answers: the source's cloud type
-is in upper case, the numbers of sub-tasks are null, ``smn_config`` tells what became of the notification,
-``migrate_since`` is in seconds, and an absent reason is null.
+is in upper case, ``smn_config`` tells what became of the notification, ``migrate_since`` is in seconds, and an absent
+reason is null. The numbers of sub-tasks, which published answers have as null, are told.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class GroupSourceShape(Shape):
 
 
 class GroupShape(Shape):
-    """A task group. Sizes in bytes, times in milliseconds, ``migrate_since`` in seconds; the nulls are OMS's own."""
+    """A task group. Sizes in bytes, times in milliseconds, ``migrate_since`` in seconds; null where OMS has null."""
 
     group_id: str
     status: int
@@ -135,20 +135,20 @@ class GroupShape(Shape):
     migrate_speed: int
     total_time: int
     start_time: int
-    total_task_num: int | None = None
-    create_task_num: int | None = None
-    failed_task_num: int | None = None
-    complete_task_num: int | None = None
-    paused_task_num: int | None = None
-    executing_task_num: int | None = None
-    waiting_task_num: int | None = None
+    total_task_num: int
+    create_task_num: int
+    failed_task_num: int
+    complete_task_num: int
+    paused_task_num: int
+    executing_task_num: int
+    waiting_task_num: int
     total_num: int
-    create_complete_num: int | None = None
+    create_complete_num: int
     success_num: int
     fail_num: int
     skip_num: int
     total_size: int
-    create_complete_size: int | None = None
+    create_complete_size: int
     complete_size: int
     failed_object_record: FailedObjectRecord
     object_overwrite_mode: str
@@ -196,8 +196,20 @@ class GroupFacts(Protocol):
 
 
 class GroupSums(Protocol):
-    """The sums over the sub-tasks."""
+    """The sums over the sub-tasks, which are created as they are cut."""
 
+    @property
+    def tasks(self) -> int: ...  # noqa: D102
+    @property
+    def waiting_tasks(self) -> int: ...  # noqa: D102
+    @property
+    def running_tasks(self) -> int: ...  # noqa: D102
+    @property
+    def paused_tasks(self) -> int: ...  # noqa: D102
+    @property
+    def failed_tasks(self) -> int: ...  # noqa: D102
+    @property
+    def succeeded_tasks(self) -> int: ...  # noqa: D102
     @property
     def total_num(self) -> int: ...  # noqa: D102
     @property
@@ -212,13 +224,6 @@ class GroupSums(Protocol):
     def complete_size(self) -> int: ...  # noqa: D102
     @property
     def migrate_speed(self) -> int: ...  # noqa: D102
-
-
-_OF_SUBTASKS: Final = (
-    "total_task_num", "create_task_num", "failed_task_num", "complete_task_num", "paused_task_num",
-    "executing_task_num", "waiting_task_num", "create_complete_num", "create_complete_size",
-)  # fmt: skip
-"""Null in every published response: https://support.huaweicloud.com/intl/en-us/api-oms/ListTaskGroup.html"""
 
 
 def group_response(group: GroupFacts, sums: GroupSums, now: float) -> dict[str, Any]:
@@ -241,8 +246,16 @@ def group_response(group: GroupFacts, sums: GroupSums, now: float) -> dict[str, 
         "migrate_speed": sums.migrate_speed,
         "total_time": 0 if group.started_at is None else max(0, round((ended - group.started_at) * 1000)),
         "start_time": milliseconds(group.started_at),
-        **dict.fromkeys(_OF_SUBTASKS),
+        "total_task_num": sums.tasks,
+        "create_task_num": sums.tasks,
+        "failed_task_num": sums.failed_tasks,
+        "complete_task_num": sums.succeeded_tasks,
+        "paused_task_num": sums.paused_tasks,
+        "executing_task_num": sums.running_tasks,
+        "waiting_task_num": sums.waiting_tasks,
         "total_num": sums.total_num,
+        "create_complete_num": sums.total_num,
+        "create_complete_size": sums.total_size,
         "success_num": sums.successful_num,
         "fail_num": sums.failed_num,
         "skip_num": sums.skipped_num,
