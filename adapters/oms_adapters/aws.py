@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from oms_adapters.botoclient import s3_client
+from oms_adapters.bucketstore import s3_bucket
 from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
-from oms_adapters.control import BucketSummary, need, speaking
+from oms_adapters.control import BucketSummary, speaking
 from oms_adapters.dialects.profile import ClassTable, S3Profile
-from oms_adapters.dialects.s3 import S3Dialect
 from oms_adapters.regions.aws import SHAPE, endpoint_of, host_in_region, is_aws_host, region_of_host
 from oms_adapters.signing.sigv4 import SigV4, anonymous
 from oms_engine.errors import ConfigError
 from oms_engine.model import RestoreTier, StorageClass
-from oms_engine.store import GIB, MIB, BucketStore, Capabilities, Endpoint
+from oms_engine.store import GIB, MIB, BucketStore, Capabilities, Endpoint, Signer
 
 CLASSES = ClassTable(
     words={
@@ -98,20 +99,11 @@ class AwsAdapter:
         check_bucket(config.bucket)
         endpoint, region = self.place(config)
         path_style = self._path_style(config, endpoint)
-        if not path_style:
-            endpoint = endpoint._replace(host=f"{config.bucket}.{endpoint.host}")
-        sign = anonymous
+        sign: Signer = anonymous
         if config.credentials is not None:
             sign_payload = bool(config.extra.get("sign_payload", False))
             sign = SigV4(config.credentials, region, sign_payload=sign_payload, region_of=region_of_host)
-        return S3Dialect(
-            _tuned(config),
-            bucket=config.bucket,
-            endpoint=endpoint,
-            path_style=path_style,
-            signer=sign,
-            payer=config.requester_pays,
-        )
+        return s3_bucket(config, _tuned(config), endpoint, path_style=path_style, signer=sign)
 
     def place(self, config: StoreConfig) -> tuple[Endpoint, str]:
         """Return the endpoint (without the bucket) and the region that requests are signed for.
@@ -157,22 +149,13 @@ class AwsAdapter:
         return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(where, str(where))
 
     def _client(self, config: StoreConfig) -> Any:
-        boto3 = need("boto3", "aws")
-        botocore = need("botocore.config", "aws")
         endpoint, region = self.place(config) if config.endpoint or config.region else (None, "us-east-1")
-        unsigned = {} if config.credentials else {"signature_version": need("botocore", "aws").UNSIGNED}
-        options = botocore.Config(
-            retries={"max_attempts": 3}, s3={"addressing_style": config.addressing or "auto"}, **unsigned
-        )
-        keys = config.credentials
-        return boto3.session.Session().client(
-            "s3",
-            region_name=region,
-            endpoint_url=f"{endpoint.scheme}://{endpoint.netloc}" if endpoint else None,
-            aws_access_key_id=keys and keys.access_key,
-            aws_secret_access_key=keys and keys.secret_key.reveal(),
-            aws_session_token=keys.token.reveal() if keys and keys.token else None,
-            config=options,
+        return s3_client(
+            "aws",
+            endpoint=endpoint,
+            region=region,
+            credentials=config.credentials,
+            addressing=config.addressing or "auto",
         )
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from oms_adapters.bucketstore import s3_bucket
 from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
 from oms_adapters.control import BucketSummary, need, speaking
 from oms_adapters.dialects.profile import ClassTable, S3Profile
-from oms_adapters.dialects.s3 import S3Dialect
 from oms_adapters.dialects.times import parse_iso_time
 from oms_adapters.regions.huaweicloud import SHAPE, endpoint_of, region_of_host
 from oms_adapters.signing.obs import ObsSignature
 from oms_adapters.signing.sigv4 import anonymous
 from oms_engine.errors import ConfigError
 from oms_engine.model import RestoreTier, StorageClass
-from oms_engine.store import GIB, KIB, BucketStore, Capabilities, Endpoint
+from oms_engine.store import GIB, KIB, BucketStore, Capabilities, Endpoint, Signer
 
 CLASSES = ClassTable(
     words={
@@ -93,19 +93,10 @@ class HuaweiCloudAdapter:
         check_bucket(config.bucket)
         endpoint = self.place(config)
         path_style = self._path_style(config, endpoint)
-        if not path_style:
-            endpoint = endpoint._replace(host=f"{config.bucket}.{endpoint.host}")
-        sign = anonymous
+        sign: Signer = anonymous
         if config.credentials is not None:
             sign = ObsSignature(config.credentials, None if path_style else config.bucket)
-        return S3Dialect(
-            _tuned(config),
-            bucket=config.bucket,
-            endpoint=endpoint,
-            path_style=path_style,
-            signer=sign,
-            payer=config.requester_pays,
-        )
+        return s3_bucket(config, _tuned(config), endpoint, path_style=path_style, signer=sign)
 
     def place(self, config: StoreConfig) -> Endpoint:
         """Return the endpoint, without the bucket.

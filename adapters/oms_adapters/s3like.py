@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from oms_adapters.botoclient import s3_client
 from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
-from oms_adapters.control import BucketSummary, need, speaking
+from oms_adapters.control import BucketSummary, speaking
 from oms_adapters.dialects.preset import PresetDialect, Terms
 from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.presets import BASE, LIMITS, Preset, shipped_presets
@@ -158,27 +159,19 @@ class PresetAdapter:
         return self.region_named(stated) if stated else self.place(config)[1]
 
     def _client(self, config: StoreConfig) -> Any:
-        boto3, botocore = need("boto3", self.preset.name), need("botocore", self.preset.name)
         endpoint, region = self.place(config)
         path_style = self._path_style(config, endpoint) or is_address(endpoint.host)
-        keys = config.credentials
-        options = need("botocore.config", self.preset.name).Config(
-            retries={"max_attempts": 3},
-            s3={"addressing_style": "path" if path_style else "virtual"},
+        return s3_client(
+            self.preset.name,
+            endpoint=endpoint,
+            region=region,
+            credentials=config.credentials,
+            addressing="path" if path_style else "virtual",
+            signature_version="s3v4",
             # Newer checksums, and the aws-chunked framing that carries them, are refused by these gateways:
             # https://github.com/boto/botocore/issues/3277
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            signature_version="s3v4" if keys else botocore.UNSIGNED,
-        )
-        return boto3.session.Session().client(
-            "s3",
-            region_name=region,
-            endpoint_url=f"{endpoint.scheme}://{endpoint.netloc}",
-            aws_access_key_id=keys and keys.access_key,
-            aws_secret_access_key=keys and keys.secret_key.reveal(),
-            aws_session_token=keys.token.reveal() if keys and keys.token else None,
-            config=options,
         )
 
 
