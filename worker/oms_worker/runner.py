@@ -14,37 +14,34 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from oms_engine.bandwidth import BandwidthPolicy
 from oms_engine.errors import ConfigError, OmsError, RepositoryError
 from oms_engine.model import Secret
-from oms_engine.task import Result
 from oms_worker import scheduler
-from oms_worker.db import credentials, nodes
+from oms_worker.claiming import Claimed, Claims
+from oms_worker.db import nodes
 from oms_worker.db import tasks as rows
 from oms_worker.db.engine import SCHEDULING_LOCK, Database
-from oms_worker.db.tasks import Owned, TaskRow
-from oms_worker.errors import sentence_of
+from oms_worker.db.tasks import Owned
+from oms_worker.ends import Ends
 from oms_worker.figures import Look
-from oms_worker.host_process import Ended, HostTask, LedgerOpener
+from oms_worker.host_process import Ended, LedgerOpener
 from oms_worker.hosts import Hosts
-from oms_worker.running import INTERNAL, EndHook, Planner, Run, RunPlan, engine_settings, event_of, failure
+from oms_worker.running import INTERNAL, EndHook, Planner, Run, RunPlan, engine_settings, failure, host_task
 from oms_worker.secrets import KeyRing
 from oms_worker.services.tasks import parse_policy
 from oms_worker.settings import ServiceSettings
-from oms_worker.states import TASK, Event, Task, after_event
+from oms_worker.states import Task
 from oms_worker.sweep import sweep
-from oms_worker.takeover import release, release_all
+from oms_worker.takeover import release_all, release_some
 
 __all__ = ["EndHook", "Planner", "RunPlan", "Runner", "engine_settings"]
 
 log = logging.getLogger(__name__)
 
 TURN_SECONDS = 1.0
+TELL_SECONDS = 0.9
+"""Between two times that figures are written: a little less than a turn without being woken."""
 BEATS = 6
 """How often a node says that it lives before the lack of it makes it dead. One that could not do so for two thirds of
 that time stops its tasks: another may be about to take them."""
@@ -74,20 +71,20 @@ class Runner:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
-        self._keys = keys
         self._settings = settings
         self._planner = planner
         self._node = node_id
         self._ledgers = ledgers
-        self._hooks = hooks
         self._clock = clock
+        self._ends = Ends(database, node_id, hooks)
+        self._claims = Claims(database, keys, settings, node_id, self._ends)
         self._runs: dict[int, Run] = {}
         self._losses: dict[int, int] = {}
         self._dead_seconds = settings.work.dead_seconds
         self._woken = asyncio.Event()
         self._draining = False
         self._loop_task: asyncio.Task[None] | None = None
-        self._beaten = self._swept = 0.0
+        self._beaten = self._swept = self._told = 0.0
         self._beat_ok = time.monotonic()
         self.hosts = Hosts(settings.work.hosts or os.cpu_count() or 1, self)
 
@@ -150,6 +147,7 @@ class Runner:
     async def _loop(self) -> None:
         while True:
             self._woken.clear()
+            began = time.monotonic()
             try:
                 await self.turn()
             except RepositoryError as error:
@@ -158,6 +156,8 @@ class Runner:
             except Exception:
                 log.exception("a turn of the runner failed")
                 self._fence()
+            # However often calls wake it, two thirds of the time are left to them.
+            await asyncio.sleep(min(TURN_SECONDS, 2 * (time.monotonic() - began)))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), TURN_SECONDS)
 
@@ -175,7 +175,7 @@ class Runner:
         await self._obey(now)
         await self._conclude_due(now)
         if not self._draining and self.hosts.ready:
-            await self._schedule(now)
+            await self._claim(now)
         await self._tell_progress(now)
         if now - self._swept > SWEEP_SECONDS:
             self._swept = now
@@ -217,7 +217,7 @@ class Runner:
             self._pause(run)
         if list(found.bandwidth_policy) != list(run.policy):
             run.policy = found.bandwidth_policy
-            self.hosts.set_bandwidth(found.id, self._policy(found.bandwidth_policy))
+            self.hosts.set_bandwidth(found.id, parse_policy(found.bandwidth_policy, self._settings.zone))
 
     def _pause(self, run: Run) -> None:
         now = time.monotonic()
@@ -229,76 +229,25 @@ class Runner:
             run.pausing_since = now
             self.hosts.kill_host_of(run.row.id)
 
-    def _policy(self, policy: Sequence[Mapping[str, Any]]) -> BandwidthPolicy:
-        return parse_policy(policy, self._settings.zone)
-
     async def _give_back(self, ids: Sequence[int], now: float) -> None:
         async with self._database.write() as connection:
-            for number in ids:
-                row = await rows.get_task(connection, number)
-                if row is not None and row.owner == self._node and number not in self._runs:
-                    await release(connection, row, now, "its host died")
+            await release_some(connection, self._node, ids, now, "its host died")
 
     # ---- beginning --------------------------------------------------------------------------------------------------
 
-    async def _schedule(self, now: float) -> None:
-        free = self._settings.work.tasks - len(self._runs)
-        claimed: list[tuple[TaskRow, dict[str, Secret] | None, list[str]]] = []
-        async with self._database.read() as connection:
-            if not await rows.waiting_tasks(connection, limit=1):
-                return
-        async with self._database.lock(SCHEDULING_LOCK) as connection:
-            decision = scheduler.decide(
-                await rows.waiting_tasks(connection),
-                await rows.running_counts(connection),
-                self._limits(free),
-                now,
-                running_in_groups=await rows.running_in_groups(connection),
-            )
-            for number in decision.expire:
-                await self._expire(connection, number, now)
-            for number in decision.start:
-                row = await rows.claim_task(connection, number, self._node, now)
-                if row is not None:
-                    claimed.append((row, *await self._load(connection, row)))
-        for row, secrets, keys in claimed:
-            self._begin(row, secrets, keys)
+    async def _claim(self, now: float) -> None:
+        claimed, more = await self._claims.take(self._settings.work.tasks - len(self._runs), now)
+        for item in claimed:
+            self._begin(item)
+        if more:
+            self.wake()
 
-    def _limits(self, free: int) -> scheduler.Limits:
-        queue = self._settings.queue
-        return scheduler.Limits(
-            free=free,
-            running_per_project=self._settings.quotas.running_tasks,
-            running_per_group=self._settings.groups.concurrent_tasks,
-            ageing_seconds=queue.ageing_seconds,
-            expiry_seconds=queue.expiry_days * scheduler.DAY,
-        )
-
-    async def _expire(self, connection: AsyncConnection, number: int, now: float) -> None:
-        row = await rows.get_task(connection, number)
-        after = after_event(TASK, Task(row.status), Event.EXPIRED) if row is not None else None
-        if row is None or after is None:
-            return
-        values = {"ended_at": now, "error_code": scheduler.EXPIRED, "error_msg": sentence_of(scheduler.EXPIRED)}
-        await rows.change_task(connection, row, int(after), now, "waited for too long", **values)
-        await credentials.wipe(connection, [row.subject])
-        ended = await rows.get_task(connection, number)
-        if ended is not None:
-            await self._tell_hooks(connection, ended, failure(scheduler.EXPIRED, sentence_of(scheduler.EXPIRED)))
-
-    async def _load(self, connection: AsyncConnection, row: TaskRow) -> tuple[dict[str, Secret] | None, list[str]]:
-        """Open a task's credentials, its own or those of its group or sync task, and its inline keys."""
-        secrets = None
-        for owner in (row.subject, f"group:{row.group_id}", f"sync:{row.sync_task_id}"):
-            with suppress(RepositoryError):  # sealed under a key that is gone: as good as wiped
-                secrets = secrets or await credentials.secrets_of(connection, self._keys, owner)
-        keys = await rows.inline_keys(connection, row.id) if row.sync_task_id else []
-        return secrets, keys
-
-    def _begin(self, row: TaskRow, secrets: Mapping[str, Secret] | None, keys: Sequence[str]) -> None:
+    def _begin(self, claimed: Claimed) -> None:
+        row = claimed.row
         run = self._runs[row.id] = Run(row, row.bandwidth_policy)
         try:
-            task = self._host_task(row, self._planner(row, _kept(secrets), keys))
+            plan = self._planner(row, _kept(claimed.secrets), claimed.keys)
+            task = host_task(row, plan, self._settings, self._ledgers)
         except OmsError as error:
             code = error.code if isinstance(error, ConfigError) and error.code else INTERNAL
             run.result = failure(code, str(error))
@@ -309,27 +258,6 @@ class Runner:
             self.wake()
         else:
             self.hosts.run(task)
-
-    def _host_task(self, row: TaskRow, plan: RunPlan) -> HostTask:
-        spec = replace(
-            plan.spec,
-            name=row.name,
-            bandwidth=self._policy(row.bandwidth_policy),
-            retry_failed=row.migrate_failed_object,
-        )
-        return HostTask(
-            id=row.id,
-            generation=row.generation,
-            run=row.run,
-            spec=spec,
-            source=plan.source,
-            destination=plan.destination,
-            listing=plan.listing,
-            settings=engine_settings(self._settings.work),
-            ledger=self._ledgers,
-            ends=self._settings.ledger_dir,
-            count_ahead=self._settings.work.count_ahead,
-        )
 
     # ---- what hosts say ---------------------------------------------------------------------------------------------
 
@@ -372,7 +300,7 @@ class Runner:
         for number, run in list(self._runs.items()):
             if run.result is None or (self._held_back(run, now) and run.pausing_since is None and not self._draining):
                 continue
-            await self._conclude(run, run.result, now)
+            await self._ends.conclude(run, run.result, now)
             if self._runs.get(number) is run:
                 del self._runs[number]
 
@@ -380,31 +308,13 @@ class Runner:
         """Whether the end is told later, for clients that expect a task to take its time."""
         return now < (run.row.claimed_at or now) + self._settings.minimum_task_seconds
 
-    async def _conclude(self, run: Run, result: Result, now: float) -> None:
-        """Write an end down: state, figures, lists; credentials go, and whoever waits for it hears of it."""
-        async with self._database.write() as connection:
-            row = await rows.get_task(connection, run.row.id)
-            if row is None or (row.owner, row.generation) != (self._node, run.row.generation):
-                return
-            event = event_of(result)
-            after = after_event(TASK, Task(row.status), event)
-            if after is None:
-                return
-            values = run.end_values(row, result, Task(int(after)), now)
-            await rows.change_task(connection, row, int(after), now, f"{event} on {self._node}", **values)
-            if after != Task.WAITING:
-                await credentials.wipe(connection, [row.subject])
-            ended = await rows.get_task(connection, row.id)
-            if ended is not None and after != Task.WAITING:
-                await self._tell_hooks(connection, ended, result)
-
-    async def _tell_hooks(self, connection: AsyncConnection, row: TaskRow, result: Result) -> None:
-        for hook in self._hooks:
-            await hook(connection, row, result)
-
     # ---- figures ----------------------------------------------------------------------------------------------------
 
     async def _tell_progress(self, now: float) -> None:
+        """Write the figures of all tasks down, in one transaction, once a second."""
+        if 0 <= now - self._told < TELL_SECONDS:
+            return
+        self._told = now
         updates = [update for run in self._runs.values() if (update := run.take_update(now)) is not None]
         if updates:
             async with self._database.write() as connection:

@@ -1,9 +1,9 @@
-"""What a node knows of a task that it runs, and what becomes of its row. Pure; ``runner.py`` carries it out."""
+"""What a node knows of a task that it runs, and what becomes of its row. Pure; ``runner`` and ``ends`` carry it out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +17,9 @@ from oms_engine.wire import WireSettings
 from oms_worker.db.tasks import ProgressUpdate, TaskRow
 from oms_worker.errors import sentence_of
 from oms_worker.figures import Look, figures_of, final_figures
-from oms_worker.settings import Work
+from oms_worker.host_process import HostTask, LedgerOpener
+from oms_worker.services.tasks import parse_policy
+from oms_worker.settings import ServiceSettings, Work
 from oms_worker.states import Event, Task
 
 INTERNAL = "TRF.0001"
@@ -105,6 +107,29 @@ class Run:
             code = result.error_code or INTERNAL
             values |= {"error_code": code, "error_msg": (result.error_message or sentence_of(code))[:1024]}
         return values
+
+
+def host_task(row: TaskRow, plan: RunPlan, settings: ServiceSettings, ledgers: LedgerOpener) -> HostTask:
+    """Return what a host must know to run a task."""
+    spec = replace(
+        plan.spec,
+        name=row.name,
+        bandwidth=parse_policy(row.bandwidth_policy, settings.zone),
+        retry_failed=row.migrate_failed_object,
+    )
+    return HostTask(
+        id=row.id,
+        generation=row.generation,
+        run=row.run,
+        spec=spec,
+        source=plan.source,
+        destination=plan.destination,
+        listing=plan.listing,
+        settings=engine_settings(settings.work),
+        ledger=ledgers,
+        ends=settings.ledger_dir,
+        count_ahead=settings.work.count_ahead,
+    )
 
 
 def failure(code: str, message: str) -> Result:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Select, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db.events import Transition, move_row, record_transitions
@@ -86,7 +86,8 @@ class TaskRow:
         return self.spent_ms
 
 
-_COLUMNS = tuple(task.c[item.name] for item in fields(TaskRow))
+TASK_COLUMNS = tuple(task.c[item.name] for item in fields(TaskRow))
+"""What a :class:`TaskRow` is made of, in its order."""
 
 FRESH: Mapping[str, Any] = {
     **{item.name: item.default for item in fields(TaskRow) if item.name in PROGRESS_COLUMNS},
@@ -126,17 +127,6 @@ class TaskPage:
 
     tasks: list[TaskRow]
     count: int
-
-
-class Waiting(NamedTuple):
-    """What the scheduler knows of a waiting task."""
-
-    id: int
-    project_id: str
-    priority: str
-    group_type: str
-    queued_at: float
-    group_id: str = ""
 
 
 class Owned(NamedTuple):
@@ -181,7 +171,7 @@ async def inline_keys(connection: AsyncConnection, task_id: int) -> list[str]:
 
 async def get_task(connection: AsyncConnection, task_id: int, project_id: str | None = None) -> TaskRow | None:
     """Return a task; None when there is none, or when it is another project's."""
-    query = select(*_COLUMNS).where(task.c.id == task_id)
+    query = select(*TASK_COLUMNS).where(task.c.id == task_id)
     if project_id is not None:
         query = query.where(task.c.project_id == project_id)
     row = (await connection.execute(query)).one_or_none()
@@ -206,7 +196,7 @@ def _matching(query: Select[Any], wanted: TaskFilter) -> Select[Any]:
 async def find_tasks(connection: AsyncConnection, wanted: TaskFilter) -> TaskPage:
     """Return a page of the matching tasks, newest first, and their number."""
     count = (await connection.execute(_matching(select(func.count()).select_from(task), wanted))).scalar_one()
-    query = _matching(select(*_COLUMNS), wanted).order_by(task.c.created_at.desc(), task.c.id.desc())
+    query = _matching(select(*TASK_COLUMNS), wanted).order_by(task.c.created_at.desc(), task.c.id.desc())
     rows = await connection.execute(query.offset(wanted.offset).limit(wanted.limit))
     return TaskPage([TaskRow(*row) for row in rows], count)
 
@@ -251,30 +241,7 @@ async def set_task(connection: AsyncConnection, task_id: int, **values: Any) -> 
     await connection.execute(update(task).where(task.c.id == task_id).values(**values))
 
 
-# ---- the queue ------------------------------------------------------------------------------------------------------
-
-
-async def waiting_tasks(connection: AsyncConnection, limit: int | None = None) -> list[Waiting]:
-    """Return what waits, in all projects, longest waiting first."""
-    columns = (task.c.id, task.c.project_id, task.c.priority, task.c.group_type, task.c.queued_at, task.c.group_id)
-    query = select(*columns).where(task.c.status == int(Task.WAITING)).order_by(task.c.queued_at, task.c.id)
-    return [Waiting(*row) for row in await connection.execute(query.limit(limit))]
-
-
-async def running_counts(connection: AsyncConnection) -> dict[str, int]:
-    """Return how many tasks of each project run now, on any node."""
-    return await _running_by(connection, task.c.project_id)
-
-
-async def running_in_groups(connection: AsyncConnection) -> dict[str, int]:
-    """Return how many sub-tasks of each task group run now, on any node."""
-    return await _running_by(connection, task.c.group_id, task.c.group_id != "")
-
-
-async def _running_by(connection: AsyncConnection, column: Column[str], *where: ColumnElement[bool]) -> dict[str, int]:
-    running = (int(Task.MIGRATING), int(Task.PAUSING))
-    query = select(column, func.count()).where(task.c.status.in_(running), *where).group_by(column)
-    return {row[0]: row[1] for row in await connection.execute(query)}
+# ---- the owner ------------------------------------------------------------------------------------------------------
 
 
 async def claim_task(connection: AsyncConnection, task_id: int, owner: str, now: float) -> TaskRow | None:
@@ -293,11 +260,6 @@ async def owned_tasks(connection: AsyncConnection, owner: str) -> list[Owned]:
     """Return the tasks of an owner, as far as the runner looks at them at every turn."""
     columns = (task.c.id, task.c.status, task.c.generation, task.c.bandwidth_policy)
     return [Owned(*row) for row in await connection.execute(select(*columns).where(task.c.owner == owner))]
-
-
-async def tasks_of_owners(connection: AsyncConnection, owners: Iterable[str]) -> list[TaskRow]:
-    """Return everything that these nodes own."""
-    return [TaskRow(*row) for row in await connection.execute(select(*_COLUMNS).where(task.c.owner.in_(list(owners))))]
 
 
 async def write_progress(connection: AsyncConnection, owner: str, updates: Sequence[ProgressUpdate]) -> None:
