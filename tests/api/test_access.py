@@ -1,12 +1,18 @@
 """Who may do what: tokens, signatures, roles, projects."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
-from huaweicloudsdkoms.v2 import DeleteTaskRequest, ListTasksRequest, ShowTaskRequest
+from huaweicloudsdkcore.sdk_request import SdkRequest
+from huaweicloudsdkcore.signer.signer import Signer
+from huaweicloudsdkoms.v2 import DeleteTaskRequest, ListTasksRequest, OmsClient, ShowTaskRequest
 
 from support.served import create, refusal
 
@@ -84,6 +90,101 @@ def test_the_sdk_finds_its_project_by_the_region(service):
         found = client.get("/v3/projects", params={"name": "local"}).json()["projects"]
         assert [project["id"] for project in found] == [service.users.alice["project_id"]]
         assert client.get("/v3/projects", params={"name": "other"}).json()["projects"] == []
+
+
+def temporary(service, name, **token):
+    """A temporary key of a user, obtained with a token."""
+    with service.http(name) as client:
+        body = {"auth": {"identity": {"methods": ["token"], "token": token}}}
+        return client.post("/v3.0/OS-CREDENTIAL/securitytokens", json=body)
+
+
+def signing_with(service, keys, **change):
+    """The official SDK with a temporary key."""
+    given = {**keys, **change}
+    credentials = BasicCredentials(given["access"], given["secret"], service.users.alice["project_id"])
+    credentials = credentials.with_security_token(given["securitytoken"])
+    return OmsClient.new_builder().with_credentials(credentials).with_endpoint(service.url).build()
+
+
+def test_a_temporary_key_may_what_its_user_may(service, world):
+    """The official SDK signs with it and its token; it creates and reads as its user does, a reader's reads only."""
+    keys = temporary(service, "alice", duration_seconds="86400").json()["credential"]
+    assert set(keys) == {"access", "secret", "securitytoken", "expires_at"}
+    left = datetime.strptime(keys["expires_at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp() - time.time()
+    assert 86_400 - 60 < left <= 86_400
+    alice = signing_with(service, keys)
+    number = create(alice, world)
+    rita = signing_with(service, temporary(service, "rita").json()["credential"])
+    assert rita.show_task(ShowTaskRequest(task_id=number)).id == number
+    with pytest.raises(ClientRequestException) as refused:
+        create(rita, world)
+    assert (refused.value.status_code, refused.value.error_code) == (403, "OMS.0205")
+
+
+def test_a_temporary_key_without_its_token_or_with_another_is_refused(service):
+    """The three belong together: none, another key's, a changed and a made-up token are 401, a wrong secret too."""
+    keys, other = (temporary(service, "alice").json()["credential"] for _ in range(2))
+    flipped = keys["securitytoken"][:-6] + ("AAAAAA" if keys["securitytoken"][-6:] != "AAAAAA" else "BBBBBB")
+    assert signing_with(service, keys).list_tasks(ListTasksRequest()).count >= 0
+    for change in (
+        {"securitytoken": other["securitytoken"]},
+        {"securitytoken": flipped},
+        {"securitytoken": "made-up"},
+        {"securitytoken": "A" * 17_000},
+        {"securitytoken": None},
+        {"secret": other["secret"]},
+        {"access": other["access"]},
+        {"access": service.users.alice["access_key"], "secret": service.users.alice["secret_key"]},
+    ):
+        with pytest.raises(ClientRequestException) as refused:
+            signing_with(service, keys, **change).list_tasks(ListTasksRequest())
+        assert (refused.value.status_code, refused.value.error_code) == (401, "APIGW.0301"), change
+
+
+WRONG_ASKING = {
+    "too short": ({"token": {"duration_seconds": 899}}, 400, "OMS.1003"),
+    "too long": ({"token": {"duration_seconds": 86_401}}, 400, "OMS.1003"),
+    "no number": ({"token": {"duration_seconds": "1e3"}}, 400, "OMS.1003"),
+    "a flag": ({"token": {"duration_seconds": True}}, 400, "OMS.1002"),
+    "another method": ({"methods": ["assume_role"]}, 400, "OMS.1003"),
+    "a policy, which would not hold": ({"policy": {"Version": "1.1"}}, 400, "OMS.1003"),
+    "a token of nobody": ({"token": {"id": "nobody"}}, 401, "OMS.0068"),
+}
+
+
+@pytest.mark.parametrize(("change", "status", "code"), WRONG_ASKING.values(), ids=WRONG_ASKING)
+def test_what_no_temporary_key_is_given_for(service, change, status, code):
+    """Durations out of 15 minutes to 24 hours, other methods, policies and wrong tokens obtain nothing."""
+    with service.http("alice") as client:
+        body = {"auth": {"identity": {"methods": ["token"], **change}}}
+        assert refusal(client.post("/v3.0/OS-CREDENTIAL/securitytokens", json=body)) == (status, code)
+
+
+def test_temporary_keys_are_obtained_by_a_token_in_the_body_and_by_nobody_else(service, client):
+    """The token may stand in the body; without any 401; a temporary key obtains no further one."""
+    path = f"{service.url}/v3.0/OS-CREDENTIAL/securitytokens"
+    body = {"auth": {"identity": {"methods": ["token"], "token": {"id": service.token("alice")}}}}
+    keys = client.post(path, json=body).json()["credential"]
+    assert signing_with(service, keys).list_tasks(ListTasksRequest()).count >= 0
+    body["auth"]["identity"].pop("token")
+    assert refusal(client.post(path, json=body)) == (401, "OMS.0068")
+    raw = json.dumps(body).encode()
+    assert refusal(client.post(path, content=raw, headers=signed(path, raw, keys))) == (403, "OMS.0206")
+    users_own = {"access": service.users.alice["access_key"], "secret": service.users.alice["secret_key"]}
+    assert client.post(path, content=raw, headers=signed(path, raw, users_own)).status_code == 201
+
+
+def signed(url, body, keys):
+    """Headers of a signed POST: what the official signer makes."""
+    parts = urlsplit(url)
+    headers = {"Content-Type": "application/json", "Host": parts.netloc}
+    if "securitytoken" in keys:
+        headers["X-Security-Token"] = keys["securitytoken"]
+    request = SdkRequest(
+        "POST", parts.scheme, parts.netloc, parts.path, header_params=headers, query_params=[], body=body.decode()
+    )
+    return Signer(SimpleNamespace(ak=keys["access"], sk=keys["secret"])).sign(request).header_params
 
 
 def test_a_wrong_secret_key_is_refused(service):

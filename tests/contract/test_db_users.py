@@ -1,5 +1,7 @@
 """Users, keys and tokens on both databases; the key ring turned over under them."""
 
+from dataclasses import replace
+
 import pytest
 
 from oms_engine.errors import ConfigError, RepositoryError
@@ -47,6 +49,45 @@ async def test_unknown_and_disabled(office):
     assert (await office.users.signer(key.access_key)).caller.user == "carol"
     with pytest.raises(Unauthorized):
         await office.users.caller_of_token(issued.token)
+
+
+async def test_temporary_keys_end(office):
+    """A temporary key signs for its user until its time is over, not a second longer; it is told as expired then."""
+    made = await office.users.issue_temporary_key(office.alice, 900)
+    assert made.expires_at == office.now + 900
+    office.now += 899
+    signer = await office.users.temporary_signer(made.access_key, made.token)
+    assert signer.secret_key == made.secret_key
+    assert signer.caller == replace(office.alice, temporary=True)
+    office.now += 1
+    with pytest.raises(Unauthorized, match="expired") as refused:
+        await office.users.temporary_signer(made.access_key, made.token)
+    assert (refused.value.http_status, refused.value.code) == (401, "APIGW.0301")
+
+
+async def test_temporary_keys_end_with_their_user(office):
+    """A disabled user's temporary keys are refused at once, and hold again when it is enabled."""
+    await office.users.add("carol", project="one")
+    carol = Caller(office.alice.project_id, "carol", Role.OPERATOR)
+    made = await office.users.issue_temporary_key(carol, 900)
+    await office.users.set_enabled("carol", enabled=False)
+    with pytest.raises(Unauthorized, match="disabled"):
+        await office.users.temporary_signer(made.access_key, made.token)
+    await office.users.set_enabled("carol", enabled=True)
+    assert (await office.users.temporary_signer(made.access_key, made.token)).caller.user == "carol"
+
+
+async def test_temporary_keys_end_with_the_key_that_sealed_them(office, tmp_path):
+    """They outlive a new key of the ring, and end when the old one is dropped; nothing of them is told by repr."""
+    made = await office.users.issue_temporary_key(office.alice, 900)
+    assert made.secret_key.reveal() not in repr(made)
+    assert made.token.reveal() not in repr(made)
+    ring = add_key(tmp_path / "keys")
+    rotated = UserService(office.database, ring, clock=lambda: office.now)
+    assert (await rotated.temporary_signer(made.access_key, made.token)).caller.user == office.alice.user
+    dropped = UserService(office.database, drop_old_keys(tmp_path / "keys"), clock=lambda: office.now)
+    with pytest.raises(Unauthorized, match="none of this service"):
+        await dropped.temporary_signer(made.access_key, made.token)
 
 
 async def test_tokens_last_a_day(office):

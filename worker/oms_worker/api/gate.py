@@ -20,11 +20,15 @@ from oms_worker.api.context import Context
 from oms_worker.api.replies import refusal
 from oms_worker.errors import ApiError, Unauthorized, answer_of
 from oms_worker.services.caller import Caller
+from oms_worker.services.users import Signer
 
 MAX_BODY = 12 * 1024 * 1024
 MAX_TOKEN = 16_384
 PUBLIC = re.compile(r"/|/v[12]/?|/healthz|/readyz|/metrics|/openapi\.json|/v3/auth/tokens", re.ASCII)
 """Asked without credentials: versions, health, figures, the document, and what gives credentials."""
+
+OPTIONAL = re.compile(r"/v3\.0/OS-CREDENTIAL/securitytokens", re.ASCII)
+"""Asked with credentials, or with a token in the body."""
 
 logger = logging.getLogger("openoms.api")
 
@@ -63,7 +67,7 @@ class Gate:
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(scope, receive)
-        if not PUBLIC.fullmatch(scope["path"]):
+        if _needs_credentials(scope):
             scope["caller"] = await self._caller(scope, body)
         await self._app(scope, _replay(body, receive), send)
 
@@ -78,18 +82,26 @@ class Gate:
         if "authorization" not in given:
             raise Unauthorized(auth.REFUSED, "Sign the request, or send X-Auth-Token.")
         request = auth.SignedRequest(scope["method"], _raw_path(scope), scope["query_string"], headers, body)
-        return await self._signer(request, given["authorization"])
-
-    async def _signer(self, request: auth.SignedRequest, value: str) -> Caller:
-        authorization = auth.parse_authorization(value)
+        authorization = auth.parse_authorization(given["authorization"])
         auth.check_date(request, self._context.clock())
+        signer = await self._signer(authorization.access_key, given.get("x-security-token", ""))
+        auth.verify(request, authorization, signer.secret_key, self._context.clock())
+        return signer.caller
+
+    async def _signer(self, access_key: str, token: str) -> Signer:
+        if token:
+            return await self._context.users.temporary_signer(access_key, Secret(token[: MAX_TOKEN + 1]))
         try:
-            signer = await self._context.users.signer(authorization.access_key)
+            return await self._context.users.signer(access_key)
         except Unauthorized:
             # One sentence for an unknown key and a wrong signature: which access keys exist is not told.
             raise Unauthorized(auth.REFUSED, "The access key is unknown, or the signature does not match.") from None
-        auth.verify(request, authorization, signer.secret_key, self._context.clock())
-        return signer.caller
+
+
+def _needs_credentials(scope: Scope) -> bool:
+    if OPTIONAL.fullmatch(scope["path"]):
+        return any(name in {b"x-auth-token", b"authorization"} for name, _ in scope["headers"])
+    return not PUBLIC.fullmatch(scope["path"])
 
 
 def _raw_path(scope: Scope) -> bytes:

@@ -1,4 +1,4 @@
-"""Our own IAM v3 subset: tokens by password or by a pair of keys, and the caller's project.
+"""Our own IAM v3 subset: tokens by password or by a pair of keys, temporary keys, and the caller's project.
 
 https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html and iam_06_0001.html. The official SDK asks for
 the project by the region's name when it is given none.
@@ -16,13 +16,14 @@ from oms_worker.api.bodies import REFUSALS, reading, stated
 from oms_worker.api.context import Known, Services
 from oms_worker.api.replies import json_reply
 from oms_worker.db.users import ProjectRow
+from oms_worker.errors import Unauthorized
 from oms_worker.services.users import IssuedToken, UserService
-from oms_worker.shapes.iam import ProjectList, TokenRequest
+from oms_worker.shapes.iam import ProjectList, TemporaryKeyRequest, TemporaryKeyShape, TokenPart, TokenRequest
 
-router = APIRouter(prefix="/v3", tags=["IAM"], responses=REFUSALS)
+router = APIRouter(tags=["IAM"], responses=REFUSALS)
 
 
-@router.post("/auth/tokens", status_code=201, summary="Obtain a token, valid for 24 hours",
+@router.post("/v3/auth/tokens", status_code=201, summary="Obtain a token, valid for 24 hours",
              openapi_extra={**stated(TokenRequest), "security": []})  # fmt: skip
 async def issue_token(services: Services, body: Annotated[TokenRequest, Depends(reading(TokenRequest))]) -> Response:
     """Return the token in ``X-Subject-Token``."""
@@ -44,6 +45,24 @@ async def _issue(users: UserService, body: TokenRequest) -> IssuedToken:
     return await users.issue_token(user.name, Secret(user.password.get_secret_value()), project=body.project)
 
 
+@router.post("/v3.0/OS-CREDENTIAL/securitytokens", status_code=201,
+             summary="Obtain a temporary key, valid for 15 minutes to 24 hours",
+             responses={201: {"model": TemporaryKeyShape}}, openapi_extra=stated(TemporaryKeyRequest))  # fmt: skip
+async def issue_temporary_key(
+    request: Request, services: Services, body: Annotated[TemporaryKeyRequest, Depends(reading(TemporaryKeyRequest))]
+) -> Response:
+    """Return it for the token of the body, or for who calls."""
+    asked = body.auth.identity.token or TokenPart()
+    caller = request.scope.get("caller")
+    if asked.id is not None:
+        caller = await services.users.caller_of_token(Secret(asked.id.get_secret_value()))
+    if caller is None:
+        raise Unauthorized("OMS.0068", "Send X-Auth-Token, sign the request, or give auth.identity.token.id.")
+    key = await services.users.issue_temporary_key(caller, float(asked.duration_seconds))
+    told = {"access": key.access_key, "secret": key.secret_key.reveal(), "securitytoken": key.token.reveal()}
+    return json_reply({"credential": {**told, "expires_at": _instant(key.expires_at)}}, 201)
+
+
 def _told(issued: IssuedToken, method: str) -> dict[str, Any]:
     user, domain = issued.user, {"id": issued.user.project.domain_id, "name": issued.user.project.name}
     return {
@@ -61,7 +80,7 @@ def _instant(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-@router.get("/projects", summary="List the caller's projects", responses={200: {"model": ProjectList}})
+@router.get("/v3/projects", summary="List the caller's projects", responses={200: {"model": ProjectList}})
 async def projects(
     request: Request, services: Services, caller: Known, name: Annotated[str | None, Query(max_length=64)] = None
 ) -> Response:

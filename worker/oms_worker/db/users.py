@@ -112,6 +112,11 @@ async def user_by_key(connection: AsyncConnection, access_key: str) -> UserRow |
     return _row((await connection.execute(_users().where(user.c.access_key == access_key))).one_or_none())
 
 
+async def user_by_id(connection: AsyncConnection, number: str) -> UserRow | None:
+    """Return a user, disabled ones too."""
+    return _row((await connection.execute(_users().where(user.c.id == number))).one_or_none())
+
+
 async def set_enabled(connection: AsyncConnection, name: str, *, enabled: bool) -> bool:
     """Enable or disable a user; its tokens go when it is disabled. False when there is none."""
     done = await connection.execute(update(user).where(user.c.name == name).values(enabled=enabled))

@@ -33,6 +33,8 @@ class Caller:
     project_id: str
     user: str
     role: Role
+    temporary: bool = False
+    """It signs with temporary keys, which obtain no further ones."""
 
     def require(self, action: str) -> None:
         """Refuse an action, e.g. ``oms:task:create``, that the role does not allow.

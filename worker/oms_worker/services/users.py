@@ -15,7 +15,7 @@ import secrets as randomness
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from oms_engine.errors import ConfigError
@@ -23,9 +23,10 @@ from oms_engine.model import Secret
 from oms_worker.db import users as rows
 from oms_worker.db.engine import Database
 from oms_worker.db.users import ProjectRow, UserRow
-from oms_worker.errors import Unauthorized
+from oms_worker.errors import Forbidden, Unauthorized
 from oms_worker.secrets import KeyRing
 from oms_worker.services.caller import Caller, Role
+from oms_worker.services.temporary import MARK, TemporaryKey, open_token, seal_token
 
 TOKEN_SECONDS = 86_400.0
 """https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html: a token is valid for 24 hours."""
@@ -39,6 +40,7 @@ SCRYPT = {"n": 2**14, "r": 8, "p": 1}
 
 WRONG_TOKEN = "OMS.0068"  # noqa: S105 - an error code
 WRONG_SIGNATURE = "OMS.1005"
+WRONG_KEYS = "APIGW.0301"
 
 
 class NewKey(NamedTuple):
@@ -130,6 +132,34 @@ class UserService:
             raise Unauthorized(WRONG_SIGNATURE, "The access key is unknown.")
         secret_key = self._keys.open(row.owner, row.sealed_secret_key)["secret_key"]
         return Signer(caller_of(row), secret_key)
+
+    async def temporary_signer(self, access_key: str, token: Secret) -> Signer:
+        """Return whose temporary access key this is; it may what its user may now.
+
+        Raises:
+            Unauthorized: APIGW.0301 the security token is wrong or has expired, or its user is disabled.
+        """
+        opened = open_token(self._keys, access_key, token, self._clock())
+        async with self._database.read() as connection:
+            row = await rows.user_by_id(connection, opened.user_id)
+        if row is None or not row.enabled:
+            raise Unauthorized(WRONG_KEYS, "The user of the temporary key is disabled.")
+        return Signer(replace(caller_of(row), temporary=True), opened.secret_key)
+
+    async def issue_temporary_key(self, caller: Caller, seconds: float) -> TemporaryKey:
+        """Return a new temporary key of the caller.
+
+        Raises:
+            Forbidden: OMS.0206 the caller signs with one itself: it would last for ever.
+        """
+        if caller.temporary:
+            raise Forbidden("OMS.0206", "Temporary keys obtain no further ones: use a token, or the user's own keys.")
+        async with self._database.read() as connection:
+            row = await rows.user_by_name(connection, caller.user)
+        assert row is not None  # users are disabled, never deleted
+        access_key = MARK + _random(_ACCESS_KEY_LETTERS, 17)
+        secret_key = Secret(_random(_SECRET_KEY_LETTERS, 40))
+        return seal_token(self._keys, row.id, access_key, secret_key, self._clock() + seconds)
 
     async def issue_token(self, name: str, password: Secret, *, project: str | None = None) -> IssuedToken:
         """Return a new token for a user who proves the password; ``project`` is a name or id to hold against theirs.

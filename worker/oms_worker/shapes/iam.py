@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from oms_worker.shapes.base import Body, Shape
 from oms_worker.shapes.words import secret, text
+
+SHORTEST_SECONDS, LONGEST_SECONDS = 900, 86_400
+"""``duration_seconds`` of a temporary key; without one the shortest."""
+
+_DIGITS = re.compile(r"[0-9]{1,6}", re.ASCII)
 
 Name = Annotated[str, text(64, 1)]
 
@@ -21,6 +27,21 @@ TOKEN_EXAMPLE: dict[str, Any] = {
         "scope": {"project": {"name": "default"}},
     }
 }
+
+
+def _duration(value: int | str) -> int:
+    seconds = int(value) if isinstance(value, int) or _DIGITS.fullmatch(value) else 0
+    if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
+        raise PydanticCustomError(
+            "OMS.1003", "must be from {least} to {most}", {"least": SHORTEST_SECONDS, "most": LONGEST_SECONDS}
+        )
+    return seconds
+
+
+def _no_policy(value: Any) -> None:
+    """Refuse a policy: one that is not held would give more than was asked for."""
+    if value is not None:
+        raise PydanticCustomError("OMS.1003", "is not supported: a temporary key may what its user may")
 
 
 class Loose(Body):
@@ -105,6 +126,55 @@ class TokenRequest(Loose):
         scope = self.auth.scope or self.scope
         place = scope.project if scope else None
         return (place.id or place.name) if place else None
+
+
+class TokenPart(Loose):
+    """The method ``token``: a token, unless the request carries one already, and for how long the key is wanted."""
+
+    id: Annotated[SecretStr, secret(16_384)] | None = None
+    duration_seconds: Annotated[int | str, AfterValidator(_duration)] = SHORTEST_SECONDS
+    """A number, or one as text, as the reference's examples write it."""
+
+
+class TokenIdentity(Loose):
+    """How it is proved: by a token, in the body or the header."""
+
+    methods: Annotated[list[Literal["token"]], Field(min_length=1, max_length=1)]
+    token: TokenPart | None = None
+    policy: Annotated[Any, AfterValidator(_no_policy)] = None
+
+
+class TokenAuth(Loose):
+    """Who."""
+
+    identity: TokenIdentity
+
+
+class TemporaryKeyRequest(Loose):
+    """*Obtaining a temporary access key and security token*."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"auth": {"identity": {"methods": ["token"], "token": {"duration_seconds": 900}}}}]
+        }
+    )
+
+    auth: TokenAuth
+
+
+class CredentialShape(Shape):
+    """A temporary key."""
+
+    access: str
+    secret: str
+    securitytoken: str
+    expires_at: str
+
+
+class TemporaryKeyShape(Shape):
+    """A temporary key, told once."""
+
+    credential: CredentialShape
 
 
 class ProjectShape(Shape):
