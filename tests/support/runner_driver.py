@@ -6,7 +6,6 @@ SIGTERM shuts it down gracefully. The place names data directory, database and t
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import signal
 import sys
@@ -23,7 +22,7 @@ from oms_worker.runner import Runner
 from oms_worker.running import RunPlan
 from oms_worker.secrets import load_ring
 from oms_worker.settings import load_service_settings
-from oms_worker.sqlite_ledger import SqliteLedger
+from openoms.serve import open_ledgers
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,6 @@ class Planner:
         )
 
 
-def open_ledger(folder, task_id):
-    """Open a task's ledger."""
-    return SqliteLedger(Path(folder) / f"{task_id}.db")
-
-
 async def run(place):
     """Run tasks until SIGTERM."""
     settings = load_service_settings(None, **place["settings"])
@@ -67,7 +61,7 @@ async def run(place):
         settings,
         Planner(place["endpoints"]),
         node_id=identity.id,
-        ledgers=functools.partial(open_ledger, settings.ledger_dir),
+        ledgers=open_ledgers(settings),
     )
     await runner.start()
     stopped = asyncio.Event()

@@ -3,16 +3,12 @@
 Everything it needs comes through the pipe: specifications, and store configurations with their secrets, which stand in
 no argument list, no environment and no file. It says how its tasks stand every second and when one has ended. When its
 parent goes, it goes at once: its ledgers are made for that.
-
-An end is written beside the ledger before the ledger closes the run. So a kill between the two, or before the service
-has heard of the end, makes the task neither run again nor lose its counters: the same end is told again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import logging
 import os
 import signal
@@ -20,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
@@ -34,7 +30,9 @@ from oms_engine.migration import Migration
 from oms_engine.session import EngineSettings
 from oms_engine.task import Counters, MigrationSpec, Result, TaskState
 from oms_worker.figures import Look
+from oms_worker.ledgers import Ledgers
 from oms_worker.scan import Scanner, count_quietly
+from oms_worker.sql_database import LedgerLost
 from oms_worker.sqlite_file import LedgerInUse
 
 log = logging.getLogger(__name__)
@@ -46,10 +44,9 @@ LOCKED_SECONDS = 15.0
 """How long a ledger that is still open elsewhere is waited for: its last process is just going."""
 
 INTERNAL = "TRF.0001"
-NOTHING_THERE = "TRF.0012"
 
-LedgerOpener = Callable[[int], Ledger]
-"""Opens the ledger of a task; picklable."""
+LedgerOpener = Ledgers
+NOTHING_THERE = "TRF.0012"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +63,8 @@ class HostTask:
     listing: StoreConfig | None
     """The bucket of its list file."""
     settings: EngineSettings
-    ledger: LedgerOpener
+    ledger: Ledgers
     ends: Path
-    """Folder in which ends are written down."""
     count_ahead: bool = True
 
 
@@ -206,23 +202,26 @@ class Running:
 
     async def run(self) -> Result:
         """Run the task to its end, or tell the end that it came to before."""
-        known = read_end(self.task)
-        if known is not None:
-            return known
         try:
-            ledger = HeldLedger(await self._open_ledger())
-        except LedgerInUse:
-            return Result(TaskState.PAUSED, Counters(), 0.0)  # given back: a node that is taken for dead still has it
+            return await self._run()
+        except (LedgerInUse, LedgerLost) as error:  # given back: another may have it, or the database is away
+            log.warning("task %s goes on later: %s", self.task.id, error)
+            return Result(TaskState.PAUSED, Counters(), 0.0)
         except OmsError as error:
             return _failed(_code(error), str(error))
+
+    async def _run(self) -> Result:
+        task = self.task
+        ledger = await self._open_ledger()
         try:
-            result = end_of_part(self.task.spec, await self._migrate(ledger))
-            if result.complete:
-                ledger.finish_run(succeeded=result.state is TaskState.SUCCEEDED)
-                write_end(self.task, result)
-                ledger.finish()
-            elif result.state is TaskState.FAILED and result.counters.failed:
-                ledger.finish(anyway=True)  # the next start tries the failed objects too
+            known = task.ledger.end_of(ledger, task.id, task.run)
+            if known is not None:
+                return known
+            held = HeldLedger(ledger)
+            result = end_of_part(task.spec, await self._migrate(held))
+            # A run that failed before its end is closed too: the next start tries the failed objects again.
+            if result.complete or (result.state is TaskState.FAILED and result.counters.failed and held.opened):
+                task.ledger.conclude(ledger, task.id, task.run, result)
             return result
         finally:
             ledger.close()
@@ -231,7 +230,7 @@ class Running:
         deadline = time.monotonic() + LOCKED_SECONDS
         while True:
             try:
-                return self.task.ledger(self.task.id)
+                return self.task.ledger.open(self.task.id, self.task.generation)
             except LedgerInUse:
                 if time.monotonic() > deadline or self._cut:
                     raise
@@ -282,16 +281,17 @@ class Running:
                 raise
             totals = ledger.totals() if ledger.opened else Counters()
             return Result(TaskState.PAUSED, totals, 0.0)
+        except LedgerLost:
+            raise
         except OmsError as error:
             return _failed(_code(error), str(error), ledger.totals() if ledger.opened else None)
 
 
 class HeldLedger:
-    """A ledger whose run is closed only when its end is written down."""
+    """A ledger whose run is closed only with the end that is written down."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._succeeded: bool | None = None
         self.opened = False
 
     def __getattr__(self, name: str) -> Any:
@@ -304,13 +304,7 @@ class HeldLedger:
         return info
 
     def finish_run(self, *, succeeded: bool) -> None:
-        """Remember that the run is to be closed."""
-        self._succeeded = succeeded
-
-    def finish(self, *, anyway: bool = False) -> None:
-        """Close the run, when the migration asked for it, or anyway."""
-        if self._succeeded is not None or (anyway and self.opened):
-            self._ledger.finish_run(succeeded=bool(self._succeeded))
+        """Leave the run open: what it came to is not written down yet."""
 
 
 def _failed(code: str, message: str, counters: Counters | None = None) -> Result:
@@ -335,33 +329,3 @@ def end_of_part(spec: MigrationSpec, result: Result) -> Result:
     if not cut or not result.complete or result.error_code != NOTHING_THERE:
         return result
     return replace(result, state=TaskState.SUCCEEDED, error_code=None, error_message=None)
-
-
-def end_path(folder: Path, task_id: int) -> Path:
-    """Return where the end of a task is written down."""
-    return folder / f"{task_id}.end"
-
-
-def write_end(task: HostTask, result: Result) -> None:
-    """Write an end down, whole and durably."""
-    path = end_path(task.ends, task.id)
-    fresh = path.with_suffix(".end-new")
-    with fresh.open("w", encoding="utf-8") as file:
-        json.dump({"run": task.run, "result": asdict(result)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-
-
-def read_end(task: HostTask) -> Result | None:
-    """Return the end that this run of the task came to, None when it has not come to one."""
-    try:
-        known = json.loads(end_path(task.ends, task.id).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if known.get("run") != task.run:
-        return None
-    names = {item.name for item in fields(Result)}
-    values = {name: value for name, value in known["result"].items() if name in names}
-    values |= {"state": TaskState(values["state"]), "counters": Counters(**values["counters"])}
-    return Result(**values)

@@ -150,11 +150,12 @@ class PostgresLedger(SqlLedger):
 
     # ---- the end ----------------------------------------------------------------------------------------------------
 
-    def note_end(self, run: int, end: str) -> None:
-        """Write down which end the task's ``run`` came to."""
+    def conclude(self, run: int, end: str, *, succeeded: bool) -> None:
+        """Write down which end the task's ``run`` came to, and close the run of the ledger, in one transaction."""
         with self._rows.transaction():
             sql = "UPDATE ledger SET ended_run = :run, ended = :ended WHERE @mine"
             self._rows.execute(sql, run=run, ended=end)
+            self._runs.finish(self._run, succeeded=succeeded)
 
     def known_end(self, run: int) -> str | None:
         """Return the end that the task's ``run`` came to, None when it has not come to one."""

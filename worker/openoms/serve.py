@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import signal
 import socket
@@ -15,19 +14,20 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
-from pathlib import Path
 
 import uvicorn
 from sqlalchemy import text
 from starlette.types import ASGIApp
 
 from oms_engine.errors import ConfigError, OmsError
+from oms_engine.model import Secret
 from oms_worker.api.app import create_app
 from oms_worker.api.context import Context
 from oms_worker.api.metrics import Metrics
 from oms_worker.api.trail import Trail
 from oms_worker.companions import Companions
 from oms_worker.db.engine import Database
+from oms_worker.ledgers import FileLedgers, Ledgers
 from oms_worker.node import take_identity
 from oms_worker.planning import Planner
 from oms_worker.runner import Runner
@@ -35,7 +35,6 @@ from oms_worker.services.buckets import BucketService, open_buckets
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
 from oms_worker.settings import ServiceSettings
-from oms_worker.sqlite_ledger import SqliteLedger
 from openoms.foundations import Foundations, open_foundations
 from openoms.terminal import complain
 
@@ -82,7 +81,7 @@ async def running(found: Foundations, settings: ServiceSettings) -> AsyncIterato
         ConfigError: another process serves on this data directory.
     """
     identity = take_identity(settings.data_dir, alone=found.database.on_sqlite)
-    ledgers = functools.partial(open_ledger, settings.ledger_dir)
+    ledgers = open_ledgers(settings)
     beside = Companions(found.database, found.keys, settings, Planner(settings), node_id=identity.id)
     runner = Runner(
         found.database,
@@ -116,9 +115,19 @@ async def noting(database: Database, metrics: Metrics, settings: ServiceSettings
         await trail.stop()
 
 
-def open_ledger(folder: Path, task_id: int) -> SqliteLedger:
-    """Open the ledger of a task, in whichever process."""
-    return SqliteLedger(folder / f"{task_id}.db")
+def open_ledgers(settings: ServiceSettings) -> Ledgers:
+    """Return where the tasks' ledgers are: in PostgreSQL beside the tasks, or in files where SQLite is the database.
+
+    Raises:
+        ConfigError: the database cannot be reached as ledgers reach it.
+    """
+    if settings.on_sqlite:
+        return FileLedgers(settings.ledger_dir)
+    from oms_worker.postgres_ledgers import PostgresLedgers  # noqa: PLC0415 - its driver is an extra
+
+    ledgers = PostgresLedgers(Secret(settings.database_url), settings.ledger_dir)
+    ledgers.check()
+    return ledgers
 
 
 def context_of(
