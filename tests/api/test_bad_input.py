@@ -1,6 +1,8 @@
 """Bad input: a clear coded error, nothing changed, never a traceback, no secret told."""
 
 import json
+import socket
+from http.client import HTTPResponse
 
 import httpx
 import pytest
@@ -152,6 +154,19 @@ def test_a_body_that_is_too_large_is_refused(api, tasks):
     assert refusal(api.post(tasks, content=chunks)) == (413, "APIGW.0201")
 
 
+def test_a_long_token_is_read_whole(service):
+    """The longest token that there may be, in pieces: it is judged as a token, not refused for the head's length."""
+    host, port = service.url.removeprefix("http://").split(":")
+    head = f"GET /v2/p/tasks HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {'a' * 16_384}\r\nX-More: {'b' * 16_000}".encode()
+    with socket.create_connection((host, int(port)), 10) as sock:
+        for begin in range(0, len(head), 4000):
+            sock.sendall(head[begin : begin + 4000])
+        sock.sendall(b"\r\n\r\n")
+        reply = HTTPResponse(sock)
+        reply.begin()
+        assert (reply.status, json.loads(reply.read())["error_code"]) == (401, "OMS.0068")
+
+
 @pytest.mark.parametrize(
     "number",
     [
@@ -236,14 +251,26 @@ def test_a_path_that_there_is_not(api):
     assert refusal(api.get(f"/v2/{api.project}/tasks/")) == (404, "APIGW.0101")
 
 
-def test_a_request_that_is_no_http(service):
-    """Rubbish on the socket closes it; the service lives on."""
-    import socket
+HEADS = {
+    "TLS on a plain port": b"\x16\x03\x01\x02\x00\x01rubbish\r\n\r\n",
+    "no version": b"GET /healthz\r\n\r\n",
+    "a header without colon": b"GET /healthz HTTP/1.1\r\nHost: a\r\nnothing\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "a head that does not end": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000,
+}
 
+
+@pytest.mark.parametrize("raw", HEADS.values(), ids=HEADS)
+def test_a_request_that_is_no_http(service, raw):
+    """What cannot be read as a request is refused with a code and an id too, and closed; the service lives on."""
     host, port = service.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), 5) as sock:
-        sock.sendall(b"\x16\x03\x01\x02\x00\x01rubbish\r\n\r\n")
-        assert b"400" in sock.recv(1000)
+    with socket.create_connection((host, int(port)), 10) as sock:
+        sock.sendall(raw)
+        reply = HTTPResponse(sock)
+        reply.begin()
+        told = json.loads(reply.read())
+        assert (reply.status, told["error_code"]) == (400, "OMS.0004")
+        assert (set(told), bool(reply.headers["X-Request-Id"])) == ({"error_code", "error_msg"}, True)
     assert httpx.get(f"{service.url}/healthz", trust_env=False).json() == {"status": "ok"}
 
 

@@ -23,6 +23,7 @@ from oms_engine.errors import ConfigError, OmsError
 from oms_engine.model import Secret
 from oms_worker.api.app import create_app
 from oms_worker.api.context import Context
+from oms_worker.api.http11 import MAX_HEAD, OmsHttp
 from oms_worker.api.metrics import Metrics
 from oms_worker.api.trail import Trail
 from oms_worker.companions import Companions
@@ -209,6 +210,8 @@ def _url(settings: ServiceSettings, listener: socket.socket) -> str:
 def _uvicorn_config(settings: ServiceSettings, app: ASGIApp) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
+        http=OmsHttp,
+        h11_max_incomplete_event_size=MAX_HEAD,
         lifespan="off",
         log_config=None,
         access_log=False,
