@@ -57,12 +57,16 @@ class ParkingLot:
             self._wake.clear()
             if not session.stopping and self._failure is None:
                 self._start_due()
-                session.hold_listing = self._ledger.parked_count() > HOLD_PARKED
+                self._hold(self._ledger.parked_count() > HOLD_PARKED)
             if self._failure is not None and not self._active:
                 raise self._failure
             if not self._active and (session.stopping or (self._no_more and self._ledger.next_due() is None)):
                 return
             await self._nap()
+
+    def _hold(self, held: bool) -> None:
+        for slot in self._slots:
+            slot.hold(held)
 
     async def _nap(self) -> None:
         due = self._ledger.next_due()

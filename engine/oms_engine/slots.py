@@ -93,6 +93,10 @@ class Slot(Protocol):
         """
         ...
 
+    def hold(self, held: bool) -> None:
+        """Have listings wait, where too much is parked, or go on."""
+        ...
+
     def stop(self) -> None:
         """Begin nothing new."""
         ...
@@ -146,6 +150,10 @@ class LocalSlot:
     async def revisit(self, entry: Parked, *, resumed: bool) -> Settlement | Later:
         """Bring a parked object on, in this process."""
         return await revisit(self.crew.session, entry, resumed=resumed)
+
+    def hold(self, held: bool) -> None:
+        """Have listings wait or go on."""
+        self.crew.session.hold_listing = held
 
     def stop(self) -> None:
         """Begin nothing new."""

@@ -2,6 +2,7 @@
 
 # ruff: noqa: SIM117 - one line per side reads better
 import asyncio
+import gc
 import time
 
 import pytest
@@ -320,6 +321,31 @@ async def test_cancelled_reads_let_go_at_once(lane):
             await task
         assert time.monotonic() - began < 1
         assert wire.stats.connections == 0
+
+
+async def test_a_relay_cancelled_twice_leaves_no_error_behind():
+    """The end of its thread is nobody's news any more: nothing is logged as never retrieved."""
+    told = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+
+    async def script(peer, _):
+        await peer.request()
+        await asyncio.sleep(10)
+
+    async with serve(script) as server, Wire(settings()) as wire:
+        task = asyncio.create_task(download(wire, get(server.endpoint), "relay"))
+        while not server.seen:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.sleep(0)  # it waits for its thread now
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        del task
+    for _ in range(3):
+        gc.collect()
+        await asyncio.sleep(0.01)
+    assert told == []
 
 
 async def test_cancelled_waiters_leave_their_place():

@@ -225,6 +225,7 @@ class Wire:
         self._relays.add(relay)
         thread = self._lane().threads.submit(relay.run)
         future = asyncio.wrap_future(thread)
+        future.add_done_callback(_no_news)
         try:
             relayed = await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -244,8 +245,6 @@ class Wire:
             self.stats.requests += relay.requests
             self.stats.bytes_in += relay.passed
             self.stats.bytes_out += relay.passed
-            if future.done() and not future.cancelled():
-                future.exception()
         for endpoint in relay.endpoints:
             pool = self._pool(endpoint)
             pool.reached = True
@@ -402,3 +401,9 @@ def endpoint_or_none(location: str) -> Endpoint | None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return None
     return Endpoint(parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80))
+
+
+def _no_news(future: asyncio.Future[Any]) -> None:
+    """Take note of how a thread ended, which nobody may wait for any more."""
+    if not future.cancelled():
+        future.exception()
