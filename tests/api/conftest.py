@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from oms_adapters.sandbox import Sandbox
-from support.databases import KINDS, postgres_cluster
+from support.databases import KINDS, own_database, postgres_cluster, served_database
 from support.served import Role, Served
 
-__all__ = ["postgres_cluster"]
+__all__ = ["own_database", "postgres_cluster", "served_database"]
 
 _NUMBERS = count(1)
 
@@ -60,6 +60,9 @@ def world(sandbox):
         dst_keys={"ak": sandbox.obs.credentials.access_key, "sk": sandbox.obs.credentials.secret_key.reveal()},
         sandbox=sandbox,
     )
+    made.keys = {
+        f"{side}_{name}": value for side in ("src", "dst") for name, value in getattr(made, f"{side}_keys").items()
+    }
     made.src_node = {"cloud_type": "AWS", "region": sandbox.s3.region, "bucket": source.name, **made.src_keys}
     made.dst_node = {"region": sandbox.obs.region, "bucket": destination.name, **made.dst_keys}
     yield made

@@ -9,10 +9,7 @@ import time
 import pytest
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkoms.v2 import (
-    CreateTaskGroupReq,
-    CreateTaskGroupRequest,
     DeleteTaskGroupRequest,
-    ListFile,
     ListTaskGroupRequest,
     ListTasksRequest,
     RetryTaskGroupReq,
@@ -21,21 +18,24 @@ from huaweicloudsdkoms.v2 import (
     StartTaskGroupReq,
     StartTaskGroupRequest,
     StopTaskGroupRequest,
-    TaskGroupDstNode,
-    TaskGroupSrcNode,
 )
 
+from support.groups import SLOW, create_group, fill, group_until, put_list, show_group, subtasks
 from support.served import Served
 
 KEYS_PER_TASK = 10
 
 
 @pytest.fixture(scope="module")
-def grouped(sandbox, tmp_path_factory):
+def grouped(sandbox, served_database, tmp_path_factory):
     """A running service that cuts groups into tasks of ten objects."""
     clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
     served = Served(
-        tmp_path_factory.mktemp("groups"), clouds, quotas={"running_tasks": 4}, groups={"keys_per_task": KEYS_PER_TASK}
+        tmp_path_factory.mktemp("groups"),
+        clouds,
+        served_database,
+        quotas={"running_tasks": 4},
+        groups={"keys_per_task": KEYS_PER_TASK},
     )
     served.users = served.add_users(alice={})
     served.start()
@@ -50,51 +50,22 @@ def client(grouped):
     return grouped.client(grouped.users.alice)
 
 
-def create(client, world, **fields):
-    """Create a group; return its id."""
-    node = {"object_key": [""], **fields.pop("src_node", {})}
-    body = CreateTaskGroupReq(
-        src_node=TaskGroupSrcNode(**{**world.src_node, **node}),
-        dst_node=TaskGroupDstNode(**world.dst_node),
-        **{"task_type": "PREFIX", **fields},
-    )
-    return client.create_task_group(CreateTaskGroupRequest(body=body)).group_id
-
-
-def until(client, group_id, *statuses, seconds=40):
-    """Wait for a status; return the group."""
-    deadline = time.monotonic() + seconds
-    while True:
-        group = client.show_task_group(ShowTaskGroupRequest(group_id=group_id))
-        if group.status in statuses:
-            return group
-        assert time.monotonic() < deadline, group
-        time.sleep(0.1)
-
-
-def subtasks(client, group_id):
-    """All tasks of a group."""
-    return client.list_tasks(ListTasksRequest(group_id=group_id, limit=100)).tasks
-
-
-def fill(bucket, count, folder="d"):
-    """Put objects into a bucket; return their keys."""
-    names = [f"{folder}/{number:03d} +é" for number in range(count)]
-    for name in names:
-        bucket.put(name, name.encode())
-    return names
-
-
 def test_a_prefix_group_is_cut_into_tasks_that_move_every_object_once(client, world):
     """35 objects at ten a task are four tasks of the group; sums are right, every object arrives, cloud types shout."""
     names = fill(world.source, 35)
-    group_id = create(client, world)
-    group = until(client, group_id, 5, 6)
+    group_id = create_group(client, world)
+    group = group_until(client, group_id, 5, 6)
     assert group.status == 6, group
     assert (group.total_num, group.success_num, group.fail_num, group.skip_num) == (35, 35, 0, 0)
     assert group.total_size == group.complete_size == sum(len(name.encode()) for name in names)
     assert group.src_node.cloud_type == "AWS"
-    assert group.total_task_num is None
+    assert (group.total_task_num, group.create_task_num, group.complete_task_num) == (4, 4, 4)
+    assert (group.waiting_task_num, group.executing_task_num, group.failed_task_num, group.paused_task_num) == (
+        0,
+        0,
+        0,
+        0,
+    )
     tasks = subtasks(client, group_id)
     assert sorted(task.total_num for task in tasks) == [5, 10, 10, 10]
     assert {task.group_type for task in tasks} == {"GROUP_TASK"}
@@ -108,12 +79,6 @@ def test_a_prefix_group_is_cut_into_tasks_that_move_every_object_once(client, wo
     assert group_id in [item.group_id for item in listed.taskgroups]
 
 
-def put_list(world, key, lines):
-    """Put a list file beside the destination."""
-    world.destination.put(key, "\n".join(lines).encode(), headers={"content-type": "text/plain"})
-    return ListFile(list_file_key=key, obs_bucket=world.destination.name)
-
-
 def test_a_list_group_is_cut_by_lines_of_every_file_of_a_folder(client, world):
     """Two list files of 23 and 8 lines become slices of ten lines, three and one; every line's object arrives."""
     names = fill(world.source, 31)
@@ -121,8 +86,8 @@ def test_a_list_group_is_cut_by_lines_of_every_file_of_a_folder(client, world):
     put_list(world, "lists/a.txt", [*encoded[:12], "", *encoded[12:23]])
     file = put_list(world, "lists/b.txt", encoded[23:])
     file.list_file_key = "lists/"
-    group_id = create(client, world, task_type="LIST", src_node={"object_key": None, "list_file": file})
-    group = until(client, group_id, 4, 5, 6)
+    group_id = create_group(client, world, task_type="LIST", src_node={"object_key": None, "list_file": file})
+    group = group_until(client, group_id, 4, 5, 6)
     assert group.status == 6, group
     assert (group.total_num, group.success_num) == (31, 31)
     assert sorted(task.total_num for task in subtasks(client, group_id)) == [3, 8, 10, 10]
@@ -131,20 +96,20 @@ def test_a_list_group_is_cut_by_lines_of_every_file_of_a_folder(client, world):
 
 def test_a_group_that_finds_nothing_fails_at_its_creation_and_can_be_retried(client, world):
     """An empty source is 4 with a reason; once there are objects, a retry makes the tasks."""
-    group_id = create(client, world)
-    group = until(client, group_id, 4)
+    group_id = create_group(client, world)
+    group = group_until(client, group_id, 4)
     assert group.error_reason.error_code == "TRF.0012"
     fill(world.source, 3)
     client.retry_task_group(RetryTaskGroupRequest(group_id=group_id, body=RetryTaskGroupReq()))
-    assert until(client, group_id, 6).success_num == 3
+    assert group_until(client, group_id, 6).success_num == 3
 
 
 def test_a_failed_group_retries_what_failed(client, world):
     """Objects that are refused fail their task and the group; a retry of failed objects moves them and completes it."""
     fill(world.source, 14)
     world.source.put("z-archived", b"cold", storage_class="GLACIER")
-    group_id = create(client, world)
-    group = until(client, group_id, 5, 6)
+    group_id = create_group(client, world)
+    group = group_until(client, group_id, 5, 6)
     assert group.status == 5, group
     assert group.fail_num == 1
     assert group.error_reason.error_code == "TRF.0062"
@@ -152,29 +117,28 @@ def test_a_failed_group_retries_what_failed(client, world):
     world.source.put("z-archived", b"thawed")
     body = RetryTaskGroupReq(migrate_failed_object=True)
     client.retry_task_group(RetryTaskGroupRequest(group_id=group_id, body=body))
-    assert until(client, group_id, 6).fail_num == 0
+    assert group_until(client, group_id, 6).fail_num == 0
     assert world.destination.get("z-archived") == b"thawed"
 
 
 def test_a_group_pauses_with_its_tasks_and_goes_on(client, world):
     """A stop shows 7 or 3 at once; paused, no task waits or runs; a start with keys brings every object over."""
     names = fill(world.source, 40)
-    slow = [{"start": "00:00", "end": "23:59", "max_bandwidth": 1048576}]
     world.source.put("big", bytes(12_000_000))
-    group_id = create(client, world, bandwidth_policy=slow)
-    until(client, group_id, 2)
+    group_id = create_group(client, world, bandwidth_policy=SLOW)
+    group_until(client, group_id, 2)
     client.stop_task_group(StopTaskGroupRequest(group_id=group_id))
-    assert client.show_task_group(ShowTaskGroupRequest(group_id=group_id)).status in {3, 7}
-    until(client, group_id, 3)
+    assert show_group(client, group_id).status in {3, 7}
+    group_until(client, group_id, 3)
     assert not {task.status for task in subtasks(client, group_id)} & {1, 2, 7}
     with pytest.raises(ClientRequestException) as refused:
         client.stop_task_group(StopTaskGroupRequest(group_id=group_id))
     assert refused.value.error_code == "OMS.1038"
-    keys = {
-        f"{side}_{name}": value for side in ("src", "dst") for name, value in getattr(world, f"{side}_keys").items()
-    }
-    client.start_task_group(StartTaskGroupRequest(group_id=group_id, body=StartTaskGroupReq(**keys)))
-    group = until(client, group_id, 6, seconds=60)
+    with pytest.raises(ClientRequestException) as keyless:
+        client.start_task_group(StartTaskGroupRequest(group_id=group_id, body=StartTaskGroupReq()))
+    assert keyless.value.error_code == "OMS.1004"
+    client.start_task_group(StartTaskGroupRequest(group_id=group_id, body=StartTaskGroupReq(**world.keys)))
+    group = group_until(client, group_id, 6, seconds=60)
     assert (group.success_num + group.skip_num, group.fail_num) == (41, 0)
     assert {*names, "big"} <= set(world.destination.keys())
 
@@ -182,8 +146,8 @@ def test_a_group_pauses_with_its_tasks_and_goes_on(client, world):
 def test_a_deleted_group_is_gone_with_its_tasks(client, world):
     """After a deletion the group is 404 OMS.1009 soon, and its tasks are gone."""
     fill(world.source, 12)
-    group_id = create(client, world)
-    until(client, group_id, 6)
+    group_id = create_group(client, world)
+    group_until(client, group_id, 6)
     client.delete_task_group(DeleteTaskGroupRequest(group_id=group_id))
     deadline = time.monotonic() + 15
     while group_id in [item.group_id for item in client.list_task_group(ListTaskGroupRequest(limit=100)).taskgroups]:
@@ -195,16 +159,16 @@ def test_a_deleted_group_is_gone_with_its_tasks(client, world):
     assert subtasks(client, group_id) == []
 
 
-def test_a_group_that_is_killed_while_it_is_cut_covers_every_object_once(sandbox, world, tmp_path):
+def test_a_group_that_is_killed_while_it_is_cut_covers_every_object_once(sandbox, own_database, world, tmp_path):
     """Killed thrice between cutting and the end: sub-tasks cover 300 objects once in all, and every object arrives."""
     clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
-    served = Served(tmp_path, clouds, quotas={"running_tasks": 8}, groups={"keys_per_task": 7})
+    served = Served(tmp_path, clouds, own_database, quotas={"running_tasks": 8}, groups={"keys_per_task": 7})
     served.users = served.add_users(alice={})
     served.start()
     names = [f"{number % 9}/{number:03d}" for number in range(300)]
     world.source.put_many([(name, name.encode()) for name in names])
     client = served.client(served.users.alice)
-    group_id = create(client, world)
+    group_id = create_group(client, world)
     try:
         for wanted in (2, 15, 30):
             deadline = time.monotonic() + 30
@@ -214,7 +178,7 @@ def test_a_group_that_is_killed_while_it_is_cut_covers_every_object_once(sandbox
             served.process.wait()
             served.start()
             client = served.client(served.users.alice)
-        group = until(client, group_id, 4, 5, 6, seconds=120)
+        group = group_until(client, group_id, 4, 5, 6, seconds=120)
         assert group.status == 6, group
         tasks = subtasks(client, group_id)
         assert len(tasks) == 43

@@ -120,10 +120,10 @@ def relay():
 
 
 @pytest.fixture(scope="module")
-def notifying(sandbox, receiver, relay, tmp_path_factory):
+def notifying(sandbox, served_database, receiver, relay, tmp_path_factory):
     """A running service with a webhook ``hook``, a mail channel ``post``, one that nobody serves, and a template."""
     clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
-    served = Served(tmp_path_factory.mktemp("notify"), clouds, quotas={"running_tasks": 10})
+    served = Served(tmp_path_factory.mktemp("notify"), clouds, served_database, quotas={"running_tasks": 10})
     with served.config.open("a") as file:
         file.write(
             f"""

@@ -30,12 +30,13 @@ ODD = ["a b", "a+b", "%41", "d/", "d/ü", "x\ny", "p%2Fq"]
 
 
 @pytest.fixture(scope="module")
-def syncing(sandbox, tmp_path_factory):
+def syncing(sandbox, served_database, tmp_path_factory):
     """A running service that batches quickly and takes at most 500 waiting keys."""
     clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
     served = Served(
         tmp_path_factory.mktemp("syncs"),
         clouds,
+        served_database,
         quotas={"running_tasks": 10, "sync_tasks": 50},
         syncs={"batch_seconds": 0.2, "batch_keys": 50, "waiting_keys": 500},
     )
@@ -52,13 +53,6 @@ def client(syncing):
     return syncing.client(syncing.users.alice)
 
 
-def keys_of(world):
-    """The four keys of a start."""
-    return {
-        f"{side}_{name}": value for side in ("src", "dst") for name, value in getattr(world, f"{side}_keys").items()
-    }
-
-
 def create(client, world, **fields):
     """Create a sync task; return its id."""
     body = CreateSyncTaskReq(
@@ -67,7 +61,7 @@ def create(client, world, **fields):
         src_bucket=world.source.name,
         dst_region=world.dst_node["region"],
         dst_bucket=world.destination.name,
-        **keys_of(world),
+        **world.keys,
         **fields,
     )
     return client.create_sync_task(CreateSyncTaskRequest(body=body)).sync_task_id
@@ -147,7 +141,7 @@ def test_a_stopped_sync_task_takes_no_events_and_keeps_those_that_wait(client, w
     with pytest.raises(ClientRequestException) as twice:
         client.stop_sync_task(StopSyncTaskRequest(sync_task_id=sync_id))
     assert twice.value.error_code == "OMS.0066"
-    body = StartSyncTaskReq(**keys_of(world))
+    body = StartSyncTaskReq(**world.keys)
     client.start_sync_task(StartSyncTaskRequest(sync_task_id=sync_id, body=body))
     until(lambda: ended(show(client, sync_id)) == 1)
     assert world.destination.get("before") == b"1"
@@ -206,10 +200,10 @@ def test_statistics_are_buckets_without_the_empty_ones(client, world):
     assert sync_id in [task.sync_task_id for task in client.list_sync_tasks(ListSyncTasksRequest(limit=100)).tasks]
 
 
-def test_accepted_events_survive_kill_9(sandbox, world, tmp_path):
+def test_accepted_events_survive_kill_9(sandbox, own_database, world, tmp_path):
     """Killed between accepting and copying, again and again: after the last restart every accepted object arrives."""
     clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
-    served = Served(tmp_path, clouds, syncs={"batch_seconds": 0.3, "batch_keys": 40})
+    served = Served(tmp_path, clouds, own_database, syncs={"batch_seconds": 0.3, "batch_keys": 40})
     served.users = served.add_users(alice={})
     served.start()
     client = served.client(served.users.alice)

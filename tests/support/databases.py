@@ -34,3 +34,20 @@ async def database(database_url):
     await upgrade(opened)
     yield opened
     await opened.close()
+
+
+def _for_a_service(request):
+    """None is SQLite in its data directory."""
+    return request.getfixturevalue("postgres_cluster").create() if request.param == "postgresql" else None
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def served_database(request):
+    """A database of each kind for a service that a module shares."""
+    return _for_a_service(request)
+
+
+@pytest.fixture(params=KINDS)
+def own_database(request):
+    """A database of each kind for a service of a test's own."""
+    return _for_a_service(request)
