@@ -10,8 +10,11 @@ import pytest
 from oms_adapters.sandbox import Sandbox
 from support.databases import KINDS, own_database, postgres_cluster, served_database
 from support.served import Role, Served
+from support.servers import wanted
 
 __all__ = ["own_database", "postgres_cluster", "served_database"]
+
+collect_ignore = [] if wanted("postgresql") else ["test_takeover_postgres.py"]
 
 _NUMBERS = count(1)
 

@@ -92,6 +92,28 @@ class Ran:
         return {key: columns[6] for key, columns in self.lists["success"].items()}
 
 
+def read_lists(destination: BucketView, name: str) -> dict[str, dict[str, list[str]]]:
+    """Read a task's lists from the destination bucket; a key that stands in them twice is an error."""
+    found: dict[str, dict[str, list[str]]] = {"success": {}, "skip": {}, "failed": {}}
+    times: Counter[str] = Counter()
+    if not name:
+        return found
+    for key in list(destination.keys()):
+        if not key.startswith(f"oms/task/{name}/"):
+            continue
+        kind = key.removeprefix(f"oms/task/{name}/").partition("_object_lists/")[0]
+        assert key.endswith(f".{kind}_list.txt"), key
+        for line in destination.get(key).decode().splitlines(keepends=True):
+            assert line.endswith("\n"), line
+            columns = line[:-1].split("\t")
+            assert len(columns) == COLUMNS[kind], line
+            name_of = decode_key(columns[KEY_COLUMN[kind]])
+            found[kind][name_of] = columns
+            times[name_of] += 1
+    assert not [key for key, number in times.items() if number > 1], "keys in the lists more than once"
+    return found
+
+
 class World:
     """Two buckets, and a state file."""
 
@@ -141,24 +163,7 @@ class World:
 
     def lists(self, name: str) -> dict[str, dict[str, list[str]]]:
         """Read a task's lists from the destination bucket; a key that stands in them twice is an error."""
-        found: dict[str, dict[str, list[str]]] = {"success": {}, "skip": {}, "failed": {}}
-        times: Counter[str] = Counter()
-        if not name:
-            return found
-        for key in list(self.destination.keys()):
-            if not key.startswith(f"oms/task/{name}/"):
-                continue
-            kind = key.removeprefix(f"oms/task/{name}/").partition("_object_lists/")[0]
-            assert key.endswith(f".{kind}_list.txt"), key
-            for line in self.destination.get(key).decode().splitlines(keepends=True):
-                assert line.endswith("\n"), line
-                columns = line[:-1].split("\t")
-                assert len(columns) == COLUMNS[kind], line
-                name_of = decode_key(columns[KEY_COLUMN[kind]])
-                found[kind][name_of] = columns
-                times[name_of] += 1
-        assert not [key for key, number in times.items() if number > 1], "keys in the lists more than once"
-        return found
+        return read_lists(self.destination, name)
 
     def check_books(self, ran: Ran) -> None:
         """Hold counters, lists, reasons, failures and uploads of an ended run against each other."""
