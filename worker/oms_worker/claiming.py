@@ -63,12 +63,14 @@ class Claims:
             self._looked_for_expired = now
         if not (found.start or found.expire):
             return [], False
-        return await self._carry_out(limits, now, everywhere=late)
+        return await self._carry_out(found, limits, now, everywhere=late)
 
-    async def _carry_out(self, limits: Limits, now: float, *, everywhere: bool) -> tuple[list[Claimed], bool]:
+    async def _carry_out(
+        self, decision: Decision, limits: Limits, now: float, *, everywhere: bool
+    ) -> tuple[list[Claimed], bool]:
         async with self._database.lock(SCHEDULING_LOCK) as connection:
-            # Decided again: another node may have been quicker.
-            decision = await self._decide(connection, limits, now, everywhere=everywhere)
+            if not self._database.on_sqlite:  # another node may have been quicker: decided again
+                decision = await self._decide(connection, limits, now, everywhere=everywhere)
             for number in decision.expire:
                 await self._ends.expire(connection, number, now)
             chosen = decision.start[:MOST_AT_ONCE]

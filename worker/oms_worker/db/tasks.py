@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
@@ -28,6 +28,8 @@ PROGRESS_COLUMNS = (
 )
 """What the owner sets while a task runs."""
 
+CHUNK_IDS = 1000
+"""Ids in one statement."""
 CHUNK_KEYS = 10_000
 """Inline keys per row."""
 
@@ -241,6 +243,13 @@ async def set_task(connection: AsyncConnection, task_id: int, **values: Any) -> 
     await connection.execute(update(task).where(task.c.id == task_id).values(**values))
 
 
+async def set_tasks(connection: AsyncConnection, ids: Sequence[int], **values: Any) -> None:
+    """Set columns that are no state, the same for many tasks."""
+    for start in range(0, len(ids), CHUNK_IDS):
+        chosen = task.c.id.in_(ids[start : start + CHUNK_IDS])
+        await connection.execute(update(task).where(chosen).values(**values))
+
+
 # ---- the owner ------------------------------------------------------------------------------------------------------
 
 
@@ -253,7 +262,7 @@ async def claim_task(connection: AsyncConnection, task_id: int, owner: str, now:
     values: dict[str, Any] = {"owner": owner, "generation": before.generation + 1, "claimed_at": now}
     values |= {"started_at": started, "ended_at": None, "error_code": None, "error_msg": None}
     claimed = await change_task(connection, before, int(Task.MIGRATING), now, f"claimed by {owner}", **values)
-    return await get_task(connection, task_id) if claimed else None
+    return replace(before, status=int(Task.MIGRATING), **values) if claimed else None
 
 
 async def owned_tasks(connection: AsyncConnection, owner: str) -> list[Owned]:

@@ -201,18 +201,23 @@ class TaskService(Service):
         async with self._database.write() as connection:
             if change.group_id and await groups.get_group(connection, change.group_id, caller.project_id):
                 await groups.set_group(connection, change.group_id, bandwidth_policy=list(policy))
+            # Few statements for many tasks: other calls that write wait meanwhile.
+            alike: dict[tuple[str, ...], tuple[dict[str, Any], list[int]]] = {}
             for task in await self._chosen(connection, caller, change):
                 values = _changes(task, change, policy, lenient=bool(change.group_id))
                 if values:
-                    await rows.set_task(connection, task.id, **values)
+                    alike.setdefault(tuple(values), (values, []))[1].append(task.id)
+            for values, ids in alike.values():
+                await rows.set_tasks(connection, ids, **values)
         self._wake()
 
     async def _chosen(self, connection: AsyncConnection, caller: Caller, change: BatchUpdate) -> Sequence[TaskRow]:
         if change.ids:
-            return [await _found(connection, caller, number) for number in dict.fromkeys(change.ids)]
-        wanted = TaskFilter(caller.project_id, group_id=change.group_id, limit=1_000_000)
+            wanted = TaskFilter(caller.project_id, ids=tuple(change.ids), limit=MAX_BATCH)
+        else:
+            wanted = TaskFilter(caller.project_id, group_id=change.group_id, limit=1_000_000)
         tasks = (await rows.find_tasks(connection, wanted)).tasks
-        if not tasks:
+        if len(tasks) < max(1, len(set(change.ids))):
             raise Refused(NO_TASK)
         return tasks
 
