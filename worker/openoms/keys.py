@@ -99,3 +99,21 @@ def read_key_file(path: str, where: str) -> Secret:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(f"{where}: the key file {path} cannot be read: {reason}.") from None
+
+
+def check_written(credentials: Credentials, name: SideName, origin: str) -> None:
+    """Refuse keys with white space around them, or control characters in them: copied badly, no store knows them.
+
+    A secret without an access key may be a whole file, and is left to the adapter.
+
+    Raises:
+        ConfigError: it names the key and where it was found, never its text.
+    """
+    token = credentials.token.reveal() if credentials.token else ""
+    secret = credentials.secret_key.reveal() if credentials.access_key else ""
+    for what, text in (("access key", credentials.access_key), ("secret key", secret), ("token", token)):
+        if text != text.strip() or any(ord(char) < 0x20 or ord(char) == 0x7F for char in text):
+            raise ConfigError(
+                f"the {what} of the {name} (from {origin}) has white space around it or a line break in it; "
+                "leave that out."
+            )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from oms_engine.bandwidth import BandwidthPolicy, parse_policy
 from oms_engine.errors import ConfigError
@@ -355,15 +355,20 @@ def build_run(settings: Settings, options: MigrateOptions) -> RunOptions:
         raise ConfigError(f"the CA file {ca_file} {what}; name a PEM file.")
     return RunOptions(
         state=Path(state).expanduser() if state else None,
-        processes=_within("processes", options.get("processes") or defaults.processes, 1, 256),
-        connections=_within("connections", options.get("connections") or defaults.connections, 1, 10_000),
+        processes=_within("processes", options, settings, 1, 256),
+        connections=_within("connections", options, settings, 1, 10_000),
         ca_file=ca_file,
         verify_tls=options.get("verify_tls", True),
         allow_private_urls=options.get("allow_private_urls", False),
     )
 
 
-def _within(name: str, value: int | None, low: int, high: int) -> int | None:
+def _within(
+    name: Literal["processes", "connections"], options: MigrateOptions, settings: Settings, low: int, high: int
+) -> int | None:
+    said = options.get(name)
+    value = said or getattr(settings.file.defaults, name)
     if value is not None and not low <= value <= high:
-        raise ConfigError(f"--{name} {value} is out of range; it goes from {low} to {high}.")
+        where = f"--{name} {value}" if said else f"defaults.{name} = {value} in {settings.file.where}"
+        raise ConfigError(f"{where} is out of range; it goes from {low} to {high}.")
     return value

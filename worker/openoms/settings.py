@@ -16,7 +16,7 @@ from oms_adapters.config import Addressing, StoreConfig, parse_endpoint
 from oms_engine.errors import ConfigError
 from oms_engine.model import Credentials
 from openoms.configfile import ConfigFile, Profile, read_config_file
-from openoms.keys import SideName, find_credentials
+from openoms.keys import SideName, check_written, find_credentials
 from openoms.urls import BucketUrl
 from openoms.words import unknown
 
@@ -167,9 +167,12 @@ class Settings:
         self, name: SideName, url: BucketUrl, options: SideOptions, profile: Profile, account: str | None
     ) -> tuple[Credentials, str]:
         if options.credentials is None:
-            return find_credentials(name, url.cloud, self.environ, profile, account)
-        given = options.credentials
-        return (replace(given, access_key=account) if account else given), "the caller"
+            found, origin = find_credentials(name, url.cloud, self.environ, profile, account)
+        else:
+            given, origin = options.credentials, "the caller"
+            found = replace(given, access_key=account) if account else given
+        check_written(found, name, origin)
+        return found, origin
 
     def _extra(self, name: SideName, cloud_type: str, options: SideOptions, profile: Profile) -> Extra:
         app_id = self._of_cloud(name, "app_id", options.app_id, cloud_type)

@@ -20,7 +20,7 @@ from oms_worker.shapes.nodes import Node, bandwidth
 from oms_worker.shapes.words import CONSTRAINT, DEFAULT_CLOUD_TYPE, DESTINATION_INVALID, MISSING, SOURCE_INVALID
 from openoms.clouds import URL_SOURCE, Cloud, cloud_of_type, every_cloud
 from openoms.keys import SideName
-from openoms.plan import Plan, RunOptions, check_prefix, refuse_same_place
+from openoms.plan import LATEST_SINCE, Plan, RunOptions, check_prefix, refuse_same_place
 from openoms.preflight import judge
 from openoms.settings import Settings, Side, SideOptions
 from openoms.sources import web_side, with_cdn
@@ -228,7 +228,7 @@ def _spec(body: TaskBody, scope: Scope, source: Side, destination: Side, setting
         destination=destination.url.label,
         scope=scope,
         save_prefix=check_prefix(body.dst_node.save_prefix or ""),
-        migrate_since=float(body.migrate_since) if body.migrate_since else None,
+        migrate_since=_since(body.migrate_since),
         overwrite=OverwriteMode(body.object_overwrite_mode or OverwriteMode.SIZE_LAST_MODIFIED),
         check=ConsistencyCheck(body.consistency_check or ConsistencyCheck.SIZE_LAST_MODIFIED),
         metadata=bool(body.enable_metadata_migration),
@@ -238,3 +238,12 @@ def _spec(body: TaskBody, scope: Scope, source: Side, destination: Side, setting
         bandwidth=bandwidth(body.bandwidth_policy, settings.file.defaults.bandwidth_zone or "UTC"),
         record_failed=True if recording is None else recording,
     )
+
+
+def _since(seconds: int | None) -> float | None:
+    if seconds is not None and seconds > LATEST_SINCE:
+        raise ConfigError(
+            f"migrate_since {seconds} is out of its limits: it is in seconds since 1970, not in milliseconds.",
+            code="OMS.1003",
+        )
+    return float(seconds) if seconds else None

@@ -9,6 +9,7 @@ import pytest
 
 from oms_engine.errors import ConfigError
 from oms_engine.model import Credentials, Secret
+from openoms.plan import build_run
 from openoms.settings import SideOptions, check_endpoint, load_settings
 from openoms.urls import parse_url
 
@@ -84,6 +85,32 @@ def test_a_vendors_token_does_not_join_our_key(config):
     """A session token belongs to the key it came with."""
     environ = {"OPENOMS_SOURCE_AK": "x", "OPENOMS_SOURCE_SK": "y", "AWS_SESSION_TOKEN": "stale"}
     assert settle(config, environ).credentials.token is None
+
+
+@pytest.mark.parametrize("what", ["AK", "SK", "TOKEN"])
+@pytest.mark.parametrize("spoil", ["{}\n", " {}", "{}\r\n", "ab\n{}", "{}\x00"])
+def test_a_key_that_was_copied_badly_is_refused_before_a_store_refuses_it(config, what, spoil):
+    """A file's last line feed is the usual guest; the sentence names the variable and not the secret."""
+    environ = {f"OPENOMS_SOURCE_{name}": f"hush-{name}" for name in ("AK", "SK", "TOKEN")}
+    environ[f"OPENOMS_SOURCE_{what}"] = spoil.format(environ[f"OPENOMS_SOURCE_{what}"])
+    with pytest.raises(ConfigError, match=r"OPENOMS_SOURCE_AK.* white space") as caught:
+        settle(config, environ)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_secret_that_is_a_whole_file_may_have_lines(config):
+    """The text of a service account's key file, given without an access key."""
+    text = '{\n  "type": "service_account"\n}\n'
+    given = Credentials("", Secret(text))
+    assert settle(config, {}, scheme="gs", credentials=given).credentials.secret_key.reveal() == text
+
+
+@pytest.mark.parametrize("name", ["processes", "connections"])
+def test_a_number_out_of_range_is_blamed_on_the_file_that_holds_it(config, name):
+    """An option that was never given is not named."""
+    config.write_text(f"[defaults]\n{name} = -4\n")
+    with pytest.raises(ConfigError, match=rf"defaults\.{name} = -4 in .*config\.toml is out of range"):
+        build_run(load_settings(config, {}), {})
 
 
 def test_the_two_sides_have_variables_of_their_own(config):

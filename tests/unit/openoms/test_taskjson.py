@@ -162,6 +162,7 @@ def test_credentials_left_out_come_from_the_environment():
         ({"enable_kms": "yes"}, "OMS.1002", "enable_kms"),
         ({"migrate_since": "soon"}, "OMS.1002", "migrate_since"),
         ({"migrate_since": -1}, "OMS.1003", "migrate_since"),
+        ({"migrate_since": 1_700_000_000_000}, "OMS.1003", "not in milliseconds"),
         ({"src_node__object_key": "abc"}, "OMS.1002", "object_key"),
         ({"src_node__object_key": ["x"] * 501}, "OMS.1003", "500"),
         ({"description": "x" * 256}, "OMS.1003", "description"),
