@@ -18,7 +18,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, cast
 
 from oms_adapters.config import StoreConfig
@@ -44,8 +43,6 @@ LOCKED_SECONDS = 15.0
 """How long a ledger that is still open elsewhere is waited for: its last process is just going."""
 
 INTERNAL = "TRF.0001"
-
-LedgerOpener = Ledgers
 NOTHING_THERE = "TRF.0012"
 
 
@@ -63,8 +60,7 @@ class HostTask:
     listing: StoreConfig | None
     """The bucket of its list file."""
     settings: EngineSettings
-    ledger: Ledgers
-    ends: Path
+    ledgers: Ledgers
     count_ahead: bool = True
 
 
@@ -214,14 +210,14 @@ class Running:
         task = self.task
         ledger = await self._open_ledger()
         try:
-            known = task.ledger.end_of(ledger, task.id, task.run)
+            known = task.ledgers.end_of(ledger, task.id, task.run)
             if known is not None:
                 return known
             held = HeldLedger(ledger)
             result = end_of_part(task.spec, await self._migrate(held))
             # A run that failed before its end is closed too: the next start tries the failed objects again.
             if result.complete or (result.state is TaskState.FAILED and result.counters.failed and held.opened):
-                task.ledger.conclude(ledger, task.id, task.run, result)
+                task.ledgers.conclude(ledger, task.id, task.run, result)
             return result
         finally:
             ledger.close()
@@ -230,7 +226,7 @@ class Running:
         deadline = time.monotonic() + LOCKED_SECONDS
         while True:
             try:
-                return self.task.ledger.open(self.task.id, self.task.generation)
+                return self.task.ledgers.open(self.task.id, self.task.generation)
             except LedgerInUse:
                 if time.monotonic() > deadline or self._cut:
                     raise

@@ -25,8 +25,9 @@ from oms_worker.db.engine import SCHEDULING_LOCK, Database
 from oms_worker.db.tasks import Owned
 from oms_worker.ends import Ends
 from oms_worker.figures import Look
-from oms_worker.host_process import Ended, LedgerOpener
+from oms_worker.host_process import Ended
 from oms_worker.hosts import Hosts
+from oms_worker.ledgers import Ledgers
 from oms_worker.running import INTERNAL, EndHook, Planner, Run, RunPlan, engine_settings, failure, host_task
 from oms_worker.secrets import KeyRing
 from oms_worker.services.tasks import parse_policy
@@ -66,7 +67,7 @@ class Runner:
         planner: Planner,
         *,
         node_id: str,
-        ledgers: LedgerOpener,
+        ledgers: Ledgers,
         hooks: Sequence[EndHook] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -17,7 +17,8 @@ from oms_engine.wire import WireSettings
 from oms_worker.db.tasks import ProgressUpdate, TaskRow
 from oms_worker.errors import sentence_of
 from oms_worker.figures import Look, figures_of, final_figures
-from oms_worker.host_process import HostTask, LedgerOpener
+from oms_worker.host_process import HostTask
+from oms_worker.ledgers import Ledgers
 from oms_worker.services.tasks import parse_policy
 from oms_worker.settings import ServiceSettings, Work
 from oms_worker.states import Event, Task
@@ -109,7 +110,7 @@ class Run:
         return values
 
 
-def host_task(row: TaskRow, plan: RunPlan, settings: ServiceSettings, ledgers: LedgerOpener) -> HostTask:
+def host_task(row: TaskRow, plan: RunPlan, settings: ServiceSettings, ledgers: Ledgers) -> HostTask:
     """Return what a host must know to run a task."""
     spec = replace(
         plan.spec,
@@ -126,8 +127,7 @@ def host_task(row: TaskRow, plan: RunPlan, settings: ServiceSettings, ledgers: L
         destination=plan.destination,
         listing=plan.listing,
         settings=engine_settings(settings.work),
-        ledger=ledgers,
-        ends=settings.ledger_dir,
+        ledgers=ledgers,
         count_ahead=settings.work.count_ahead,
     )
 
