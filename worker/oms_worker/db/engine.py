@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from oms_engine.errors import RepositoryError
+from oms_worker.db import sqlite_driver
 
 BUSY_SECONDS = 30.0
 """How long a SQLite transaction waits for another's."""
@@ -109,8 +111,9 @@ def open_database(url: str) -> Database:
         return Database(create_async_engine(parsed, pool_size=POOL_SIZE, pool_pre_ping=True, hide_parameters=True))
     if _in_a_file(parsed):
         _make_private(Path(str(parsed.database)))
+    creator = partial(sqlite_driver.connect, parsed.database or ":memory:", busy_seconds=BUSY_SECONDS)
     pool: dict[str, Any] = {"pool_size": POOL_SIZE, "max_overflow": MORE_ON_SQLITE} if _in_a_file(parsed) else {}
-    engine = create_async_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, **pool)
+    engine = create_async_engine(parsed, hide_parameters=True, async_creator=creator, **pool)
     event.listen(engine.sync_engine, "connect", _set_up)
     event.listen(engine.sync_engine, "begin", _begin)
     return Database(engine)
@@ -129,9 +132,8 @@ def _make_private(path: Path) -> None:
 
 
 def _set_up(connection: Any, record: Any) -> None:
-    """Prepare a new SQLite connection; transactions begin when we say so, not when the driver guesses."""
+    """Prepare a new SQLite connection."""
     del record
-    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "temp_store = MEMORY"):
         cursor.execute(f"PRAGMA {pragma}")
