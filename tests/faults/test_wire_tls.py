@@ -4,6 +4,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 
 import pytest
@@ -25,6 +26,7 @@ from faults.wire_scripted import (
     settings,
 )
 from oms_engine.errors import ConfigError, ConnectionBroken
+from oms_engine.store import Endpoint
 from oms_engine.wire import CertificateRefused, Wire
 
 
@@ -244,6 +246,21 @@ async def test_refused_tunnels_break(authority, lane, answer):
             with pytest.raises(ConnectionBroken, match="proxy") as caught:
                 await download(wire, get(server.endpoint), lane)
             assert "pa" not in str(caught.value).replace("path", "")
+
+
+@pytest.mark.parametrize("lane", LANES)
+async def test_a_proxy_that_nobody_answers_for_is_named(lane):
+    """It is the proxy's address that is wrong then, not the store's; its password stays unsaid."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        there = f"127.0.0.1:{taken.getsockname()[1]}"
+        limits = settings(proxy=f"http://user:hush@{there}", attempts=1)
+        async with Wire(limits) as wire:
+            with pytest.raises(
+                ConnectionBroken, match=f"no connection to store.invalid:80 through the proxy {there}"
+            ) as caught:
+                await download(wire, get(Endpoint("http", "store.invalid", 80)), lane)
+            assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize("lane", LANES)

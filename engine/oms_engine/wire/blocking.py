@@ -26,7 +26,7 @@ from oms_engine.wire.codec import (
 )
 from oms_engine.wire.dns import name_to_ask, resolve_now
 from oms_engine.wire.http1 import ERROR_LIMIT
-from oms_engine.wire.proxy import Proxy, tunnel_failure
+from oms_engine.wire.proxy import Proxy, route_text, tunnel_failure
 from oms_engine.wire.retry import ConnectFailed, StaleConnection
 from oms_engine.wire.settings import WireSettings, WireStats
 from oms_engine.wire.tls import connect_error
@@ -334,7 +334,7 @@ class BlockingPools:
 
     def _open(self, endpoint: Endpoint) -> BlockingConnection:
         proxy = self._proxy_for(endpoint)
-        where = f"{endpoint.host}:{endpoint.port}"
+        where = route_text(endpoint, proxy)
         try:
             sock = self._connect(endpoint, proxy)
         except TimeoutError:

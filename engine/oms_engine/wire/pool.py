@@ -13,7 +13,7 @@ from oms_engine.store import Endpoint
 from oms_engine.wire.codec import HEAD_LIMIT
 from oms_engine.wire.dns import Resolver
 from oms_engine.wire.http1 import Connection
-from oms_engine.wire.proxy import Proxy, tunnel_failure
+from oms_engine.wire.proxy import Proxy, route_text, tunnel_failure
 from oms_engine.wire.retry import ConnectFailed
 from oms_engine.wire.settings import WireSettings, WireStats
 from oms_engine.wire.tls import connect_error
@@ -134,7 +134,7 @@ class Pool:
 
     async def _open(self) -> Connection:
         self._opening += 1
-        where = f"{self.endpoint.host}:{self.endpoint.port}"
+        where = route_text(self.endpoint, self._proxy)
         try:
             async with asyncio.timeout(self.settings.connect_timeout):
                 connection = await self._connect()

@@ -52,6 +52,12 @@ def parse_proxy(url: str) -> Proxy:
     return Proxy(parts.hostname, port or 80, authorization)
 
 
+def route_text(endpoint: Endpoint, proxy: Proxy | None) -> str:
+    """Name where a connection leads in messages: through a proxy it is the proxy that may be unreachable."""
+    through = f" through the proxy {proxy.host}:{proxy.port}" if proxy else ""
+    return f"{endpoint.host}:{endpoint.port}{through}"
+
+
 def goes_direct(endpoint: Endpoint, no_proxy: tuple[str, ...]) -> bool:
     """Whether an endpoint is exempt from the proxy."""
     return any(_matches(endpoint, entry.strip().lower()) for entry in no_proxy)
