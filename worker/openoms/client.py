@@ -19,6 +19,7 @@ from oms_engine.errors import ConfigError, OmsError
 from openoms import __version__
 from openoms.client_access import Access
 from openoms.client_signing import Unsigned, sign
+from openoms.client_tables import visible
 
 if TYPE_CHECKING:
     import httpx
@@ -186,7 +187,8 @@ def _error(response: httpx.Response, told: Any, access: Access) -> OmsError:
             status=status,
         )
     number = response.headers.get("X-Request-Id", "")
-    sentence = f"{told.get('error_msg') or 'the call was refused.'}{f' (request {number})' if number else ''}"
+    reason = visible(str(told.get("error_msg") or "the call was refused."))
+    sentence = f"{reason}{f' (request {visible(number)})' if number else ''}"
     if 400 <= status < 500:
-        return ServiceRefused(sentence, code=str(told["error_code"]), status=status)
-    return ServiceFailed(sentence, code=str(told["error_code"]), status=status)
+        return ServiceRefused(sentence, code=visible(str(told["error_code"])), status=status)
+    return ServiceFailed(sentence, code=visible(str(told["error_code"])), status=status)

@@ -8,6 +8,7 @@ from typing import Any
 from oms_engine.errors import ConfigError, OmsError
 from openoms.client_access import add_access
 from openoms.client_call import SYNC, TASK, Call, Noun, Run, declare_ids, warn_of_plain_http
+from openoms.client_tables import visible
 from openoms.options import Parser
 from openoms.terminal import complain, say
 
@@ -84,13 +85,14 @@ def each(past: str, act: Callable[[Call, str], None]) -> Run:
 
 
 def _attempt(call: Call, number: str, past: str, act: Callable[[Call, str], None]) -> OmsError | None:
+    subject = f"{call.noun.title} {visible(number)}"
     try:
         act(call, number)
     except OmsError as error:
-        complain(f"{call.noun.title} {number}: {error}", getattr(error, "code", None))
+        complain(f"{subject}: {error}", getattr(error, "code", None))
         return error
     if not call.said.as_json:
-        say(f"{call.noun.title} {number} {past}.")
+        say(f"{subject} {past}.")
     return None
 
 

@@ -112,6 +112,7 @@ def render_panel(look: Look, encoding: str = "utf-8") -> RenderableType:
     """Return the panel of one look."""
     from rich import box  # noqa: PLC0415
     from rich.console import Group  # noqa: PLC0415
+    from rich.padding import Padding  # noqa: PLC0415 - a bar alone does not end its line
     from rich.panel import Panel as Box  # noqa: PLC0415
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -123,7 +124,9 @@ def render_panel(look: Look, encoding: str = "utf-8") -> RenderableType:
         lines.append(f"{look.error_code}: {why(look)}")
     bar = ProgressBar(total=1.0, completed=look.fraction or 0.0, pulse=look.fraction is None and not look.ended)
     told = [Text(speakable(line, encoding)) for line in lines]
-    return Box(Group(state, bar, *told), title=Text(speakable(look.title, encoding)), box=box.ROUNDED, width=84)
+    return Box(
+        Group(state, Padding(bar), *told), title=Text(speakable(look.title, encoding)), box=box.ROUNDED, width=84
+    )
 
 
 def open_display(*, quiet: bool, every: float) -> Display:
