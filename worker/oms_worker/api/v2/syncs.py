@@ -12,6 +12,7 @@ from oms_worker.api.replies import done, json_reply
 from oms_worker.api.v2.common import Limit, Offset, extra, judge
 from oms_worker.db.syncs import SyncFilter
 from oms_worker.errors import Refused
+from oms_worker.scheduler import DAY
 from oms_worker.services.syncs import DATA_TYPES, NewSync, SyncService
 from oms_worker.shapes.sync import (
     CreateSync,
@@ -108,15 +109,21 @@ async def add_events(
 @router.get("/{sync_task_id}/statistics", summary="What a sync task did over time",
             responses={200: {"model": SyncStatistics}})  # fmt: skip
 async def statistics(
+    services: Services,
     syncs: Syncs,
     caller: Member,
     sync_task_id: SyncId,
     data_type: Annotated[str, Query(max_length=255, description=f"Of {', '.join(DATA_TYPES)}; separated by commas.")],
-    start_time: Instant,
-    end_time: Instant,
+    start_time: Instant | None = None,
+    end_time: Instant | None = None,
 ) -> Response:
-    """Return values per five minutes, for more than a day per hour; intervals without any are left out."""
-    found = await syncs.statistics(caller, sync_task_id, _data_types(data_type), start_time / 1000, end_time / 1000)
+    """Return values per five minutes, for more than a day per hour; intervals without any are left out.
+
+    Without times, as the reference's example asks, those of the last day.
+    """
+    end = services.clock() if end_time is None else end_time / 1000
+    start = end - DAY if start_time is None else start_time / 1000
+    found = await syncs.statistics(caller, sync_task_id, _data_types(data_type), start, end)
     series = [
         {
             "data_type": name,
