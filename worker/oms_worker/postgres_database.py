@@ -62,6 +62,7 @@ class PostgresDatabase(SqlDatabase):
             LedgerInUse: a transaction of another process stands in the way; try again.
             LedgerLost: the claim does not hold any more.
         """
+        self._link.mend()
         with self._link.transaction() as (connection, pipeline):
             connection.execute(f"SET LOCAL lock_timeout = {OPEN_MILLISECONDS}")
             claim = connection.execute(_CLAIM, self._fixed)

@@ -96,13 +96,27 @@ class Link:
         with self.explained() as connection:
             try:
                 with connection.pipeline() as pipeline:
-                    connection.execute("BEGIN")
+                    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")  # the fence looks again after a wait
                     yield connection, pipeline
                     connection.execute("COMMIT")
             except BaseException:
                 with suppress(psycopg.Error):
                     connection.execute("ROLLBACK")
                 raise
+
+    def mend(self) -> None:
+        """See whether the connection still stands; one that broke while it was not used is made anew.
+
+        Raises:
+            LedgerLost: the database does not answer.
+        """
+        with self._lock:
+            try:
+                self._connected().execute("SELECT 1")
+            except psycopg.Error:
+                self.close()
+        with self.explained():
+            pass
 
     def _explain(self, error: psycopg.Error) -> RepositoryError | LedgerInUse:
         why = error.diag.message_primary or type(error).__name__

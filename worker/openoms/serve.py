@@ -124,8 +124,10 @@ def open_ledgers(settings: ServiceSettings) -> Ledgers:
     """
     if settings.on_sqlite:
         return FileLedgers(settings.ledger_dir)
-    from oms_worker.postgres_ledgers import PostgresLedgers  # noqa: PLC0415 - its driver is an extra
-
+    try:
+        from oms_worker.postgres_ledgers import PostgresLedgers  # noqa: PLC0415 - its driver is an extra
+    except ImportError as error:
+        raise ConfigError(f"PostgreSQL needs psycopg ({error}): pip install 'openoms[postgres]'.") from error
     ledgers = PostgresLedgers(Secret(settings.database_url), settings.ledger_dir)
     ledgers.check()
     return ledgers
