@@ -20,8 +20,8 @@ CODES: dict[str, tuple[int, str]] = {
     "OMS.0053": (
         400,
         (
-            "Task query failed due to invalid parameters or insufficient permissions. Check whether the "
-            "parameters are correct and whether you have the required permissions."
+            "Task query failed due to invalid parameters or insufficient permissions. Check whether the parameters "
+            "are correct and whether you have the required permissions."
         ),
     ),
     "OMS.0054": (400, "Invalid task ID. Enter a valid task ID."),
@@ -57,8 +57,8 @@ CODES: dict[str, tuple[int, str]] = {
     "OMS.0078": (
         400,
         (
-            "The description cannot contain the following special characters: <>()'\"& Delete the special "
-            "characters that are not allowed."
+            "The description cannot contain the following special characters: <>()'\"& Delete the special characters"
+            " that are not allowed."
         ),
     ),
     "OMS.0079": (
@@ -71,16 +71,16 @@ CODES: dict[str, tuple[int, str]] = {
     "OMS.0080": (
         400,
         (
-            "Migration to the region where the selected destination bucket is located is not supported. Modify "
-            "the destination bucket parameter."
+            "Migration to the region where the selected destination bucket is located is not supported. Modify the "
+            "destination bucket parameter."
         ),
     ),
     "OMS.0081": (400, "Failed to pass the custom domain name check. Enter a valid custom domain name."),
     "OMS.0083": (
         400,
         (
-            "The number of traffic limit rules exceeds the maximum. Change the number of traffic limit rules. "
-            "Refer to OMS API Reference for details."
+            "The number of traffic limit rules exceeds the maximum. Change the number of traffic limit rules. Refer"
+            " to OMS API Reference for details."
         ),
     ),
     "OMS.0084": (
@@ -126,6 +126,10 @@ CODES: dict[str, tuple[int, str]] = {
             "Select another topic or obtain the required permissions."
         ),
     ),
+    "OMS.0201": (400, "Your account has been restricted. Check your account balance."),
+    "OMS.0202": (400, "Sorry, your account has been frozen."),
+    "OMS.0203": (400, "Validate your personal information before continuing using OMS."),
+    "OMS.0204": (400, "Real-name authentication is required for this operation. Complete real-name authentication."),
     "OMS.0205": (
         403,
         "Insufficient permission. Read-only users do not have the permissions to create, modify, or delete resources.",
@@ -137,8 +141,8 @@ CODES: dict[str, tuple[int, str]] = {
     "OMS.0305": (
         400,
         (
-            "Object list file has reached the maximum allowed size. Check the size of the object list. Refer to "
-            "OMS API Reference for details."
+            "Object list file has reached the maximum allowed size. Check the size of the object list. Refer to OMS"
+            " API Reference for details."
         ),
     ),
     "OMS.0306": (400, "No source objects found. Ensure that there are objects in the source bucket."),
@@ -157,12 +161,29 @@ CODES: dict[str, tuple[int, str]] = {
     "OMS.1008": (400, "Invalid request method. Use the request method described in OMS API Reference."),
     "OMS.1009": (400, "No resources found. Ensure that the resources exist and resource parameters are correct."),
     "OMS.1010": (400, "Incorrect parameter type. Use the correct parameter type."),
+    "OMS.1011": (400, "No bucket ID found in the list. Ensure that bucket list contains bucket IDs."),
+    "OMS.1012": (400, "You can create a maximum of 50 evaluation tasks at a time. Try again later."),
+    "OMS.1013": (400, "Invalid bucket ID. Enter a valid bucket ID."),
     "OMS.1014": (
         400,
         (
             "Failed to obtain source bucket details. Ensure that the AK and SK are correct and you have the "
             "permissions to access the bucket."
         ),
+    ),
+    "OMS.1015": (400, "A maximum of 500 buckets can be evaluated per day. Try again later."),
+    "OMS.1016": (
+        400,
+        (
+            "Failed to obtain the source bucket details because the authentication failed or no bucket ID was found"
+            " in the list. Ensure that the AK and SK are correct and you have the permissions to access the bucket."
+        ),
+    ),
+    "OMS.1017": (400, "A maximum of 50 buckets can be selected at a time. Try again later."),
+    "OMS.1018": (400, "Invalid source bucket. Check the source bucket parameter."),
+    "OMS.1019": (
+        400,
+        "You can create a migration task only after the source bucket evaluation succeeds. Try again later.",
     ),
     "OMS.1020": (
         400,
@@ -173,9 +194,20 @@ CODES: dict[str, tuple[int, str]] = {
     ),
     "OMS.1021": (400, "The number of created migration tasks exceeded the quota. Please try again in 24 hours."),
     "OMS.1022": (400, "A migration task is being created for the source bucket. Select another bucket."),
+    "OMS.1023": (400, "No bucket selected."),
     "OMS.1026": (400, "Failed to create the migration task due a service error."),
     "OMS.1027": (400, "The failed objects record is empty. Select another one."),
+    "OMS.1028": (400, "A maximum of 50 tasks can be retried at a time."),
+    "OMS.1030": (400, "Invalid record status."),
+    "OMS.1031": (
+        400,
+        (
+            "Failed to recreate the migration task because only the tasks under the same cloud service provider can"
+            " be recreated. Select one cloud service provider during retry."
+        ),
+    ),
     "OMS.1032": (400, "CDN authentication key required. Enter the correct CDN authentication key."),
+    "OMS.1033": (400, "Only tasks in Evaluating state can be stopped. Check the task status."),
     "OMS.1035": (400, "Failed to upload the object list file."),
     "OMS.1036": (400, "Operations cannot be performed on task groups in current state. Check the task group status."),
     "OMS.1037": (400, "The number of task group that can be create each day cannot exceed 100."),
@@ -185,8 +217,8 @@ CODES: dict[str, tuple[int, str]] = {
     "OMS.1041": (
         400,
         (
-            "Authentication failed because the migration task contains buckets that do not belong to the "
-            "logged-in user account. Ensure that all selected buckets belong to the logged-in user."
+            "Authentication failed because the migration task contains buckets that do not belong to the logged-in "
+            "user account. Ensure that all selected buckets belong to the logged-in user."
         ),
     ),
     "OMS.2002": (400, "The synchronization task is not found or not started."),
@@ -211,8 +243,8 @@ CODES: dict[str, tuple[int, str]] = {
     "TRF.0015": (
         200,
         (
-            "The source AK and SK are invalid because the Azure storage account does not use Blob storage. Enter "
-            "a valid AK and SK."
+            "The source AK and SK are invalid because the Azure storage account does not use Blob storage. Enter a "
+            "valid AK and SK."
         ),
     ),
     "TRF.0016": (200, "The format of the URL list file is incorrect."),
@@ -220,37 +252,37 @@ CODES: dict[str, tuple[int, str]] = {
     "TRF.0018": (
         400,
         (
-            "Failed to verify the task parameters. Ensure that the length of each line in the object list file "
-            "does not exceed 65,535 characters."
+            "Failed to verify the task parameters. Ensure that the length of each line in the object list file does"
+            " not exceed 65,535 characters."
         ),
     ),
     "TRF.0019": (
         400,
         (
-            "Failed to verify the task parameters. Ensure that contentType in the metadata of the object list "
-            "file is set to text/plain and contentEncoding is not set."
+            "Failed to verify the task parameters. Ensure that contentType in the metadata of the object list file "
+            "is set to text/plain and contentEncoding is not set."
         ),
     ),
     "TRF.0051": (
         200,
         (
-            "The account corresponding to the entered AK/SK does not have the permissions to access the "
-            "destination bucket or objects. Ensure that the account has the required permissions and try again."
+            "The account corresponding to the entered AK/SK does not have the permissions to access the destination"
+            " bucket or objects. Ensure that the account has the required permissions and try again."
         ),
     ),
     "TRF.0052": (
         200,
         (
-            "The account corresponding to the entered AK/SK does not have the permissions to access the "
-            "destination bucket or objects. Ensure that the account has the required permissions and try again."
+            "The account corresponding to the entered AK/SK does not have the permissions to access the destination"
+            " bucket or objects. Ensure that the account has the required permissions and try again."
         ),
     ),
     "TRF.0053": (200, "The migration cannot be completed because your HUAWEI CLOUD account is expired or frozen."),
     "TRF.0054": (
         200,
         (
-            "The account corresponding to the entered AK/SK does not have the permissions to access the "
-            "destination bucket or objects. Ensure that the account has the required permissions and try again."
+            "The account corresponding to the entered AK/SK does not have the permissions to access the destination"
+            " bucket or objects. Ensure that the account has the required permissions and try again."
         ),
     ),
     "TRF.0055": (
@@ -265,17 +297,16 @@ CODES: dict[str, tuple[int, str]] = {
     "TRF.0058": (
         200,
         (
-            "The destination OBS bucket does not exist (do not modify permissions to access the destination "
-            "bucket or objects during the migration). Ensure that the destination bucket name is correct and try "
-            "again."
+            "The destination OBS bucket does not exist (do not modify permissions to access the destination bucket "
+            "or objects during the migration). Ensure that the destination bucket name is correct and try again."
         ),
     ),
     "TRF.0059": (
         200,
         (
             "The destination objects do not exist (do not modify permissions to access the destination bucket or "
-            "objects during the migration). Ensure that the names of the destination bucket and objects are "
-            "correct and try again."
+            "objects during the migration). Ensure that the names of the destination bucket and objects are correct"
+            " and try again."
         ),
     ),
     "TRF.0060": (
@@ -290,8 +321,8 @@ CODES: dict[str, tuple[int, str]] = {
     "TRF.0063": (
         200,
         (
-            "The migration task failed. Data cannot be migrated to the destination OBS bucket because your "
-            "account balance is insufficient."
+            "The migration task failed. Data cannot be migrated to the destination OBS bucket because your account "
+            "balance is insufficient."
         ),
     ),
     "TRF.0151": (200, "The source AK/SK is invalid. Enter the correct AK and SK and try again."),
@@ -351,8 +382,8 @@ CODES: dict[str, tuple[int, str]] = {
     "TRF.0202": (
         200,
         (
-            "Failed to migrate the data because there is archived data that has not been restored. Restore "
-            "archived data and restart the task."
+            "Failed to migrate the data because there is archived data that has not been restored. Restore archived"
+            " data and restart the task."
         ),
     ),
     "TRF.0301": (200, "The object list file cannot be read. Restore the object list file and restart the task."),

@@ -18,14 +18,19 @@ from typing import NamedTuple
 
 from oms_engine.errors import ConfigError, OmsError, RepositoryError, StoreError, TaskError
 from oms_worker.error_codes import CODES
+from oms_worker.error_codes_v1 import OUTDATED
 
 INTERNAL = "OMS.1001"
 """Internal service error."""
+NO_MATCH = "The access key is unknown, or the signature does not match: check both keys, and what a proxy changes."
+"""One sentence for an unknown key and a wrong signature: which access keys exist is not told."""
 
 
 def sentence_of(code: str) -> str:
     """Return the sentence of a code, a general one for codes that are in no table."""
-    return CODES.get(code, (400, "The request cannot be carried out."))[1]
+    if code in CODES:
+        return CODES[code][1]
+    return OUTDATED.get(code, "The request cannot be carried out.")
 
 
 class ApiError(OmsError):

@@ -13,6 +13,7 @@ from oms_adapters.config import StoreConfig, check_bucket
 from oms_adapters.registry import adapter_for, open_store
 from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
+from oms_engine.store import BucketStore
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
 from oms_worker.db.tasks import TaskRow
 from oms_worker.running import RunPlan
@@ -20,7 +21,13 @@ from oms_worker.settings import EndpointSettings, ServiceSettings
 
 SOURCE, DESTINATION = "src_node", "dst_node"
 SOURCE_INVALID, DESTINATION_INVALID = "OMS.0057", "OMS.0058"
+SOURCE_REGION, DESTINATION_REGION = "OMS.0079", "OMS.0080"
 NO_CREDENTIALS = {SOURCE: "TRF.0151", DESTINATION: "TRF.0057"}
+
+MAX_KEY_BYTES: Final = 1024
+"""https://support.huaweicloud.com/intl/en-us/ugobs-obs/obs_41_0006.html"""
+NEVER_ARCHIVED: Final = frozenset({"Google", "QingCloud", "URLSource"})
+"""Their classes are all read at once: there is nothing to restore."""
 
 DESTINATION_CLOUD: Final = "HuaweiCloud"
 URL_SOURCE: Final = "URLSource"
@@ -64,12 +71,15 @@ class Planner:
         """Refuse what can be known to be wrong before anything is sent: buckets' names, regions, endpoints, keys.
 
         Raises:
-            ConfigError: OMS.0057, OMS.0058, OMS.0079, OMS.0080.
+            ConfigError: OMS.0057, OMS.0058, OMS.0079, OMS.0080, TRF.0060, S3M.0082.
         """
         plan = self.plan(request, secrets)
         refuse_same_place(plan, request.get(DESTINATION, {}).get("save_prefix", ""))
-        for config, code in ((plan.source, SOURCE_INVALID), (plan.destination, DESTINATION_INVALID)):
-            _opened(config, code)
+        refuse_long_prefix(plan.spec.save_prefix)
+        refuse_region(plan.source, SOURCE_REGION)
+        refuse_region(plan.destination, DESTINATION_REGION)
+        refuse_restore(plan, _opened(plan.source, SOURCE_INVALID))
+        _opened(plan.destination, DESTINATION_INVALID)
         if plan.listing is not None:
             _opened(plan.listing, DESTINATION_INVALID)
 
@@ -180,9 +190,9 @@ def credentials_of(secrets: Secrets, node: str) -> Credentials:
     return Credentials(access.reveal(), key, secrets.get(f"{node}.security_token"))
 
 
-def _opened(config: StoreConfig, code: str) -> None:
+def _opened(config: StoreConfig, code: str) -> BucketStore:
     try:
-        open_store(config)
+        return open_store(config)
     except ConfigError as error:
         raise ConfigError(str(error), code=error.code or code) from None
 
@@ -201,6 +211,43 @@ def refuse_same_place(plan: RunPlan, save_prefix: str) -> None:
     same = (here.cloud_type, here.bucket, here.endpoint) == (there.cloud_type, there.bucket, there.endpoint)
     if same and here.region == there.region and any(save_prefix.startswith(key) for key in plan.spec.scope.keys):
         raise ConfigError("source and destination are one bucket, and their keys overlap.", code=DESTINATION_INVALID)
+
+
+def refuse_region(config: StoreConfig, code: str) -> None:
+    """Refuse a region that its cloud has no endpoint for, where the settings name none either.
+
+    Raises:
+        ConfigError: ``code``.
+    """
+    if config.endpoint is not None or not config.region or config.cloud_type == URL_SOURCE:
+        return
+    try:
+        adapter_for(config.cloud_type).endpoint_for(config.region)
+    except ConfigError as error:
+        raise ConfigError(str(error), code=code) from None
+
+
+def refuse_long_prefix(save_prefix: str) -> None:
+    """Refuse a prefix behind which no key fits.
+
+    Raises:
+        ConfigError: TRF.0060.
+    """
+    if len(save_prefix.encode()) >= MAX_KEY_BYTES:
+        message = f"dst_node.save_prefix takes {MAX_KEY_BYTES} bytes, which is all that a key may have."
+        raise ConfigError(message, code="TRF.0060")
+
+
+def refuse_restore(plan: RunPlan, source: BucketStore) -> None:
+    """Refuse to restore where archived objects exist and cannot be restored through their cloud's API.
+
+    Raises:
+        ConfigError: S3M.0082; the second version of the API has no code of its own for it.
+    """
+    wanted = plan.spec.restore is not None and not source.capabilities.restore
+    if wanted and plan.source.cloud_type not in NEVER_ARCHIVED:
+        message = f"enable_restore: {plan.source.cloud_type} does not restore archived objects on request; do it there."
+        raise ConfigError(message, code="S3M.0082")
 
 
 def _spec(request: Mapping[str, Any], source: str, destination: str) -> MigrationSpec:

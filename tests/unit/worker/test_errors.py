@@ -11,7 +11,7 @@ from oms_worker.errors import INTERNAL, ApiError, Busy, Forbidden, Missing, Refu
     ("error", "status", "code"),
     [
         (Refused("OMS.0063"), 400, "OMS.0063"),
-        (Unauthorized("OMS.1005"), 401, "OMS.1005"),
+        (Unauthorized("OMS.0068"), 401, "OMS.0068"),
         (Forbidden("OMS.0205"), 403, "OMS.0205"),
         (Missing("OMS.1009"), 404, "OMS.1009"),
         (Busy("OMS.2004"), 503, "OMS.2004"),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from oms_engine.model import Secret
-from oms_worker.errors import Unauthorized
+from oms_worker.errors import NO_MATCH, Unauthorized
 
 ALGORITHM = "SDK-HMAC-SHA256"
 WINDOW_SECONDS = 900.0
@@ -76,7 +76,7 @@ def verify(request: SignedRequest, authorization: Authorization, secret_key: Sec
         raise Unauthorized(REFUSED, "The signature must cover Host and X-Sdk-Date.")
     expected = signature_of(request, authorization.signed_headers, secret_key)
     if not hmac.compare_digest(expected, authorization.signature):
-        raise Unauthorized(REFUSED, "The signature does not match: check the secret key, and what a proxy changes.")
+        raise Unauthorized(REFUSED, NO_MATCH)
 
 
 def check_date(request: SignedRequest, now: float) -> None:

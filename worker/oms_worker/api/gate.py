@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from oms_engine.model import Secret
 from oms_worker.api import auth
 from oms_worker.api.context import Context
-from oms_worker.api.replies import refusal
-from oms_worker.errors import ApiError, Unauthorized, answer_of
+from oms_worker.api.replies import answer_at
+from oms_worker.errors import ApiError, Unauthorized
 from oms_worker.services.caller import Caller
 from oms_worker.services.users import Signer
 
@@ -54,13 +54,11 @@ class Gate:
         try:
             await self._admit(scope, receive, sender)
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the client is told in OMS's form
-            if isinstance(error, ApiError):
-                scope["error_code"] = error.code
-            else:
-                scope["error_code"] = answer_of(error).error_code
+            reply = answer_at(scope, error)
+            if not isinstance(error, ApiError):
                 _report(error, scope)
             if not sender.started:
-                await refusal(error)(scope, receive, sender)
+                await reply(scope, receive, sender)
         finally:
             if self._noted is not None:
                 self._noted(scope, sender.status)
@@ -77,7 +75,8 @@ class Gate:
         token = given.get("x-auth-token", "")
         if token:
             if len(token) > MAX_TOKEN:
-                raise Unauthorized("OMS.0068")
+                code = "S3M.0163" if scope["path"].startswith("/v1/") else "OMS.0068"
+                raise Unauthorized(code, f"A token has at most {MAX_TOKEN} characters.")
             return await self._context.users.caller_of_token(Secret(token))
         if "authorization" not in given:
             raise Unauthorized(auth.REFUSED, "Sign the request, or send X-Auth-Token.")
@@ -91,11 +90,7 @@ class Gate:
     async def _signer(self, access_key: str, token: str) -> Signer:
         if token:
             return await self._context.users.temporary_signer(access_key, Secret(token[: MAX_TOKEN + 1]))
-        try:
-            return await self._context.users.signer(access_key)
-        except Unauthorized:
-            # One sentence for an unknown key and a wrong signature: which access keys exist is not told.
-            raise Unauthorized(auth.REFUSED, "The access key is unknown, or the signature does not match.") from None
+        return await self._context.users.signer(access_key)
 
 
 def _needs_credentials(scope: Scope) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from oms_worker.errors import Answer, ApiError, answer_of
 from oms_worker.shapes.v1 import code_of_v1
@@ -46,13 +47,18 @@ def refusal(error: BaseException) -> Response:
     return error_reply(answer_of(error))
 
 
+def answer_at(scope: Scope, error: BaseException) -> Response:
+    """Answer an exception in the codes of the version that was called, and note the code for the audit trail."""
+    answer = answer_of(error)
+    if scope["path"].startswith("/v1/"):
+        answer = answer._replace(error_code=code_of_v1(answer.error_code))
+    scope["error_code"] = answer.error_code
+    return error_reply(answer)
+
+
 async def on_error(request: Request, error: Exception) -> Response:
     """Answer an error raised on purpose."""
-    answer = answer_of(error)
-    if request.url.path.startswith("/v1/"):
-        answer = answer._replace(error_code=code_of_v1(answer.error_code))
-    request.scope["error_code"] = answer.error_code
-    return error_reply(answer)
+    return answer_at(request.scope, error)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

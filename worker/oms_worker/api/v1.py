@@ -64,12 +64,12 @@ def _check_kind(kind: str, body: CreateV1) -> None:
     """Refuse a task type whose input is missing.
 
     Raises:
-        ConfigError: OMS.0088.
+        ConfigError: S3M.0088.
     """
     wants_list = kind in {"list", "url_list"}
     if wants_list != (body.src_node.list_file is not None) or (not wants_list and body.src_node.object_key is None):
         wanted = "list_file" if wants_list else "object_key"
-        raise ConfigError(f"task_type {kind} goes with src_node.{wanted}.", code="OMS.0088")
+        raise ConfigError(f"task_type {kind} goes with src_node.{wanted}.", code="S3M.0088")
 
 
 @router.get(TASKS, summary="List tasks, or count them")
@@ -123,7 +123,7 @@ async def change(
         case "change_bandwidthpolicy":
             await services.tasks.set_bandwidth(caller, task_id, translated_rules(body.bandwidth_policy or []))
         case _:
-            raise ConfigError(f"operation must be one of {', '.join(OPERATIONS)}.", code="OMS.0064")
+            raise ConfigError(f"operation must be one of {', '.join(OPERATIONS)}.", code="S3M.0064")
     return done()
 
 

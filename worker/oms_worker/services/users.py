@@ -23,7 +23,7 @@ from oms_engine.model import Secret
 from oms_worker.db import users as rows
 from oms_worker.db.engine import Database
 from oms_worker.db.users import ProjectRow, UserRow
-from oms_worker.errors import Forbidden, Unauthorized
+from oms_worker.errors import NO_MATCH, Forbidden, Unauthorized
 from oms_worker.secrets import KeyRing
 from oms_worker.services.caller import Caller, Role
 from oms_worker.services.temporary import MARK, TemporaryKey, open_token, seal_token
@@ -39,7 +39,6 @@ SCRYPT = {"n": 2**14, "r": 8, "p": 1}
 """https://www.rfc-editor.org/rfc/rfc7914 and its parameters for interactive logins."""
 
 WRONG_TOKEN = "OMS.0068"  # noqa: S105 - an error code
-WRONG_SIGNATURE = "OMS.1005"
 WRONG_KEYS = "APIGW.0301"
 
 
@@ -124,12 +123,12 @@ class UserService:
         """Return whose access key this is.
 
         Raises:
-            Unauthorized: OMS.1005 nobody's, or a disabled user's.
+            Unauthorized: APIGW.0301 nobody's, or a disabled user's.
         """
         async with self._database.read() as connection:
             row = await rows.user_by_key(connection, access_key)
         if row is None or not row.enabled:
-            raise Unauthorized(WRONG_SIGNATURE, "The access key is unknown.")
+            raise Unauthorized(WRONG_KEYS, NO_MATCH)
         secret_key = self._keys.open(row.owner, row.sealed_secret_key)["secret_key"]
         return Signer(caller_of(row), secret_key)
 

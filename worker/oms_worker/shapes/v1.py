@@ -26,7 +26,7 @@ from oms_worker.shapes.task import CreateTask, StartTask
 from oms_worker.shapes.task_response import TaskFacts, task_response
 from oms_worker.shapes.words import described, text
 
-SOURCE_INVALID, KMS_TYPE, XSS = "OMS.0055", "S3M.0069", "S3M.0014"
+SOURCE_INVALID, THREAD_NUMBER, XSS = "S3M.0055", "S3M.0059", "S3M.0014"
 MIN_RATE, MAX_RATE_V1 = 5 * 1024**2, 10 * 1024**3
 THREADS: Final = 50
 _MARKUP = re.compile(r"<\s*[A-Za-z/!?]|javascript:", re.IGNORECASE)
@@ -34,7 +34,7 @@ _MARKUP = re.compile(r"<\s*[A-Za-z/!?]|javascript:", re.IGNORECASE)
 
 def _no_markup(value: str) -> str:
     if _MARKUP.search(value):
-        raise PydanticCustomError("S3M.0014", "must not hold markup")
+        raise PydanticCustomError(XSS, "must not hold markup")
     return value
 
 
@@ -43,7 +43,7 @@ Plain = Annotated[str, text(1024), AfterValidator(_no_markup)]
 
 def _threads(value: int) -> int:
     if not 0 <= value <= THREADS:
-        raise PydanticCustomError("OMS.0059", "must be from 0 to 50")
+        raise PydanticCustomError(THREAD_NUMBER, "must be from 0 to 50")
     return value
 
 
@@ -137,7 +137,7 @@ class CreateV1(Body):
         """Return the body of the second version.
 
         Raises:
-            ConfigError: as its shape says, and OMS.0055 an object_key that is none.
+            ConfigError: as its shape says, and S3M.0055 an object_key that is none.
         """
         document = {
             "src_node": self._source(),
@@ -293,13 +293,9 @@ _OTHERS: Final[Mapping[str, str]] = {
     "OMS.0077": "S3M.0076",  # too many wait
     "OMS.1021": "S3M.0075",  # too many in a day
     "OMS.1002": "S3M.0061",
-    "OMS.1010": "S3M.0061",
     "OMS.1003": "S3M.0001",
     "OMS.1004": "S3M.0064",
-    "OMS.1007": "S3M.0064",
-    "OMS.1005": "S3M.0068",
     "OMS.1006": "S3M.0067",
-    "OMS.1008": "S3M.0005",
     "OMS.1009": "S3M.0053",
     "OMS.1014": "S3M.0153",
     "OMS.1027": "S3M.0167",
