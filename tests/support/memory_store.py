@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from oms_engine.model import ListedObject, ListPage, key_bytes
@@ -23,6 +24,8 @@ class MemoryStore:
     keys: list[str]
     limit: int = 1000
     label: str = "memory://keys"
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Of keys that are not empty, in bytes."""
     asked: list[str] = field(default_factory=list)
     """Where the pages that were asked for began."""
 
@@ -45,7 +48,8 @@ class MemoryStore:
             while at < len(self._bytes) and self._bytes[at].startswith(begin):
                 if len(found) == limit:
                     return ListPage(found, found[-1].key)
-                found.append(listed(self._sorted[at][1]))
+                key = self._sorted[at][1]
+                found.append(listed(key, size=self.sizes.get(key, 0)))
                 at += 1
             return ListPage(found, None)
 

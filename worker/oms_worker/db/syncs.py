@@ -68,9 +68,16 @@ async def insert_sync(connection: AsyncConnection, row: SyncRow, cause: str) -> 
     await record_transitions(connection, [Transition(row.created_at, row.subject, "", row.status, cause)])
 
 
-async def get_sync(connection: AsyncConnection, sync_id: str, project_id: str | None = None) -> SyncRow | None:
-    """Return a sync task; None when there is none, or when it is another project's."""
+async def get_sync(
+    connection: AsyncConnection, sync_id: str, project_id: str | None = None, *, hold: bool = False
+) -> SyncRow | None:
+    """Return a sync task; None when there is none, or when it is another project's.
+
+    With ``hold`` it is neither stopped nor deleted before the transaction ends: no event comes to lie behind either.
+    """
     query = select(*_COLUMNS).where(sync_task.c.id == sync_id)
+    if hold:
+        query = query.with_for_update(read=True)
     if project_id is not None:
         query = query.where(sync_task.c.project_id == project_id)
     row = (await connection.execute(query)).one_or_none()

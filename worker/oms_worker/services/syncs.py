@@ -87,10 +87,17 @@ class Statistics:
 
 @dataclass(slots=True)
 class _Backlog:
-    """How many keys wait, nearly."""
+    """How many keys wait: so many when they were counted, and at most so many more."""
 
-    count: int
+    counted: int
     at: float
+    added: int = 0
+    """Keys that waited already are among them."""
+
+    @property
+    def most(self) -> int:
+        """At most so many wait, of what this process took."""
+        return self.counted + self.added
 
 
 class SyncService(Service):
@@ -100,7 +107,7 @@ class SyncService(Service):
         super().__init__(database, keys, **common)
         self._limits = limits or Syncs()
         self._backlogs: dict[str, _Backlog] = {}
-        # SQLite has one writer at a time and lets the others poll; in line here they wait for less long.
+        # A flood of events stands in line here, so that other calls wait for one transaction of it on SQLite.
         self._line = asyncio.Semaphore(1 if database.on_sqlite else EVENTS_AT_ONCE)
 
     async def create(self, caller: Caller, new: NewSync) -> SyncRow:
@@ -147,6 +154,7 @@ class SyncService(Service):
             after_call(SYNC, Sync(row.status), Call.DELETE)
             if not await rows.delete_sync(connection, row, self._clock(), f"deleted by {caller.user}"):
                 raise Refused("OMS.0063")
+        self._backlogs.pop(sync_id, None)
         self._wake()
 
     async def start(self, caller: Caller, sync_id: str, secrets: Secrets) -> None:
@@ -192,23 +200,25 @@ class SyncService(Service):
         caller.require("oms:synctask:update")
         now = self._clock()
         async with self._line, self._database.write() as connection:
-            row = await rows.get_sync(connection, sync_id, caller.project_id)
+            row = await rows.get_sync(connection, sync_id, caller.project_id, hold=True)
             if row is None:
                 raise Missing(NOT_STARTED)
             after_call(SYNC, Sync(row.status), Call.EVENTS)
-            backlog = await self._backlog(connection, sync_id, now)
-            if backlog.count + len(keys) > self._limits.waiting_keys:
-                raise Busy(BUSY)
+            backlog = await self._backlog(connection, sync_id, now, room_for=len(keys))
             await rows.accept(connection, sync_id, keys, now)
             await rows.count(connection, sync_id, Counts(requests=len(keys)), now)
-        backlog.count += len(keys)
-        if backlog.count >= self._limits.batch_keys > backlog.count - len(keys):
+        before, backlog.added = backlog.most, backlog.added + len(keys)
+        if backlog.most >= self._limits.batch_keys > before:
             self._wake()
 
-    async def _backlog(self, connection: AsyncConnection, sync_id: str, now: float) -> _Backlog:
+    async def _backlog(self, connection: AsyncConnection, sync_id: str, now: float, *, room_for: int) -> _Backlog:
+        """Return the backlog, counted now and then; anew before a refusal, unless nothing has come since."""
         known = self._backlogs.get(sync_id)
-        if known is None or not 0 <= now - known.at < RECOUNT_SECONDS:
+        old = known is None or not 0 <= now - known.at < RECOUNT_SECONDS
+        if known is None or old or (known.added and known.most + room_for > self._limits.waiting_keys):
             known = self._backlogs[sync_id] = _Backlog(await rows.count_waiting(connection, sync_id), now)
+        if known.most + room_for > self._limits.waiting_keys:
+            raise Busy(BUSY)
         return known
 
     async def statistics(
