@@ -119,14 +119,26 @@ class PostgresDatabase(SqlDatabase):
 
     def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
         """Run a statement for each row inside a transaction; return how many rows it changed."""
-        assert self._open is not None, "outside a transaction"
+        return self._run_many(sql, rows, each=False).rowcount if rows else 0
+
+    def first_unchanged(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
+        """Run a statement for each row inside a transaction; return which row was the first that changed nothing."""
         if not rows:
-            return 0
+            return None
+        cursor = self._run_many(sql, rows, each=True)
+        for number in range(len(rows)):
+            if cursor.rowcount == 0:
+                return number
+            cursor.nextset()
+        return None
+
+    def _run_many(self, sql: str, rows: Sequence[Mapping[str, Any]], *, each: bool) -> Cursor[Any]:
+        assert self._open is not None, "outside a transaction"
         cursor = self._open[0].cursor()
-        cursor.executemany(scoped(sql), [{**row, **self._fixed} for row in rows])
+        cursor.executemany(scoped(sql), [{**row, **self._fixed} for row in rows], returning=each)
         self._open[1].sync()
         self._check()
-        return cursor.rowcount
+        return cursor
 
     def rows(self, sql: str, /, **values: Any) -> list[Row]:
         """Read all rows, in or outside a transaction."""

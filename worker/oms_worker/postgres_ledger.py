@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from oms_engine import ledger_rules as rules_of
 from oms_engine.ledger import Checkpoint, Failure, Parked, ParkKind, RunInfo, Segment, Settlement
@@ -74,12 +75,12 @@ class PostgresLedger(SqlLedger):
         task_id: int = number
         return task_id
 
-    def _insert(self, **values: object) -> int:
-        self._rows.execute("UPDATE ledger SET last_segment = last_segment + 1 WHERE @mine")
-        (number,) = self._rows.row("SELECT last_segment FROM ledger WHERE @mine")
-        self._rows.execute(_INSERT, id=number, **values)
-        segment_id: int = number
-        return segment_id
+    def _insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        (last,) = self._rows.row("SELECT last_segment FROM ledger WHERE @mine")
+        self._rows.execute("UPDATE ledger SET last_segment = :last WHERE @mine", last=last + len(rows))
+        numbers = range(last + 1, last + 1 + len(rows))
+        self._rows.execute_many(_INSERT, [{"id": number, **row} for number, row in zip(numbers, rows, strict=True)])
+        return numbers
 
     def _add_failures(self, failures: Sequence[Failure]) -> None:
         kept = [failure for failure in failures if len(key_bytes(failure.key)) <= LONGEST_KEY]

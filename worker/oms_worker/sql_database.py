@@ -51,6 +51,10 @@ class SqlDatabase(ABC):
         """Run a statement for each row inside a transaction; return how many rows it changed."""
 
     @abstractmethod
+    def first_unchanged(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
+        """Run a statement for each row inside a transaction; return which row was the first that changed nothing."""
+
+    @abstractmethod
     def rows(self, sql: str, /, **values: Any) -> list[Row]:
         """Read all rows, in or outside a transaction."""
 

@@ -7,8 +7,9 @@ serve SQLite and PostgreSQL alike; what differs is in ``sqlite_ledger.py`` and `
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from oms_engine import ledger_rules as rules_of
 from oms_engine.ledger import Checkpoint, Failure, Parked, ParkKind, RunInfo, Segment, SegmentState, Settlement, Upload
@@ -31,6 +32,7 @@ from oms_worker.sql_rows import (
     parse_parked,
     parse_segment,
     render_failure,
+    render_new_segment,
     render_parked,
     render_reasons,
     storable,
@@ -42,6 +44,7 @@ from oms_worker.sql_uploads import Uploads
 
 _SEGMENT = f"SELECT {SEGMENT} FROM segment WHERE @mine AND id = :id"
 _SEGMENTS = f"SELECT {SEGMENT} FROM segment WHERE @mine ORDER BY id"
+_WAITING = "SELECT id FROM segment WHERE @mine AND state = 'todo' ORDER BY id LIMIT 1"
 _SET_SEGMENT = (
     f"UPDATE segment SET marker = :marker, state = :state, reasons = :reasons, {SET_COUNTERS} WHERE @mine AND id = :id"
 )
@@ -83,8 +86,8 @@ class SqlLedger(ABC):
         """Remember the task's identity, or refuse another one; return its id. Inside a transaction."""
 
     @abstractmethod
-    def _insert(self, **values: object) -> int:
-        """Add a row to ``segment``; return its id, which no segment of this ledger ever had. Inside a transaction."""
+    def _insert(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        """Add rows to ``segment``; return their ids, which no segment of this ledger ever had. Inside a transaction."""
 
     @abstractmethod
     def close(self) -> None:
@@ -113,17 +116,14 @@ class SqlLedger(ABC):
     def add_segments(self, segments: list[Segment]) -> list[Segment]:
         """Add segments and return them with their ids."""
         with self._db.transaction():
-            return [self._add(segment) for segment in segments]
+            return self._add(segments)
 
-    def _add(self, segment: Segment) -> Segment:
-        number = self._insert(
-            prefix=key_bytes(segment.prefix),
-            lo=key_bytes(segment.lo),
-            hi=None if segment.hi is None else key_bytes(segment.hi),
-            list_offset=segment.list_offset,
-            marker=key_bytes(segment.marker),
-        )
-        return replace(segment, id=number, epoch=0, state=SegmentState.TODO, counters=Counters(), reasons={})
+    def _add(self, segments: Sequence[Segment]) -> list[Segment]:
+        numbers = self._insert([render_new_segment(segment) for segment in segments])
+        return [
+            replace(segment, id=number, epoch=0, state=SegmentState.TODO, counters=Counters(), reasons={})
+            for segment, number in zip(segments, numbers, strict=True)
+        ]
 
     def split(self, segment: int, epoch: int, at: str) -> Segment | None:
         """Cut ``(at, hi]`` off a leased segment (``ledger_rules.can_split`` decides)."""
@@ -132,7 +132,8 @@ class SqlLedger(ABC):
             if whole is None or not rules_of.can_split(whole, epoch, at):
                 return None
             self._db.execute("UPDATE segment SET hi = :hi WHERE @mine AND id = :id", hi=key_bytes(at), id=segment)
-            return self._add(Segment(id=0, prefix=whole.prefix, lo=at, hi=whole.hi, list_offset=whole.list_offset))
+            tail = Segment(id=0, prefix=whole.prefix, lo=at, hi=whole.hi, list_offset=whole.list_offset)
+            return self._add([tail])[0]
 
     def _segment(self, number: int) -> Segment | None:
         row = self._db.row_or_none(_SEGMENT, id=number)
@@ -145,12 +146,12 @@ class SqlLedger(ABC):
     def claim(self) -> Segment | None:
         """Lease the waiting segment of the lowest id, with its epoch raised by one."""
         with self._db.transaction():
-            (number,) = self._db.row("SELECT MIN(id) FROM segment WHERE @mine AND state = 'todo'")
-            if number is None:
+            waiting = self._db.row_or_none(_WAITING)
+            if waiting is None:
                 return None
             sql = "UPDATE segment SET state = 'leased', epoch = epoch + 1 WHERE @mine AND id = :id"
-            self._db.execute(sql, id=number)
-            return self._segment(number)
+            self._db.execute(sql, id=waiting[0])
+            return self._segment(waiting[0])
 
     def release_all(self) -> None:
         """Make leased segments of a dead process claimable again."""
@@ -192,9 +193,9 @@ class SqlLedger(ABC):
     # ---- parked objects -----------------------------------------------------------------------------------------
 
     def _add_parked(self, parked: Sequence[Parked]) -> None:
-        for item in parked:
-            if self._db.changed(_PARK, **render_parked(item)) != 1:
-                raise rules_of.parked_twice(item.key)
+        twice = self._db.first_unchanged(_PARK, [render_parked(item) for item in parked])
+        if twice is not None:
+            raise rules_of.parked_twice(parked[twice].key)
 
     def due(self, now: float, limit: int, kind: ParkKind | None = None) -> list[Parked]:
         """Return parked objects whose time has come, earliest first, then by key."""

@@ -59,6 +59,17 @@ def parse_segment(row: Row) -> Segment:
     )
 
 
+def render_new_segment(segment: Segment) -> dict[str, Any]:
+    """Write what is taken of a segment that is added; the rest has its defaults."""
+    return {
+        "prefix": key_bytes(segment.prefix),
+        "lo": key_bytes(segment.lo),
+        "hi": None if segment.hi is None else key_bytes(segment.hi),
+        "list_offset": segment.list_offset,
+        "marker": key_bytes(segment.marker),
+    }
+
+
 def parse_parked(row: Row) -> Parked:
     """Read the columns of ``PARKED``."""
     key, kind, *rest = row

@@ -113,6 +113,10 @@ class Database(SqlDatabase):
         self._connection.executemany(plain(sql), rows)
         return self._connection.total_changes - before
 
+    def first_unchanged(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
+        """Run a statement for each row inside a transaction; return which row was the first that changed nothing."""
+        return next((number for number, row in enumerate(rows) if self.changed(sql, **row) == 0), None)
+
     def rows(self, sql: str, /, **values: Any) -> list[Row]:
         """Read all rows, in or outside a transaction."""
         try:

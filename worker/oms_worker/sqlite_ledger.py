@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from oms_engine import ledger_rules as rules_of
 from oms_engine.ledger_rules import FAILURE_CAP
@@ -59,8 +60,8 @@ class SqliteLedger(SqlLedger):
         known: int = row[1]
         return known
 
-    def _insert(self, **values: object) -> int:
-        return self._file.insert(_INSERT, **values)
+    def _insert(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        return [self._file.insert(_INSERT, **row) for row in rows]
 
     def close(self) -> None:
         """Release the file and its lock; a second time is no error."""
