@@ -51,6 +51,39 @@ def options(bench) -> openoms.MigrateOptions:
     }
 
 
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ({"metdata": True}, "'metadata'"),
+        ({"overwite": "always"}, "'overwrite'"),
+        ({"objects": "k0001"}, r"objects takes a list of texts, such as objects=\['2024/a.jpg'\]"),
+        ({"objects": [b"k0001"]}, "objects takes a list"),
+        ({"bandwidth": "08:00-18:00=50M"}, "bandwidth takes a list"),
+        ({"prefixes": "a/"}, "prefixes takes a list"),
+    ],
+)
+def test_an_option_that_would_silently_not_hold_is_refused(bench, options, wrong, hint):
+    """A mistyped name, or one text where several belong, whose letters would be keys."""
+    with pytest.raises(openoms.ConfigError, match=hint):
+        openoms.Migration(*bench.places, **options, **wrong)
+
+
+def test_a_callback_that_raises_is_logged_once_and_ends_nothing(bench, options, caplog):
+    """The migration goes on without it."""
+    calls = []
+
+    def broken(progress):
+        calls.append(progress)
+        raise RuntimeError("no such widget")
+
+    result = openoms.migrate(*bench.places, **options, on_progress=broken)
+    assert result.counters.migrated == COUNT
+    assert len(calls) == 1
+    [record] = [record for record in caplog.records if record.name == "openoms"]
+    assert "on_progress" in record.getMessage()
+    assert "no such widget" in str(record.exc_info[1])
+
+
 def test_migrate_returns_a_typed_result(bench, options):
     """Counters, state and lists; the callback saw progress."""
     seen = []

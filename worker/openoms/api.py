@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack, cast
 
 from oms_engine.bandwidth import parse_policy
 from oms_engine.errors import ConfigError
@@ -17,8 +17,12 @@ from oms_engine.task import Counters, Progress, Result, TaskState
 from openoms.plan import MigrateOptions, Plan, build_plan
 from openoms.runner import Background
 from openoms.settings import Settings, load_settings
+from openoms.words import unknown
 
 OnProgress = Callable[[Progress], None]
+
+MANY = {"objects": "2024/a.jpg", "prefixes": "2024/", "bandwidth": "08:00-18:00=50M", "source_options": "name=value"}
+"""Options that take several texts, each with an example."""
 
 
 def migrate(
@@ -31,8 +35,9 @@ def migrate(
 ) -> Result:
     """Migrate ``s3://bucket/path``, ``oss://…`` or any cloud of ``clouds.py`` to OBS or S3 and wait for the end.
 
-    ``on_progress`` is called about twice a second, from the engine's thread. Objects that fail do not raise: they are
-    counted in the result, which also says where their list lies. With ``url_list`` the source is None.
+    ``on_progress`` is called about twice a second, from the engine's thread; one that raises is logged (``openoms``)
+    and not called again. Objects that fail do not raise: they are counted in the result, which also says where their
+    list lies. With ``url_list`` the source is None.
 
     Raises:
         ConfigError: something about the arguments, before anything is touched.
@@ -86,6 +91,7 @@ class Migration:
         on_progress: OnProgress | None = None,
         **options: Unpack[MigrateOptions],
     ) -> None:
+        check_options(options)
         self._settings: Settings = load_settings(config)
         self.plan: Plan = build_plan(source, destination, self._settings, options)
         self._on_progress = on_progress
@@ -163,3 +169,16 @@ class Migration:
         if self._run is None:
             raise ConfigError("this migration was not started; call start() first.")
         return self._run
+
+
+def check_options(options: MigrateOptions) -> None:
+    """Refuse what only Python can say wrongly: a mistyped name would silently not hold, a text is no list of texts.
+
+    Raises:
+        ConfigError: names the option, and the nearest one there is.
+    """
+    for name, value in cast("dict[str, Any]", options).items():
+        if name not in MigrateOptions.__annotations__:
+            raise unknown("option", name, MigrateOptions.__annotations__)
+        if name in MANY and (isinstance(value, str) or not all(isinstance(item, str) for item in value)):
+            raise ConfigError(f"{name} takes a list of texts, such as {name}=[{MANY[name]!r}].")

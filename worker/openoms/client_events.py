@@ -132,7 +132,7 @@ def run_statistics(call: Call) -> int:
 
 
 def _instant(text: str | None, default: float, option: str) -> float:
-    from openoms.plan import parse_since  # noqa: PLC0415
+    from openoms.instants import parse_since  # noqa: PLC0415
 
     try:
         found = parse_since(text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -23,6 +23,7 @@ from oms_engine.model import (
 )
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
 from openoms.clouds import Cloud
+from openoms.instants import parse_since
 from openoms.selection import build_scope
 from openoms.settings import Settings, Side, SideOptions
 from openoms.sources import behind_cdn, url_source
@@ -42,9 +43,6 @@ MAX_NAME_BYTES = 255
 """Of a task: leaves room in a key for the folders and file names around it."""
 
 RESTORE_OPTIONS = ("restore_days", "restore_tier", "restore_poll")
-
-LATEST_SINCE = 253402300799.0
-"""9999-12-31: a later instant is a mistake, usually milliseconds given for seconds."""
 
 
 class MigrateOptions(TypedDict, total=False):
@@ -305,40 +303,6 @@ def check_name(name: str) -> str:
             f"{MAX_NAME_BYTES} bytes."
         )
     return name
-
-
-def parse_since(value: str | float | datetime | None) -> float | None:
-    """Return an instant, given as seconds, ISO 8601 text or a datetime, as seconds since the epoch; without a zone UTC.
-
-    Raises:
-        ConfigError: neither, or out of range.
-    """
-    if value is None or value == "":
-        return None
-    moment = _instant(value) if isinstance(value, datetime) else _seconds(value)
-    if not 0 <= moment <= LATEST_SINCE:
-        raise ConfigError(
-            f"--since {value} is out of range; give seconds since 1970 (not milliseconds) or an ISO time."
-        )
-    return moment
-
-
-def _seconds(value: str | float) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise ConfigError(
-            f"--since {value!r} is neither seconds since 1970 nor a time like 2026-01-31T08:00Z."
-        ) from None
-    return _instant(moment)
-
-
-def _instant(moment: datetime) -> float:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def build_run(settings: Settings, options: MigrateOptions) -> RunOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import threading
@@ -131,5 +132,11 @@ class Background:
 
     def _show(self, progress: Progress) -> None:
         self.progress = progress
-        if self._on_progress is not None:
+        if self._on_progress is None:
+            return
+        try:
             self._on_progress(progress)
+        except Exception:
+            # A display must not end a migration; nor may it fail without a word.
+            logging.getLogger("openoms").exception("on_progress failed and is not called any more")
+            self._on_progress = None

@@ -19,8 +19,9 @@ from oms_engine.task import MigrationSpec, RestorePolicy, Scope
 from oms_worker.shapes.nodes import Node, bandwidth
 from oms_worker.shapes.words import CONSTRAINT, DEFAULT_CLOUD_TYPE, DESTINATION_INVALID, MISSING, SOURCE_INVALID
 from openoms.clouds import URL_SOURCE, Cloud, cloud_of_type, every_cloud
+from openoms.instants import LATEST_SINCE
 from openoms.keys import SideName
-from openoms.plan import LATEST_SINCE, Plan, RunOptions, check_prefix, refuse_same_place
+from openoms.plan import Plan, RunOptions, check_prefix, refuse_same_place
 from openoms.preflight import judge
 from openoms.settings import Settings, Side, SideOptions
 from openoms.sources import web_side, with_cdn

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, OverwriteMode, RestoreTier, StoragePolicy, TaskType
-from openoms.plan import build_plan, parse_since
+from openoms.instants import parse_since
+from openoms.plan import build_plan
 from openoms.settings import Settings
 
 ENVIRON = {f"OPENOMS_{side}_{part}": "x" for side in ("SOURCE", "DESTINATION") for part in ("AK", "SK")}
