@@ -96,6 +96,11 @@ class Scene:
         body = {"cloud_type": "AWS", **self.src_keys, **changes}
         return self.ask("POST", f"objectstorage/buckets{path}", body)
 
+    def url_list(self, **changes):
+        """Check a URL list of the destination."""
+        place = {"obs_bucket": self.target.name, "list_file_key": "list.txt", "region": self.sandbox.obs.region}
+        return self.ask("POST", "objectstorage/buckets/url-source-list-file", {**place, **self.dst_keys, **changes})
+
     def listing(self, **changes):
         """List a bucket of the source."""
         place = {"bucket_name": "codes-source", "data_center": self.sandbox.s3.region}
@@ -254,6 +259,8 @@ CASES = {
     "OMS.1009 group": (404, lambda s: s.ask("GET", "taskgroups/0215ef11-e49d-4743-be23-dd97a1561e91")),
     "OMS.1009 sync": (404, lambda s: s.ask("POST", "sync-tasks/0215ef11-e49d-4743-be23-dd97a1561e91/stop")),
     "OMS.1014": (400, lambda s: s.listing(sk="wrong")),
+    "OMS.1020": (400, lambda s: s.url_list(sk="wrong")),
+    "OMS.1020 access key": (400, lambda s: s.url_list(ak="nobody")),
     "OMS.1021": (400, lambda s: s.ask("POST", "tasks", s.body())),
     "OMS.1027": (400, lambda s: s.ask("POST", f"{s.failed}/start", {**s.start(), "migrate_failed_object": True})),
     "OMS.1032": (400, creating(source_cdn={**CDN, "authentication_type": "ALIYUN_OSS_A"})),

@@ -19,6 +19,7 @@ from oms_adapters.registry import adapter_for, open_store
 from oms_engine.errors import (
     AccessDenied,
     BadCredentials,
+    BucketNotFound,
     ConditionFailed,
     ConfigError,
     NotFound,
@@ -35,6 +36,7 @@ from oms_worker.services.regions import regions_of
 from oms_worker.settings import ServiceSettings
 
 LIST_BUCKETS, REGION, LIST_OBJECTS, NO_ACCESS = "OMS.0153", "OMS.0155", "OMS.0302", "OMS.1014"
+NO_DESTINATION = "OMS.1020"
 MAX_PAGES = 50
 """Pages of the store behind one page of the API: a folder of a million objects is one entry, but must be crossed."""
 LAST = "\U0010ffff"
@@ -200,14 +202,15 @@ class BucketService:
         """Hold a URL list file, or a folder of them, against every rule of its format.
 
         Raises:
-            Refused: TRF.0013 - TRF.0019, TRF.0301.
+            Refused: TRF.0013 - TRF.0019, TRF.0301; OMS.1020 the keys do not open the bucket, or it is not there.
         """
         caller.require("oms::checkUrlSourceListFileFormat")
         try:
             async with asyncio.timeout(SECONDS):
                 await _check_lines(UrlListKeys(self._wire, open_store(config), key))
         except TaskError as error:
-            raise Refused(error.code, str(error), http_status=400) from None
+            closed = isinstance(error.__cause__, BadCredentials | AccessDenied | BucketNotFound)
+            raise Refused(NO_DESTINATION if closed else error.code, str(error), http_status=400) from None
         except TimeoutError:
             return  # every line that was read in time is in order
 
