@@ -29,7 +29,7 @@ def served(sandbox, tmp_path_factory):
     """A running service that cuts groups into tasks of twenty objects, and batches events quickly."""
     made = Served(
         tmp_path_factory.mktemp("client"), [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)],
-        groups={"keys_per_task": 20}, syncs={"batch_seconds": 0.2, "batch_keys": 50, "waiting_keys": 500},
+        groups={"keys_per_task": 20}, quotas={"sync_tasks": 200}, syncs={"batch_seconds": 0.2, "batch_keys": 50, "waiting_keys": 500},
     )  # fmt: skip
     made.users = made.add_users(alice={})
     made.start()
@@ -137,15 +137,34 @@ def test_the_life_of_a_sync_task(desk):
     assert desk.run("sync", "show", number, expect=2).stderr.startswith("openoms: OMS.1009: ")
 
 
+def test_lists_longer_than_a_page(desk, served):
+    """Of more than the hundred that the service tells at once, --all tells each once, --limit as many as asked for."""
+    body = sync_body(desk)
+    keys = {f"{side}_{name}": f"{side}-{name}" for side in ("src", "dst") for name in ("ak", "sk")}
+    with served.http("alice") as client:
+        path = f"/v2/{desk.keys['project_id']}/sync-tasks"
+        made = {client.post(path, json={**body, **keys}).json()["sync_task_id"] for _ in range(105)}
+    everything = desk.json("sync", "list", "--all")
+    assert made <= {task["sync_task_id"] for task in everything["tasks"]}
+    assert len(everything["tasks"]) == everything["count"] >= 105
+    some = desk.json("sync", "list", "--limit", "103", "--offset", "1")
+    assert some["tasks"] == everything["tasks"][1:104]
+    assert len(desk.run("sync", "list", "--limit", "104").stdout.splitlines()) == 105
+
+
+def sync_body(desk):
+    """Return the body of a sync task without credentials."""
+    return {
+        "src_cloud_type": "AWS", "src_region": desk.sandbox.s3.region, "src_bucket": desk.source.name,
+        "dst_region": desk.sandbox.obs.region, "dst_bucket": desk.destination.name,
+    }  # fmt: skip
+
+
 def test_more_events_than_wait_at_once(desk):
     """Thousands of keys on standard input are sent as the service takes them: where it is full, the client waits."""
     keys = [f"many/{index:04d}" for index in range(1500)]
     desk.source.put_many([(key, b"x") for key in keys])
-    body = {
-        "src_cloud_type": "AWS", "src_region": desk.sandbox.s3.region, "src_bucket": desk.source.name,
-        "dst_region": desk.sandbox.obs.region, "dst_bucket": desk.destination.name,
-    }  # fmt: skip
-    number = desk.json("sync", "create", "-", stdin=json.dumps(body))["sync_task_id"]
+    number = desk.json("sync", "create", "-", stdin=json.dumps(sync_body(desk)))["sync_task_id"]
     sent = desk.run("sync", "events", number, stdin="\n".join(keys))
     assert sent.stdout.startswith("1500 keys accepted"), sent.stdout
     ended(desk, number, len(keys))

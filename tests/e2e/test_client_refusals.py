@@ -53,6 +53,7 @@ MISSING = {
     "a project of others": ({"OPENOMS_PROJECT": "0" * 32}, 2, "OMS.0206: "),
     "no such project": ({"OPENOMS_PROJECT": "none-such"}, 2, "have no project 'none-such'"),
     "an address that is none": ({"OPENOMS_URL": "http://127.0.0.1:x"}, 2, "the address of the service"),
+    "a proxy of another kind": ({"ALL_PROXY": "socks9://127.0.0.1:1", "NO_PROXY": None}, 2, "proxy variables"),
     "a name that nobody has": ({"OPENOMS_URL": "http://nobody.invalid"}, 3, "cannot be reached"),
 }
 

@@ -119,6 +119,9 @@ def test_a_terminal_gets_a_live_view(desk):
     """On a terminal a panel with a bar is redrawn in place; lists and fields are drawn in colour."""
     fill(desk.source)
     number = desk.create("task", bandwidth_policy=SLOW)
+    left = Terminal(desk, "task", "watch", number).until("migrating")
+    left.process.send_signal(signal.SIGINT)
+    assert (left.end(), "the task goes on" in left.text) == (130, True)
     live = Terminal(desk, "task", "watch", number).until("migrating")
     desk.run("task", "bandwidth", number, "none")
     assert live.end() == 0

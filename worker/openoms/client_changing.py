@@ -141,15 +141,15 @@ def retry(call: Call, number: str) -> None:
         try:
             call.ask("PUT", number, "retry", body=body)
         except ServiceRefused as error:
-            if error.code != NO_KEYS:
+            if error.code not in NO_KEYS:
                 raise
         else:
             return
     call.ask("PUT", number, "retry", body={**body, **_keys_for(call, number)})
 
 
-NO_KEYS = "OMS.1004"
-"""The service asks for something that is missing: the keys."""
+NO_KEYS = frozenset({"OMS.1004", "OMS.1032"})
+"""The service misses keys: those of a bucket, or that of a CDN."""
 
 
 def declare_bandwidth(parser: Parser) -> None:

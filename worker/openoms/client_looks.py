@@ -5,6 +5,7 @@ A field that is missing, or of another type than expected, is nothing: a later s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ class Look:
 def number(told: Told, name: str) -> int:
     """Return a number of the reply, 0 for none."""
     value = told.get(name)
-    return int(value) if isinstance(value, int | float) else 0
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
 def word(told: Told, name: str) -> str:
@@ -78,6 +79,12 @@ def part(told: Told, name: str) -> Told:
     """Return an object within the reply, an empty one for none."""
     value = told.get(name)
     return value if isinstance(value, Mapping) else {}
+
+
+def status_of(told: Told) -> int | str | None:
+    """Return the state as the service tells it."""
+    value = told.get("status")
+    return value if isinstance(value, int | str) else None
 
 
 def state_word(words: Mapping[Any, str], status: object) -> str:
@@ -108,7 +115,7 @@ def route(told: Told) -> tuple[str, str]:
 
 def task_look(told: Told) -> Look:
     """Read a task."""
-    status, failed = told.get("status"), number(told, "failed_num")
+    status, failed = status_of(told), number(told, "failed_num")
     reason = part(told, "error_reason")
     running = status in {Task.MIGRATING, RETRYING}
     progress = told.get("progress")
@@ -117,7 +124,7 @@ def task_look(told: Told) -> Look:
         state=state_word(TASK_WORDS, status),
         ended=status in {Task.PAUSED, Task.FAILED, Task.SUCCEEDED},
         exit_code=_exit_code(
-            reason.get("error_code"), failed, paused=status == Task.PAUSED, well=status == Task.SUCCEEDED
+            word(reason, "error_code") or None, failed, paused=status == Task.PAUSED, well=status == Task.SUCCEEDED
         ),
         total=number(told, "total_num"),
         migrated=number(told, "successful_num"),
@@ -126,12 +133,12 @@ def task_look(told: Told) -> Look:
         total_size=number(told, "total_size"),
         complete_size=number(told, "complete_size"),
         speed=number(told, "migrate_speed") if running else 0,
-        fraction=float(progress) if isinstance(progress, int | float) else None,
+        fraction=float(progress) if isinstance(progress, int | float) and math.isfinite(progress) else None,
         seconds=number(told, "total_time") / 1000,
         seconds_left=(number(told, "left_time") / 1000 or None) if running else None,
         listed=bool(told.get("is_query_over")),
-        error_code=reason.get("error_code"),
-        error_msg=reason.get("error_msg"),
+        error_code=word(reason, "error_code") or None,
+        error_msg=word(reason, "error_msg"),
     )
 
 
@@ -140,7 +147,7 @@ _GROUP_ENDS = frozenset({Group.PAUSED, Group.CREATION_FAILED, Group.FAILED, Grou
 
 def group_look(told: Told) -> Look:
     """Read a task group, whose progress and time left the service does not tell."""
-    status, failed, reason = told.get("status"), number(told, "fail_num"), part(told, "error_reason")
+    status, failed, reason = status_of(told), number(told, "fail_num"), part(told, "error_reason")
     total, size, complete = (number(told, name) for name in ("total_num", "total_size", "complete_size"))
     done = number(told, "success_num") + number(told, "skip_num") + failed
     speed = number(told, "migrate_speed") if status in {Group.CREATING, Group.MONITORING} else 0
@@ -150,7 +157,7 @@ def group_look(told: Told) -> Look:
         state=state_word(GROUP_WORDS, status),
         ended=status in _GROUP_ENDS,
         exit_code=_exit_code(
-            reason.get("error_code"), failed, paused=status == Group.PAUSED, well=status == Group.COMPLETED
+            word(reason, "error_code") or None, failed, paused=status == Group.PAUSED, well=status == Group.COMPLETED
         ),
         total=total,
         migrated=number(told, "success_num"),
@@ -163,8 +170,8 @@ def group_look(told: Told) -> Look:
         seconds=number(told, "total_time") / 1000,
         seconds_left=max(0, size - complete) / speed if speed and cut else None,
         listed=cut,
-        error_code=reason.get("error_code"),
-        error_msg=reason.get("error_msg"),
+        error_code=word(reason, "error_code") or None,
+        error_msg=word(reason, "error_msg"),
     )
 
 
@@ -173,8 +180,8 @@ def sync_look(told: Told) -> Look:
     migrated, skipped, failed = (number(told, f"monthly_{name}_object") for name in ("success", "skip", "failure"))
     return Look(
         title=f"sync task {word(told, 'sync_task_id')}",
-        state=state_word(SYNC_WORDS, told.get("status")),
-        ended=told.get("status") == Sync.STOPPED,
+        state=state_word(SYNC_WORDS, status_of(told)),
+        ended=status_of(told) == Sync.STOPPED,
         exit_code=ExitCode.DONE,
         total=number(told, "monthly_acceptance_request"),
         migrated=migrated,

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
-from unicodedata import combining, east_asian_width
 
-from openoms.terminal import say
+from openoms.terminal import say, spell
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,7 +47,7 @@ def say_table(columns: Sequence[Column], rows: Iterable[Row]) -> None:
         return
     from rich.console import Console  # noqa: PLC0415 - only a terminal pays for Rich
 
-    Console(file=sys.stdout, highlight=False).print(rich_table(columns, made))
+    Console(file=sys.stdout, highlight=False).print(rich_table(columns, made, sys.stdout))
 
 
 def say_fields(fields: Iterable[tuple[str, Cell | str]]) -> None:
@@ -63,7 +62,7 @@ def say_fields(fields: Iterable[tuple[str, Cell | str]]) -> None:
 
     console = Console(file=sys.stdout, highlight=False)
     for name, cell in pairs:
-        line = Text.assemble((f"{pad(name, width)}  ", "dim"), (speakable(cell.text, console.encoding), cell.style))
+        line = Text.assemble((f"{pad(name, width)}  ", "dim"), (spell(cell.text, sys.stdout), cell.style))
         console.print(line, soft_wrap=True)
 
 
@@ -80,23 +79,22 @@ def plain_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> st
     return "\n".join(line.rstrip() for line in lines)
 
 
-def rich_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], encoding: str | None = None) -> Table:
-    """Return the table as Rich draws it."""
+def rich_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], stream: object) -> Table:
+    """Return the table as Rich draws it, in signs that the stream can show."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    encoding = encoding or getattr(sys.stdout, "encoding", None) or "utf-8"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(
             Text(column.title),
             justify="right" if column.right else "left",
             no_wrap=column.whole,
-            overflow="ellipsis" if column.whole and encoding.lower().startswith("utf") else "fold",
+            overflow="crop" if column.whole else "fold",
         )
     for row in rows:
-        table.add_row(*(Text(speakable(cell.text, encoding), style=cell.style) for cell in row))
+        table.add_row(*(Text(spell(cell.text, stream), style=cell.style) for cell in row))
     return table
 
 
@@ -112,14 +110,11 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def speakable(text: str, encoding: str) -> str:
-    """Return a text in which an encoding lacks nothing; what it lacks is an escape."""
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
 def columns_of(text: str) -> int:
     """Return how many columns of a terminal a text takes."""
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+    from rich.cells import cell_len  # noqa: PLC0415 - usage errors do not wait for it
+
+    return cell_len(text)
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from openoms.client import Reply, ServiceFailed
 from openoms.client_looks import Look, look_line, objects_of, pace_of, sizes_of, state_cell, why
-from openoms.client_tables import render_percent, speakable
-from openoms.terminal import complain, say
+from openoms.client_tables import render_percent, visible
+from openoms.display import PANEL_WIDTH
+from openoms.terminal import complain, say, spell
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -72,7 +73,7 @@ class Lines(Silent):
         if line == self._line or (same and not look.ended and now - self._at < self._every):
             return
         self._last, self._line, self._at = look, line, now
-        say(f"{look.title}: {line}")
+        say(visible(f"{look.title}: {line}"))
 
 
 class Panel(Silent):
@@ -105,11 +106,11 @@ class Panel(Silent):
     def show(self, look: Look) -> None:
         """Redraw."""
         if self._live is not None:
-            self._live.update(render_panel(look, self._console.encoding))
+            self._live.update(render_panel(look, self._console.file))
 
 
-def render_panel(look: Look, encoding: str = "utf-8") -> RenderableType:
-    """Return the panel of one look."""
+def render_panel(look: Look, stream: object = None) -> RenderableType:
+    """Return the panel of one look, in signs that the stream can show."""
     from rich import box  # noqa: PLC0415
     from rich.console import Group  # noqa: PLC0415
     from rich.padding import Padding  # noqa: PLC0415 - a bar alone does not end its line
@@ -123,10 +124,9 @@ def render_panel(look: Look, encoding: str = "utf-8") -> RenderableType:
     if look.error_code:
         lines.append(f"{look.error_code}: {why(look)}")
     bar = ProgressBar(total=1.0, completed=look.fraction or 0.0, pulse=look.fraction is None and not look.ended)
-    told = [Text(speakable(line, encoding)) for line in lines]
-    return Box(
-        Group(state, Padding(bar), *told), title=Text(speakable(look.title, encoding)), box=box.ROUNDED, width=84
-    )
+    told = [Text(spell(visible(line), stream)) for line in lines]
+    title = Text(spell(visible(look.title), stream))
+    return Box(Group(state, Padding(bar), *told), title=title, box=box.ROUNDED, width=PANEL_WIDTH)
 
 
 def open_display(*, quiet: bool, every: float) -> Display:
