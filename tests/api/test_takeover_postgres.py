@@ -194,17 +194,17 @@ def check_lists(world, name):
     assert [upload for upload in world.destination.uploads() if upload.parts] == []
 
 
-def check_effort(world, sandbox, proved):
-    """At most what was under way at the loss was sent again."""
+def check_effort(world, sandbox, proved, losses=1):
+    """At most what was under way at each loss was sent again."""
     stored = [entry for entry in requests(sandbox.obs, world.destination) if entry.status == 200]
     puts = Counter(entry.key for entry in stored if entry.operation == "PutObject")
     assert len(puts) == SMALL
-    assert sum(puts.values()) - len(puts) <= CONNECTIONS
+    assert sum(puts.values()) - len(puts) <= losses * CONNECTIONS
     parts = Counter(
         int(re.search(r"partNumber=([0-9]+)", entry.query)[1]) for entry in stored if entry.operation == "UploadPart"
     )
     assert all(parts[number] == 1 for number in proved)
-    assert sum(parts.values()) - len(parts) <= PARTS_AT_ONCE
+    assert sum(parts.values()) - len(parts) <= losses * PARTS_AT_ONCE
 
 
 def check_resumed(world, sandbox, since, segments, copied):
@@ -220,3 +220,46 @@ def check_resumed(world, sandbox, since, segments, copied):
     assert min(begun) >= min(markers) > ""
     read = {entry.key for entry in seen if entry.operation == "GetObject"} - {LARGE}
     assert len(read) <= SMALL - copied
+
+
+def test_a_database_that_drops_its_sessions(hosts, client, database, world, sandbox):
+    """Sessions that PostgreSQL ends while a task runs, as in its restart, cost no object, no count and no line."""
+    served = hosts[0]
+    fill(world)
+    served.start()
+    sandbox.obs.latency = 0.02
+    number = int(create(client(served), world))
+
+    def listed():
+        return sum(row.listed for row in rows_of(database, number, "ledger_segment", "listed"))
+
+    for part in (8, 4, 2):
+        wait_for(lambda part=part: listed() > SMALL / part)
+        with database.engine.begin() as connection:
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            connection.execute(sa.text(f"{others} AND pid != pg_backend_pid()"))
+    sandbox.obs.latency = 0.0
+    task = until(client(served), str(number), Task.FAILED, Task.SUCCEEDED, seconds=90)
+    assert (task.status, task.error_reason) == (Task.SUCCEEDED, None)
+    assert (task.total_num, task.successful_num, task.skipped_num) == (SMALL + 1, SMALL + 1, 0)
+    check_lists(world, task.name)
+    check_effort(world, sandbox, set(), losses=3)
+    assert task_row(database, number).generation > 1, "the task met at least one of them"
+    assert served.stop() == 0
+
+
+def test_an_end_that_was_not_told_yet(hosts, client, database, world):
+    """A task that came to its end on a host that is lost before it told so ends with the same numbers on another."""
+    first, second = hosts
+    world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(50))
+    first.config.write_text(f"minimum_task_seconds = 60\n{first.config.read_text()}")
+    first.start()
+    number = int(create(client(first), world))
+    wait_for(lambda: [row.ended_run for row in rows_of(database, number, "ledger_task", "ended_run")] == [1])
+    lose(first)
+    second.start()
+    task = until(client(second), str(number), Task.FAILED, Task.SUCCEEDED, seconds=60)
+    assert (task.status, task.total_num, task.successful_num, task.skipped_num) == (Task.SUCCEEDED, 50, 50, 0)
+    assert len(read_lists(world.destination, task.name)["success"]) == 50
+    assert [row.number for row in rows_of(database, number, "ledger_run", "number")] == [1], "it did not run again"
+    assert second.stop() == 0
