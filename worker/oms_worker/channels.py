@@ -148,7 +148,7 @@ def mail(channel: Email, message: Message, work: Work) -> None:
     """
     letter = letter_of(channel, message)
     try:
-        with smtplib.SMTP(channel.host, channel.port, timeout=channel.timeout_seconds) as relay:
+        with _relay(channel, work) as relay:
             if channel.starttls:
                 relay.starttls(context=_tls(work))
             if channel.user is not None:
@@ -166,6 +166,13 @@ def mail(channel: Email, message: Message, work: Work) -> None:
         raise Undelivered(UNREACHABLE, f"the mail relay cannot be reached ({type(error).__name__})") from None
     if refused:
         raise Undelivered(REFUSED, f"{len(refused)} of {len(channel.recipients)} recipients were refused", final=True)
+
+
+def _relay(channel: Email, work: Work) -> smtplib.SMTP:
+    if channel.tls:
+        context = _tls(work)
+        return smtplib.SMTP_SSL(channel.host, channel.port, timeout=channel.timeout_seconds, context=context)
+    return smtplib.SMTP(channel.host, channel.port, timeout=channel.timeout_seconds)
 
 
 def letter_of(channel: Email, message: Message) -> EmailMessage:

@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from ipaddress import ip_address
 
 import uvicorn
 from sqlalchemy import text
@@ -28,6 +27,7 @@ from oms_worker.api.metrics import Metrics
 from oms_worker.api.trail import Trail
 from oms_worker.companions import Companions
 from oms_worker.db.engine import Database
+from oms_worker.db.subtasks import Note
 from oms_worker.ledgers import FileLedgers, Ledgers
 from oms_worker.node import take_identity
 from oms_worker.planning import Planner
@@ -35,7 +35,7 @@ from oms_worker.runner import Runner
 from oms_worker.services.buckets import BucketService, open_buckets
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
-from oms_worker.settings import ServiceSettings
+from oms_worker.settings import ServiceSettings, is_loopback
 from openoms.foundations import Foundations, open_foundations
 from openoms.terminal import complain
 
@@ -67,7 +67,9 @@ async def _serve(settings: ServiceSettings) -> None:
             async with running(found, settings) as (runner, companions), open_buckets(settings) as buckets:
                 metrics = Metrics(found.database)
                 extras = {**companions.extras, "metrics": metrics}
-                context = replace(context_of(found, settings, runner, users, buckets), extras=extras)
+                context = replace(
+                    context_of(found, settings, runner, users, buckets, companions.leftovers.note), extras=extras
+                )
                 async with noting(found.database, metrics, settings) as trail:
                     await _listen(settings, create_app(context, trail), listener)
 
@@ -134,14 +136,21 @@ def open_ledgers(settings: ServiceSettings) -> Ledgers:
 
 
 def context_of(
-    found: Foundations, settings: ServiceSettings, runner: Runner, users: UserService, buckets: BucketService
+    found: Foundations,
+    settings: ServiceSettings,
+    runner: Runner,
+    users: UserService,
+    buckets: BucketService,
+    note: Note,
 ) -> Context:
     """Return what the API needs."""
 
     async def ready() -> bool:
         return runner.healthy and await answers(found.database)
 
-    tasks = TaskService(found.database, found.keys, quotas=settings.quotas, zone=settings.zone, wake=runner.wake)
+    tasks = TaskService(
+        found.database, found.keys, note=note, quotas=settings.quotas, zone=settings.zone, wake=runner.wake
+    )
     return Context(settings, tasks, users, Planner(settings), buckets, time.time, ready)
 
 
@@ -166,16 +175,6 @@ async def refuse_open_door(settings: ServiceSettings, users: UserService) -> Non
             f"refusing to listen on {settings.host}, which others can reach, before there is a user; "
             "make one with: openoms user add NAME"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 @contextmanager

@@ -30,7 +30,17 @@ kind = "email"
 host = "relay.example"
 sender = "oms@example.org"
 recipients = ["ops@example.org"]
+user = "oms"
 password = "hush-mail"
+starttls = true
+"""
+
+
+MAIL = """[channels.x]
+kind = "email"
+host = "relay.example"
+sender = "oms@example.org"
+recipients = ["ops@example.org"]
 """
 
 
@@ -109,6 +119,9 @@ def test_rendered_without_secrets(path, monkeypatch):
         ('tls_key = "a.pem"', "belong together"),
         ('[channels.x]\nkind = "pigeon"', "channels.x"),
         ('[channels.x]\nkind = "webhook"\nurl = "hush"', "channels.x.*url"),
+        (f'{MAIL}password = "hush"', "user and password belong together"),
+        (f'{MAIL}user = "u"\npassword = "hush"', "only over starttls or tls"),
+        (f"{MAIL}tls = true\nstarttls = true", "exclude each other"),
         ("port = ", "not TOML"),
         ('minimum_task_seconds = "hush"', "minimum_task_seconds"),
     ],
