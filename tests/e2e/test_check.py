@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -113,6 +114,17 @@ def test_the_record_lists_of_a_migration_are_no_difference(bench):
     code, lines = check(bench)
     assert code == 0
     assert any("oms/task/" in line for line in lines)
+
+
+def test_an_endpoint_nobody_answers_at_is_told_with_its_remedy(bench):
+    """Exit code 3: there was nothing to compare."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        done = bench.run("check", *bench.places, *bench.ends, "--source-endpoint", url)
+    assert done.returncode == 3
+    assert "no connection to 127.0.0.1" in done.stderr
+    assert done.stderr.endswith("; check the endpoint, the network and the proxy.\n")
 
 
 def test_an_object_that_cannot_be_looked_at_is_an_error_not_an_equality(bench):

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oms_engine.errors import ConfigError, OmsError
+from oms_engine.errors import ConfigError, ConnectionBroken, OmsError, TimedOut
 from openoms import client_commands, options, service_commands
 from openoms.command import Command, first_words
 from openoms.terminal import complain, say
@@ -269,7 +269,13 @@ def _dispatch(arguments: list[str]) -> int:
     parser = options.command_parser(f"openoms {name}", command.arguments, command.summary, command.details)
     command.declare(parser)
     parser.refuse_unknown(rest)
-    return command.run(parser.parse_args(rest))
+    said = parser.parse_args(rest)
+    try:
+        return command.run(said)
+    except ModuleNotFoundError as error:
+        from openoms.extras import lacking_or_none  # noqa: PLC0415 - only where something lacks
+
+        raise lacking_or_none(error) or error from None
 
 
 def _chosen(commands: Mapping[str, Command], name: str, kind: str) -> Command:
@@ -314,7 +320,9 @@ def explain(error: Exception) -> int:
         complain(str(error), error.code)
         return 2
     if isinstance(error, OmsError):
-        complain(str(error), getattr(error, "code", None))
+        lost = isinstance(error, (ConnectionBroken, TimedOut))
+        remedy = "; check the endpoint, the network and the proxy." if lost else ""
+        complain(f"{error}{remedy}", getattr(error, "code", None))
         return 3
     if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from oms_engine.errors import ConfigError
 from openoms import options
 from openoms.cli import COMMANDS, invoke
+from openoms.extras import EXTRAS
 from openoms.plan import MigrateOptions
 
 
@@ -95,3 +99,32 @@ def test_a_defect_is_said_as_one_and_shown_only_on_request(debug, monkeypatch, c
         return
     assert invoke(["version"]) == 3
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "extra"),
+    [
+        ("uvicorn", ["serve"], "service"),
+        ("pydantic_settings", ["user", "list"], "service"),
+        ("pydantic_settings", ["config"], "service"),
+        ("pydantic_settings", ["keys", "rotate"], "service"),
+    ],
+)
+def test_a_command_of_an_extra_that_is_not_installed_names_it(module, arguments, extra, tmp_path):
+    """A plain installation runs migrations; the rest says what to install, and calls nothing a defect."""
+    blind = f"import sys; sys.modules[{module!r}] = None; from openoms.cli import main; main({arguments!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", blind], capture_output=True, text=True, check=False, env={"HOME": str(tmp_path)}
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"openoms: {module} is not installed, which this command needs; run: pip install 'openoms[{extra}]'\n"
+    )
+
+
+def test_every_package_of_the_service_extra_is_known():
+    """The table of extras and the project's own list do not drift apart."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    listed = project["optional-dependencies"]["service"] + project["optional-dependencies"]["postgres"]
+    names = {re.split(r"[\[>]", line)[0].replace("-", "_") for line in listed}
+    assert names <= {package for packages in EXTRAS.values() for package in packages}
