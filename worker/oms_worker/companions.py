@@ -1,4 +1,7 @@
-"""What a serve process runs beside the tasks: task groups, sync tasks, notifications. One object to wire and start."""
+"""What a serve process runs beside the tasks, as one object to wire and start.
+
+Task groups, sync tasks, notifications, and the uploads that deleted tasks leave.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 from oms_worker.db.engine import Database
 from oms_worker.groups import GroupWorker
+from oms_worker.leftovers import Leftovers
 from oms_worker.notify import Notifier
 from oms_worker.parts import PartPlanner
 from oms_worker.running import EndHook, Planner
@@ -31,16 +35,19 @@ class Companions:
         """What the runner must plan with, so that sub-tasks cover their part alone."""
         self._wake_runner: Callable[[], None] = _nothing
         self._notifier = Notifier(database, settings)
+        self.leftovers = Leftovers(database, keys, settings, planner)
+        """Who must hear of tasks before they are deleted."""
         self._groups = GroupWorker(
             database,
             keys,
             settings,
             planner,
             node_id=node_id,
+            note=self.leftovers.note,
             wake_runner=self._wake,
             hooks=(self._notifier.on_group_end,),
         )
-        self._syncs = SyncWorker(database, keys, settings.syncs, wake_runner=self._wake)
+        self._syncs = SyncWorker(database, keys, settings.syncs, note=self.leftovers.note, wake_runner=self._wake)
         self.syncs = SyncService(
             database,
             keys,
@@ -75,9 +82,11 @@ class Companions:
         self._notifier.start()
         self._groups.start()
         self._syncs.start()
+        self.leftovers.start()
 
     async def stop(self) -> None:
         """End at once; the database knows where to go on."""
         await self._groups.stop()
         await self._syncs.stop()
+        await self.leftovers.stop()
         await self._notifier.stop()

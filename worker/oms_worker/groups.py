@@ -22,7 +22,7 @@ from oms_worker.db import credentials, nodes, subtasks
 from oms_worker.db import groups as rows
 from oms_worker.db.engine import Database
 from oms_worker.db.groups import GroupCounters, GroupRow
-from oms_worker.db.subtasks import Change, Parent
+from oms_worker.db.subtasks import Change, Note, Parent, nothing_to_note
 from oms_worker.db.tables import task
 from oms_worker.db.tasks import TaskRow
 from oms_worker.group_cutting import NOTHING_SENTENCE, Cutter, GroupEndHook, GroupEnds
@@ -56,6 +56,7 @@ class GroupWorker:
         planner: Planner,
         *,
         node_id: str,
+        note: Note = nothing_to_note,
         wake_runner: Callable[[], None] = lambda: None,
         hooks: Sequence[GroupEndHook] = (),
         clock: Callable[[], float] = time.time,
@@ -64,6 +65,7 @@ class GroupWorker:
         self._keys = keys
         self._settings = settings
         self._node = node_id
+        self._note = note
         self._clock = clock
         self._ends = GroupEnds(hooks)
         self._cutter = Cutter(database, keys, settings, planner, ends=self._ends, clock=clock, wake_runner=wake_runner)
@@ -235,7 +237,7 @@ class GroupWorker:
                 await rows.change_group(connection, group, int(removing), now, "its tasks are being deleted")
                 return
             await subtasks.hold(connection, Parent(group.id), change)
-            await subtasks.remove(connection, task.c.group_id == group.id, change)
+            await subtasks.remove(connection, task.c.group_id == group.id, change, self._note)
             if await subtasks.statuses(connection, Parent(group.id)):
                 return
             await credentials.wipe(connection, [group.subject])

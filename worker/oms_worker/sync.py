@@ -24,7 +24,7 @@ from oms_worker.db import subtasks
 from oms_worker.db import syncs as rows
 from oms_worker.db import tasks as task_rows
 from oms_worker.db.engine import Database
-from oms_worker.db.subtasks import Change
+from oms_worker.db.subtasks import Change, Note, nothing_to_note
 from oms_worker.db.syncs import Counts, SyncRow
 from oms_worker.db.tables import sync_task, task
 from oms_worker.db.tasks import TaskRow
@@ -60,12 +60,14 @@ class SyncWorker:
         keys: KeyRing,
         limits: Syncs,
         *,
+        note: Note = nothing_to_note,
         wake_runner: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._keys = keys
         self._limits = limits
+        self._note = note
         self._wake_runner = wake_runner
         self._clock = clock
         self._woken = asyncio.Event()
@@ -183,9 +185,9 @@ class SyncWorker:
             living = sync_task.select().with_only_columns(sync_task.c.id)
             lost = mine & task.c.sync_task_id.not_in(living)
             await subtasks.stop_running(connection, lost, change)
-            await subtasks.remove(connection, lost, change)
+            await subtasks.remove(connection, lost, change, self._note)
             old = mine & (task.c.status == int(Task.SUCCEEDED)) & (task.c.ended_at < now - KEPT_DAYS * 86_400)
-            await subtasks.remove(connection, old, Change(now, "it has ended long ago"))
+            await subtasks.remove(connection, old, Change(now, "it has ended long ago"), self._note)
 
     async def _again(self, connection: AsyncConnection, number: int, now: float) -> None:
         row = await task_rows.get_task(connection, number)

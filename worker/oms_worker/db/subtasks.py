@@ -7,9 +7,9 @@ stays as it is, and one journal row per task that did change.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement, delete, func, select, true, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db import credentials
@@ -121,14 +121,26 @@ async def statuses(connection: AsyncConnection, parent: Parent) -> dict[int, int
     return {row[0]: row[1] for row in await connection.execute(query)}
 
 
-async def remove(
-    connection: AsyncConnection, where: ColumnElement[bool], change: Change, also: ColumnElement[bool] | None = None
-) -> int:
+class Note(Protocol):
+    """Who must know of tasks in the transaction that is about to delete them."""
+
+    async def __call__(self, connection: AsyncConnection, task_ids: Sequence[int]) -> None:
+        """These tasks are deleted next."""
+        ...
+
+
+async def nothing_to_note(connection: AsyncConnection, task_ids: Sequence[int]) -> None:
+    """Nobody must know."""
+
+
+async def remove(connection: AsyncConnection, where: ColumnElement[bool], change: Change, note: Note) -> int:
     """Delete those that do not run, with keys and credentials; return how many."""
-    idle = task.c.status.not_in(RUNNING) & where & (true() if also is None else also)
+    idle = task.c.status.not_in(RUNNING) & where
     found = (await connection.execute(select(task.c.id, task.c.status).where(idle))).all()
     for start in range(0, len(found), AT_ONCE):
-        await _remove([(row[0], row[1]) for row in found[start : start + AT_ONCE]], connection, change)
+        some = [(row[0], row[1]) for row in found[start : start + AT_ONCE]]
+        await note(connection, [number for number, _ in some])
+        await _remove(some, connection, change)
     return len(found)
 
 

@@ -213,6 +213,19 @@ notification = Table(
     Column("due_at", Float, nullable=False, index=True),
 )
 
+leftover_upload = Table(
+    "leftover_upload",
+    metadata,
+    # Multipart uploads in flight of tasks that were deleted: aborted as soon as keys of that destination are at hand.
+    Column("task_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),  # the destination's
+    Column("upload_id", Text, nullable=False),
+    Column("project_id", String(64), nullable=False),
+    Column("destination", JSON, nullable=False),  # ``dst_node`` of the request
+    Column("at", Float, nullable=False),
+    Column("due_at", Float, nullable=False, index=True),  # when to try next
+)
+
 event = Table(
     "event",
     metadata,

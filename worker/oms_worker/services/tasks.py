@@ -20,6 +20,8 @@ from oms_engine.errors import ConfigError
 from oms_engine.model import Secret
 from oms_worker.db import credentials, groups
 from oms_worker.db import tasks as rows
+from oms_worker.db.engine import Database
+from oms_worker.db.subtasks import Note, nothing_to_note
 from oms_worker.db.tasks import FRESH, TaskFilter, TaskPage, TaskRow
 from oms_worker.db.users import lock_project
 from oms_worker.errors import Refused
@@ -84,7 +86,11 @@ class BatchUpdate:
 
 
 class TaskService(Service):
-    """Tasks of all projects; each method sees those of its caller."""
+    """Tasks of all projects; each method sees those of its caller. ``note`` hears of tasks before they are deleted."""
+
+    def __init__(self, database: Database, keys: KeyRing, *, note: Note = nothing_to_note, **common: Any) -> None:
+        super().__init__(database, keys, **common)
+        self._note = note
 
     async def create(self, caller: Caller, new: NewTask) -> TaskRow:
         """Add a task that waits, and its sealed credentials, in one transaction.
@@ -130,6 +136,8 @@ class TaskService(Service):
     async def delete(self, caller: Caller, task_id: int) -> None:
         """Delete a task that does not run, with its credentials; its ledger and lists on disk go soon after.
 
+        Uploads that it has in flight are aborted when keys for its destination are given again; see ``leftovers.py``.
+
         Raises:
             Refused: OMS.0063 it runs or is pausing.
         """
@@ -137,6 +145,7 @@ class TaskService(Service):
         async with self._database.write() as connection:
             task = await _found(connection, caller, task_id)
             after = after_call(TASK, Task(task.status), Call.DELETE)
+            await self._note(connection, [task.id])
             if not await rows.change_task(connection, task, int(after), self._clock(), f"deleted by {caller.user}"):
                 raise Refused("OMS.0063")  # a node claimed it meanwhile
             await credentials.wipe(connection, [task.subject])
