@@ -51,7 +51,7 @@ class ServiceFailed(OmsError):
 class Reply:
     """What the service answered, its JSON beside its own bytes."""
 
-    def __init__(self, content: bytes, told: Any) -> None:
+    def __init__(self, content: bytes, told: dict[str, Any]) -> None:
         self.content = content
         self.told = told
 
@@ -174,18 +174,22 @@ def _read(response: httpx.Response, access: Access) -> Reply:
     told: Any = None
     with suppress(ValueError):
         told = json.loads(response.content) if response.content.strip() else {}
-    if response.is_success and told is not None:
+    if response.is_success and isinstance(told, dict):
         return Reply(response.content, told)
     raise _error(response, told, access)
+
+
+def not_oms(url: str, status: int) -> ServiceFailed:
+    """Return the error of a server that is another one."""
+    return ServiceFailed(
+        f"{url} does not answer as OMS does (HTTP {status}); is it the service's address?", status=status
+    )
 
 
 def _error(response: httpx.Response, told: Any, access: Access) -> OmsError:
     status = response.status_code
     if not isinstance(told, dict) or not told.get("error_code"):
-        return ServiceFailed(
-            f"{access.url} does not answer as OMS does (HTTP {status}); is this the address of the service?",
-            status=status,
-        )
+        return not_oms(access.url, status)
     number = response.headers.get("X-Request-Id", "")
     reason = visible(str(told.get("error_msg") or "the call was refused."))
     sentence = f"{reason}{f' (request {visible(number)})' if number else ''}"

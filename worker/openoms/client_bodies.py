@@ -117,7 +117,7 @@ def complete_nodes(body: Body, keys: Keys) -> Body:
         ConfigError: neither the body nor the environment has them.
     """
     source, destination = body.get("src_node"), body.get("dst_node")
-    made = dict(body)
+    made = with_cdn_key(body, keys)
     if isinstance(source, Mapping) and not any(source.get(name) for name in _GIVEN):
         listed = str(body.get("task_type", "")).lower() == "url_list"
         cloud = word(source, "cloud_type") or (URL_SOURCE if listed else DEFAULT_CLOUD)
@@ -135,7 +135,7 @@ def complete_sync(body: Body, keys: Keys) -> Body:
     Raises:
         ConfigError: neither the body nor the environment has them.
     """
-    made = dict(body)
+    made = with_cdn_key(body, keys)
     if not any(body.get(f"src_{name}") for name in _GIVEN):
         cloud = word(body, "src_cloud_type") or DEFAULT_CLOUD
         found = keys.source(cloud, word(body, "src_bucket"))
@@ -168,6 +168,14 @@ def sync_keys(told: Told, keys: Keys) -> Body:
     sides = {name: told.get(name) for name in ("src_cloud_type", "src_bucket", "dst_bucket")}
     made = complete_sync(sides, keys)
     return {**{name: value for name, value in made.items() if name not in sides}, **_cdn_key(told, keys)}
+
+
+def with_cdn_key(body: Body, keys: Keys) -> Body:
+    """Return a body whose CDN has the key that it leaves out."""
+    cdn = body.get("source_cdn")
+    if not isinstance(cdn, Mapping) or cdn.get("authentication_key") or not keys.cdn:
+        return dict(body)
+    return {**body, "source_cdn": {**cdn, "authentication_key": keys.cdn}}
 
 
 def _cdn_key(told: Told, keys: Keys) -> Body:

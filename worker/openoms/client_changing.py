@@ -28,15 +28,18 @@ def declare_create(noun: Noun) -> Callable[[Parser], None]:
 
 def run_create(call: Call) -> int:
     """Create one and tell its id."""
+    from openoms.client import not_oms  # noqa: PLC0415
     from openoms.client_places import create_body  # noqa: PLC0415
 
     body = create_body(call.said, call.settings, kind=call.noun.word)
     warn_of_plain_http(call.service)
     reply = call.ask("POST", body=body)
+    if call.noun.id not in reply.told:
+        raise not_oms(call.service.url, 200)
     if call.said.as_json:
         call.say_json(reply)
         return 0
-    number, word = reply.told.get(call.noun.id), call.noun.word
+    number, word = visible(str(reply.told[call.noun.id])), call.noun.word
     say(f"{call.noun.title} {number} is created; `openoms {word} watch {number}` shows how it goes.")
     return 0
 

@@ -81,6 +81,12 @@ def part(told: Told, name: str) -> Told:
     return value if isinstance(value, Mapping) else {}
 
 
+def items_of(told: Told, name: str) -> list[Told]:
+    """Return the objects in a list of the reply."""
+    found = told.get(name)
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
 def status_of(told: Told) -> int | str | None:
     """Return the state as the service tells it."""
     value = told.get("status")

@@ -10,7 +10,7 @@ from typing import Any
 
 from oms_engine.errors import ConfigError
 from openoms import options
-from openoms.client_bodies import Body, Keys, as_node, complete_nodes, complete_sync, read_file
+from openoms.client_bodies import Body, Keys, as_node, complete_nodes, complete_sync, read_file, with_cdn_key
 from openoms.clouds import URL_SOURCE
 from openoms.plan import Plan, build_plan
 from openoms.report import request_of
@@ -107,7 +107,8 @@ def create_body(said: Namespace, settings: Settings, *, kind: str) -> Body:
     source, destination = said.places if len(said.places) == 2 else (None, said.places[0])
     plan = build_plan(source, destination, settings, given)
     _refuse_what_the_service_has_not(plan)
-    return _sync_body(plan, said, keys) if kind == "sync" else _task_body(plan, said, keys, kind)
+    made = _sync_body(plan, said) if kind == "sync" else _task_body(plan, said, kind)
+    return with_cdn_key(made, keys)
 
 
 def _refuse_what_the_service_has_not(plan: Plan) -> None:
@@ -122,14 +123,15 @@ def _refuse_what_the_service_has_not(plan: Plan) -> None:
         )
 
 
-def _task_body(plan: Plan, said: Namespace, keys: Keys, kind: str) -> Body:
+def _task_body(plan: Plan, said: Namespace, kind: str) -> Body:
     body = {name: value for name, value in request_of(plan).items() if value is not None}
     body["src_node"] = {**body["src_node"], **_app_id(plan), **_source_keys(plan)}
     if plan.source.url.cloud_type == URL_SOURCE:  # the web has no bucket
         del body["src_node"]["bucket"]
     body["dst_node"] = {**body["dst_node"], **as_node(plan.destination.credentials, "HuaweiCloud")}
     body["bandwidth_policy"] = bandwidth_rules(getattr(said, "bandwidth", ()))
-    _describe(body, said, keys)
+    if hasattr(said, "description"):
+        body["description"] = said.description
     if hasattr(said, "priority"):
         body["task_priority"] = said.priority
     if kind == "group":
@@ -137,7 +139,7 @@ def _task_body(plan: Plan, said: Namespace, keys: Keys, kind: str) -> Body:
     return body
 
 
-def _sync_body(plan: Plan, said: Namespace, keys: Keys) -> Body:
+def _sync_body(plan: Plan, said: Namespace) -> Body:
     request = request_of(plan)
     if plan.destination.url.prefix:
         raise ConfigError("a sync task stores objects under their own keys, so DST is a bucket without a folder.")
@@ -149,15 +151,9 @@ def _sync_body(plan: Plan, said: Namespace, keys: Keys) -> Body:
     body.update(src_cloud_type=request["src_node"]["cloud_type"], **_app_id(plan))
     for side, found in (("src", _source_keys(plan)), ("dst", as_node(plan.destination.credentials, "HuaweiCloud"))):
         body.update({f"{side}_{name}": value for name, value in found.items()})
-    _describe(body, said, keys)
-    return body
-
-
-def _describe(body: Body, said: Namespace, keys: Keys) -> None:
     if hasattr(said, "description"):
         body["description"] = said.description
-    if body.get("source_cdn") and keys.cdn:
-        body["source_cdn"] = {**body["source_cdn"], "authentication_key": keys.cdn}
+    return body
 
 
 def _app_id(plan: Plan) -> Body:

@@ -54,12 +54,14 @@ def _states(noun: Noun) -> Mapping[Any, str]:
 
 def run_list(call: Call) -> int:
     """List what there is."""
+    from openoms.client_looks import items_of, number  # noqa: PLC0415
+
     found = _pages(call)
     if call.said.as_json:
         call.say_json(found)
         return 0
     told = found if isinstance(found, Mapping) else found.told
-    items, count = told.get(call.noun.items) or [], int(told.get("count") or 0)
+    items, count = items_of(told, call.noun.items), number(told, "count")
     _say_list(call.noun, items)
     rest = count - call.said.offset - len(items)
     if rest > 0:
@@ -83,6 +85,8 @@ def _say_list(noun: Noun, items: Sequence[Mapping[str, Any]]) -> None:
 
 def _pages(call: Call) -> Reply | dict[str, Any]:
     """Return a page as it came, or several as one; what moved to another page meanwhile is told once."""
+    from openoms.client_looks import items_of, number  # noqa: PLC0415
+
     said, noun, query = call.said, call.noun, _filter(call)
     if not said.every and said.limit < 1:
         raise ConfigError(f"--limit {said.limit} must be 1 or more.")
@@ -92,7 +96,7 @@ def _pages(call: Call) -> Reply | dict[str, Any]:
     offset, count = said.offset, 0
     while said.every or len(merged) < said.limit:
         told = call.ask("GET", query={**query, "limit": PAGE, "offset": offset}).told
-        page, count = told.get(noun.items) or [], told.get("count") or 0
+        page, count = items_of(told, noun.items), number(told, "count")
         merged.update((item.get(noun.id), item) for item in page)
         offset += PAGE
         if len(page) < PAGE:

@@ -29,14 +29,15 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; numbers are aligned to the right, and what is ``whole`` is never wrapped."""
+    """One column; numbers are aligned to the right."""
 
     title: str
     right: bool = False
-    whole: bool = True
 
 
 Row = Sequence[Cell | str]
+UNCUT = 4000
+"""Columns that a table may take: an id that is cut is useless, so the terminal breaks the lines that are too long."""
 
 
 def say_table(columns: Sequence[Column], rows: Iterable[Row]) -> None:
@@ -47,7 +48,7 @@ def say_table(columns: Sequence[Column], rows: Iterable[Row]) -> None:
         return
     from rich.console import Console  # noqa: PLC0415 - only a terminal pays for Rich
 
-    Console(file=sys.stdout, highlight=False).print(rich_table(columns, made, sys.stdout))
+    Console(file=sys.stdout, highlight=False, width=UNCUT).print(rich_table(columns, made, sys.stdout))
 
 
 def say_fields(fields: Iterable[tuple[str, Cell | str]]) -> None:
@@ -85,14 +86,9 @@ def rich_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], stream
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(
-            Text(column.title),
-            justify="right" if column.right else "left",
-            no_wrap=column.whole,
-            overflow="crop" if column.whole else "fold",
-        )
+        table.add_column(Text(column.title), justify="right" if column.right else "left", no_wrap=True, overflow="crop")
     for row in rows:
         table.add_row(*(Text(spell(cell.text, stream), style=cell.style) for cell in row))
     return table

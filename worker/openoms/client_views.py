@@ -5,13 +5,13 @@ https://support.huaweicloud.com/intl/en-us/api-oms/ShowTask.html and its neighbo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from openoms.client_looks import (
     Look,
     Told,
     group_look,
+    items_of,
     look_line,
     number,
     objects_of,
@@ -36,11 +36,11 @@ _PROGRESS = (
 )  # fmt: skip
 
 TASK_COLUMNS = (
-    Column("id"), *_PROGRESS, Column("left", right=True), Column("from", whole=False), Column("to", whole=False),
+    Column("id"), *_PROGRESS, Column("left", right=True), Column("from"), Column("to"),
 )  # fmt: skip
-GROUP_COLUMNS = (Column("id"), *_PROGRESS, Column("from", whole=False), Column("to", whole=False))
+GROUP_COLUMNS = (Column("id"), *_PROGRESS, Column("from"), Column("to"))
 SYNC_COLUMNS = (
-    Column("id"), Column("state"), Column("last start"), Column("from", whole=False), Column("to", whole=False),
+    Column("id"), Column("state"), Column("last start"), Column("from"), Column("to"),
 )  # fmt: skip
 
 
@@ -213,7 +213,7 @@ STATISTICS = {
 
 def statistics_table(told: Told) -> tuple[list[Column], list[Row]]:
     """Return the statistics of a sync task with a row for each interval in which something happened."""
-    series = {word(one, "data_type"): _points(one) for one in _items(told, "statistic_datas")}
+    series = {word(one, "data_type"): _points(one) for one in items_of(told, "statistic_datas")}
     names = [name for name in STATISTICS if name in series]
     instants = sorted({at for points in series.values() for at in points})
     columns = [Column("interval from"), *(Column(STATISTICS[name], right=True) for name in names)]
@@ -224,12 +224,7 @@ def statistics_table(told: Told) -> tuple[list[Column], list[Row]]:
 
 
 def _points(series: Told) -> dict[int, int]:
-    return {number(point, "time_stamp"): number(point, "statistic_num") for point in _items(series, "data")}
-
-
-def _items(told: Told, name: str) -> Iterable[Mapping[str, Any]]:
-    found = told.get(name)
-    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+    return {number(point, "time_stamp"): number(point, "statistic_num") for point in items_of(series, "data")}
 
 
 def _value(name: str, value: int) -> str:

@@ -71,6 +71,16 @@ def test_what_start_is_given_is_what_the_service_asks_for(environ):
         check_secrets(StartTask.model_validate(task_keys(shown, keys(environ))).secrets(), shown)
 
 
+def test_the_key_of_a_cdn_is_added_where_it_is_left_out():
+    """From the environment, to a task as to a sync task; one that is given is kept, and no CDN gets none."""
+    found = keys({**PLAIN, "OPENOMS_SOURCE_CDN_KEY": "cdn"})
+    for complete in (complete_nodes, complete_sync):
+        assert complete({**body(), "source_cdn": {"domain": "d"}}, found)["source_cdn"]["authentication_key"] == "cdn"
+        own = {"domain": "d", "authentication_key": "own"}
+        assert complete({**body(), "source_cdn": own}, found)["source_cdn"] == own
+        assert "source_cdn" not in complete(body(), found)
+
+
 def test_sync_tasks_name_their_keys_by_side():
     """Create and start take all four; the start's body holds nothing else."""
     shown = {"src_cloud_type": "AWS", "src_bucket": "bbb", "dst_bucket": "ccc", "status": "STOPPED", "app_id": None}

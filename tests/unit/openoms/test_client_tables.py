@@ -12,6 +12,7 @@ from rich.console import Console
 
 from openoms.client_tables import (
     NOTHING,
+    UNCUT,
     Cell,
     Column,
     pad,
@@ -24,7 +25,7 @@ from openoms.client_tables import (
     visible,
 )
 
-COLUMNS = [Column("id"), Column("size", right=True), Column("from", whole=False)]
+COLUMNS = [Column("id"), Column("size", right=True), Column("from")]
 anything = st.text(max_size=20)
 printable = st.text(st.characters(exclude_categories=("C", "Z", "Mn", "Me", "Sk")), min_size=1, max_size=12)
 rows = st.lists(st.tuples(printable, printable, printable), max_size=6)
@@ -60,7 +61,7 @@ def test_tables_of_hostile_texts_are_lines_without_escapes(found):
     assert len(plain.split("\n")) == len(found) + 1
     assert "\x1b" not in plain
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    Console(file=stream, width=200, color_system=None).print(rich_table(COLUMNS, cells, stream))
+    Console(file=stream, width=UNCUT, color_system=None).print(rich_table(COLUMNS, cells, stream))
     stream.flush()
     assert b"\x1b" not in stream.buffer.getvalue()
 
@@ -86,7 +87,7 @@ def test_a_terminal_gets_colours(monkeypatch):
     stream = Terminal()
     monkeypatch.setattr("sys.stdout", stream)
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.delenv("NO_COLOR", raising=False)
     say_table(COLUMNS, [["1", Cell("2", "green"), "[red]x[/red]"]])
     say_fields([("state", Cell("failed", "red"))])
@@ -94,6 +95,18 @@ def test_a_terminal_gets_colours(monkeypatch):
     assert "\x1b[32m   2\x1b[0m" in drawn
     assert "\x1b[31mfailed\x1b[0m" in drawn
     assert "[red]x[/red]" in drawn
+
+
+@given(rows)
+def test_a_drawn_table_cuts_nothing(found):
+    """However long the cells are, each stands whole in one line, as ids must to be of use."""
+    stream = io.StringIO()
+    cells = [[Cell(text * 9) for text in row] for row in found]
+    Console(file=stream, width=UNCUT, color_system=None).print(rich_table(COLUMNS, cells, stream))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == len(found) + 2
+    for line, row in zip(lines[2:], cells, strict=True):
+        assert line.split() == [cell.text for cell in row]
 
 
 @given(st.floats(-1, 2))
