@@ -44,6 +44,27 @@ def test_the_command_line_makes_users(served):
     assert served.stop() == 0
 
 
+def test_a_start_loads_only_what_it_needs(served, monkeypatch):
+    """A process on a database that is up to date imports neither Alembic nor a vendor's SDK before it listens."""
+    served.add_user("alice")
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    served.start()
+    loaded = {line.rpartition("|")[2].strip() for line in served.log.partition("serving OMS")[0].splitlines()}
+    assert {"sqlalchemy", "fastapi", "oms_worker.api.app"} <= loaded
+    assert not loaded & {
+        "alembic",
+        "mako",
+        "boto3",
+        "botocore",
+        "obs",
+        "oss2",
+        "qcloud_cos",
+        "azure.storage.blob",
+        "rich",
+    }
+    assert served.stop() == 0
+
+
 def test_nobody_beyond_this_machine_is_let_in_before_there_is_a_user(served):
     """A non-loopback address is refused without users, with the command that mends it; loopback is served."""
     refused = served.openoms("serve", "--host", "0.0.0.0", "--port", "0", timeout=60)
