@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,14 @@ from oms_engine.errors import ConfigError, RepositoryError
 from oms_engine.ledger import Segment, Upload
 from oms_engine.model import Outcome, Secret, WrittenPart
 from oms_engine.task import Counters, Result, TaskState
+from oms_worker.ledgers import FileLedgers
 from oms_worker.postgres_ledger import PostgresLedger
 from oms_worker.postgres_ledgers import PostgresLedgers
 from oms_worker.postgres_link import connection_words
+from oms_worker.settings import ServiceSettings, load_service_settings
 from oms_worker.sql_database import LedgerLost
 from oms_worker.sqlite_file import LedgerInUse
+from openoms.serve import open_ledgers
 
 UPLOAD = Upload("u", "id", "etag", 10, 5)
 
@@ -174,6 +178,15 @@ def test_uploaded_lists_leave_nothing(box: PostgresBox, ledger: PostgresLedger) 
     ledger.close()
 
 
+def test_a_lost_copy_is_made_again(box: PostgresBox, ledger: PostgresLedger) -> None:
+    """A copy that somebody removed before it was uploaded is offered again, whole."""
+    before = {path: Path(path).read_bytes() for *_, path in ledger.records_ready(everything=True, limit_bytes=0)}
+    for path in before:
+        Path(path).unlink()
+    after = {path: Path(path).read_bytes() for *_, path in ledger.records_ready(everything=True, limit_bytes=0)}
+    assert after == before
+
+
 def test_an_end_is_known_to_the_next_claim(box: PostgresBox, ledger: PostgresLedger) -> None:
     """The end of a task and of its ledger's run are one commit; another process finds it, for that run of the task."""
     ledgers = PostgresLedgers(box.url, box._root)
@@ -246,7 +259,26 @@ def test_a_database_that_ledgers_cannot_reach(tmp_path: Path) -> None:
     ledgers = PostgresLedgers(Secret(url), tmp_path)
     with pytest.raises(ConfigError) as caught:
         ledgers.check()
+    assert "No such file" in str(caught.value)
     assert "hunter2" not in f"{caught.value} {ledgers!r}"
+
+
+def settings(tmp_path: Path, database: str) -> ServiceSettings:
+    """Settings of a service on a database."""
+    return load_service_settings(None, data_dir=str(tmp_path), database=database)
+
+
+def test_ledgers_lie_where_the_tasks_lie(box: PostgresBox, tmp_path: Path) -> None:
+    """Beside the tasks in PostgreSQL; in files on SQLite."""
+    assert open_ledgers(settings(tmp_path, "")) == FileLedgers(tmp_path / "ledgers")
+    assert open_ledgers(settings(tmp_path, box.url.reveal())) == PostgresLedgers(box.url, tmp_path / "ledgers")
+
+
+def test_a_missing_driver_is_named(box: PostgresBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service says what to install."""
+    monkeypatch.setitem(sys.modules, "oms_worker.postgres_ledgers", None)
+    with pytest.raises(ConfigError, match=r"needs psycopg.*pip install 'openoms\[postgres\]'"):
+        open_ledgers(settings(tmp_path, box.url.reveal()))
 
 
 # ---- what it costs

@@ -119,7 +119,7 @@ class Link:
             pass
 
     def _explain(self, error: psycopg.Error) -> RepositoryError | LedgerInUse:
-        why = error.diag.message_primary or type(error).__name__
+        why = error.diag.message_primary or str(error).partition("\n")[0] or type(error).__name__
         if isinstance(error, errors.LockNotAvailable):
             return LedgerInUse("another process is just writing the ledger of this task.")
         gone = self._connection is None or self._connection.closed

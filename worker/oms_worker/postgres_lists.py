@@ -8,6 +8,7 @@ closed list is written to a local file; that is a copy, and another host makes t
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from oms_worker.spool import Spool
 from oms_worker.sql_database import SqlDatabase
@@ -34,7 +35,8 @@ class StoredLists(RecordLists):
 
     def _path(self, item: ListId, size: int) -> str:
         path = self._copies.path(*item)
-        if path not in self._copied:
+        if path not in self._copied or not Path(path).exists():
+            self._copies.remove(path)
             self._copy(item, path, size)
             self._copied.add(path)
         return path
