@@ -6,11 +6,12 @@ import time
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from oms_worker.db.audit import forget_calls, insert_calls, latest_calls
 from oms_worker.settings import load_service_settings
 from openoms.foundations import open_foundations
-from support.served import refusal
+from support.served import Served, refusal
 
 
 def calls(service, project):
@@ -79,6 +80,54 @@ def test_secrets_of_bodies_are_never_logged(service, api, world):
         assert b"very-secret-key" not in file.read_bytes()
 
 
+def test_the_log_joins_requests_and_tasks(service, api, world):
+    """Each transition is a line with the task's id, and where a call caused it with that call's request id."""
+    body = {"task_type": "prefix", "src_node": {**world.src_node, "object_key": [""]}, "dst_node": world.dst_node}
+    made = api.post(f"/v2/{api.project}/tasks", json=body)
+    number = made.json()["id"]
+
+    def lines():
+        found = [line for line in service.log.splitlines() if f" task={number} " in line]
+        return [re.search(r"before=(\S+) after=(\S+) request=(\S+)", line).groups() for line in found]
+
+    deadline = time.monotonic() + 30
+    while len(lines()) < 3:  # nothing is there to migrate: it fails
+        assert time.monotonic() < deadline, lines()
+        time.sleep(0.1)
+    gone = api.delete(f"/v2/{api.project}/tasks/{number}")
+    assert lines() == [
+        ("-", "1", made.headers["X-Request-Id"]),
+        ("1", "2", "-"),
+        ("2", "4", "-"),
+        ("4", "deleted", gone.headers["X-Request-Id"]),
+    ]
+
+
+@pytest.mark.timeout(60)
+def test_a_task_takes_the_time_that_clients_expect(sandbox, world, tmp_path):
+    """With ``minimum_task_seconds`` a task that has nothing left to do stays in 2, below 100 %, for so long."""
+    clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
+    served = Served(tmp_path, clouds, minimum_task_seconds=4)
+    served.users = served.add_users(alice={})
+    served.start()
+    world.source.put("k", b"x")
+    body = {"task_type": "prefix", "src_node": {**world.src_node, "object_key": [""]}, "dst_node": world.dst_node}
+    with served.http("alice") as http:
+        path = f"/v2/{served.users.alice['project_id']}/tasks"
+        number = http.post(path, json=body).json()["id"]
+        while world.destination.keys() == [] or (task := http.get(f"{path}/{number}").json())["status"] == 1:
+            time.sleep(0.05)
+        shown = []
+        while (task := http.get(f"{path}/{number}").json())["status"] == 2:
+            shown.append(task["progress"])
+            time.sleep(0.05)
+    assert served.stop() == 0
+    assert task["status"] == 5
+    assert task["total_time"] >= 4000
+    assert shown
+    assert max(shown) < 1
+
+
 def test_figures_for_prometheus(service, api):
     """Requests by route and status, tasks by status; no project, user or stranger's path becomes a label."""
     api.get(f"/v2/{api.project}/tasks")
@@ -89,6 +138,10 @@ def test_figures_for_prometheus(service, api):
     )
     assert re.search(r'openoms_tasks\{status="succeeded"\} \d', text)
     assert "openoms_http_request_duration_seconds_bucket" in text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert all(name.startswith("openoms_") and family.documentation for name, family in families.items())
+    counted = [sample.name for family in families.values() if family.type == "counter" for sample in family.samples]
+    assert [name for name in counted if not name.endswith(("_total", "_created"))] == []
     assert api.project not in text
     assert "strange" not in text
 

@@ -16,7 +16,7 @@ from oms_engine.task import Counters, MigrationSpec, Result, TaskState
 from oms_engine.wire import WireSettings
 from oms_worker.db.tasks import ProgressUpdate, TaskRow
 from oms_worker.errors import sentence_of
-from oms_worker.figures import Look, figures_of, final_figures
+from oms_worker.figures import NOT_YET, Look, figures_of, final_figures
 from oms_worker.host_process import HostTask
 from oms_worker.ledgers import Ledgers
 from oms_worker.services.tasks import parse_policy
@@ -87,6 +87,7 @@ class Run:
             if not has_counts(self.result):
                 return None
             figures = final_figures(self.result, spent, by_objects=self.by_objects)
+            figures = replace(figures, progress=min(figures.progress, NOT_YET))  # its end is held back: it still runs
         elif self.look is not None:
             figures = figures_of(self.look, spent, by_objects=self.by_objects)
             self.look = None

@@ -19,6 +19,7 @@ from oms_worker.api import auth
 from oms_worker.api.context import Context
 from oms_worker.api.replies import answer_at
 from oms_worker.errors import ApiError, Unauthorized
+from oms_worker.journal_log import REQUEST_ID
 from oms_worker.services.caller import Caller
 from oms_worker.services.users import Signer
 
@@ -50,6 +51,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         scope["request_id"], scope["began"] = uuid.uuid4().hex, time.perf_counter()
+        REQUEST_ID.set(scope["request_id"])
         sender = _Sender(send, scope["request_id"])
         try:
             await self._admit(scope, receive, sender)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ MORE_ON_SQLITE = 22
 """Connections beyond those kept: readers do not wait for each other, nor for the writer."""
 
 _BEGIN = "openoms_begin"
+_AFTER = "openoms_after_commit"
 
 SCHEDULING_LOCK = 0x6F6D73_01
 """Advisory lock of PostgreSQL: one node at a time chooses tasks."""
@@ -66,8 +67,11 @@ class Database:
         options = {_BEGIN: "BEGIN IMMEDIATE"}
         async with self._line, explained(), self.engine.connect() as connection:
             writing = await connection.execution_options(**options)
+            calls = writing.info[_AFTER] = []
             async with writing.begin():
                 yield writing
+            for call in calls:
+                call()
 
     @asynccontextmanager
     async def lock(self, number: int) -> AsyncIterator[AsyncConnection]:
@@ -79,6 +83,11 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+
+
+def after_commit(connection: AsyncConnection, call: Callable[[], None]) -> None:
+    """Have something done, quick and without errors, once the transaction that is open is committed."""
+    connection.info.setdefault(_AFTER, []).append(call)
 
 
 async def hold(connection: AsyncConnection, number: int) -> None:

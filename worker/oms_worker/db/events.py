@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from oms_worker.db.engine import after_commit
 from oms_worker.db.tables import event
+from oms_worker.journal_log import note
 from oms_worker.states import GONE
 
 
@@ -23,7 +26,7 @@ class Transition(NamedTuple):
 
 
 async def record_transitions(connection: AsyncConnection, transitions: list[Transition]) -> None:
-    """Write transitions down."""
+    """Write transitions down, and once they are committed into the log."""
     if transitions:
         rows = [
             {
@@ -36,6 +39,8 @@ async def record_transitions(connection: AsyncConnection, transitions: list[Tran
             for change in transitions
         ]
         await connection.execute(insert(event), rows)
+        for change in transitions:
+            after_commit(connection, partial(note, *change[1:]))
 
 
 async def move_row(
