@@ -90,6 +90,17 @@ async def test_temporary_keys_end_with_the_key_that_sealed_them(office, tmp_path
         await dropped.temporary_signer(made.access_key, made.token)
 
 
+async def test_a_key_file_that_cannot_be_read_is_not_told_to_strangers(office, tmp_path):
+    """A token sealed under an unknown key makes the ring look at its file; whatever is wrong with that stays here."""
+    made = await office.users.issue_temporary_key(office.alice, 900)
+    path = tmp_path / "other"
+    other = UserService(office.database, load_ring(path, create=True), clock=lambda: office.now)
+    path.chmod(0o644)
+    with pytest.raises(Unauthorized) as refused:
+        await other.temporary_signer(made.access_key, made.token)
+    assert str(path) not in str(refused.value)
+
+
 async def test_tokens_last_a_day(office):
     """A token speaks for its user for 24 hours, not a second longer; the database holds only its digest."""
     await office.users.add("carol", project="one", password=PASSWORD)

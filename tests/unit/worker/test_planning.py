@@ -4,8 +4,9 @@ import pytest
 
 from oms_engine.errors import ConfigError
 from oms_engine.model import Secret
-from oms_worker.planning import Planner, credentials_of
+from oms_worker.planning import NEVER_ARCHIVED, Planner, credentials_of
 from oms_worker.settings import ServiceSettings, Work
+from openoms.clouds import CLOUDS, WEB
 
 CDN = {"domain": "cdn.example.com", "protocol": "https", "authentication_type": "NONE"}
 KEYS = {f"{node}.{name}": Secret(f"{node}-{name}") for node in ("src_node", "dst_node") for name in ("ak", "sk")}
@@ -32,6 +33,12 @@ def test_the_clouds_own_endpoint_is_not_judged():
     """Where a bucket is reached is the operator's word or the vendor's: a private store may be migrated from."""
     plan = Planner(ServiceSettings()).plan({**request_of(), "source_cdn": CDN}, KEYS)
     assert (plan.source.endpoint, plan.source.cdn.endpoint.host) == (None, "cdn.example.com")
+
+
+def test_the_service_and_the_command_line_agree_on_what_is_never_archived():
+    """Which clouds read every class at once is one fact: a restore is refused by both, or by neither."""
+    never = {cloud.cloud_type for cloud in (*CLOUDS, WEB) if not cloud.archives}
+    assert never == NEVER_ARCHIVED
 
 
 @pytest.mark.parametrize("node", ["src_node", "dst_node"])

@@ -12,7 +12,7 @@ import binascii
 import hmac
 from typing import NamedTuple
 
-from oms_engine.errors import RepositoryError
+from oms_engine.errors import OmsError
 from oms_engine.model import Secret
 from oms_worker.errors import Unauthorized
 from oms_worker.secrets import KeyRing
@@ -57,7 +57,7 @@ def open_token(ring: KeyRing, access_key: str, token: Secret, now: float) -> Ope
     try:
         raw = base64.b64decode(token.reveal().encode("ascii"), altchars=b"-_", validate=True)
         facts = ring.open(_OWNER, raw)
-    except (RepositoryError, binascii.Error, UnicodeEncodeError, ValueError):
+    except (OmsError, binascii.Error, ValueError):
         raise Unauthorized(_REFUSED, "X-Security-Token is none of this service's.") from None
     if not hmac.compare_digest(facts["access_key"].reveal().encode(), access_key.encode()):
         raise Unauthorized(_REFUSED, "X-Security-Token does not belong to the access key.")
