@@ -3,31 +3,10 @@
 https://github.com/huaweicloud/terraform-provider-huaweicloud/blob/master/huaweicloud/services/oms/resource_huaweicloud_oms_migration_task.go
 """
 
-import time
-
 import pytest
 
+from support.provider import Provider
 from support.served import refusal
-
-
-class Provider:
-    """What the provider sends, and which states it takes for errors."""
-
-    def __init__(self, api):
-        self.api = api
-        self.base = f"/v2/{api.project}"
-
-    def wait(self, path, pending, target, seconds=30):
-        """Poll until a target; anything that is neither pending nor target is an error, as in StateChangeConf."""
-        deadline = time.monotonic() + seconds
-        while True:
-            reply = self.api.get(path)
-            status = reply.json()["status"]
-            if status in target:
-                return reply.json()
-            assert status in pending, f"unexpected state {status}, wanted {target}"
-            assert time.monotonic() < deadline, f"still {status}"
-            time.sleep(0.05)
 
 
 @pytest.fixture

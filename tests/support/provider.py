@@ -1,0 +1,28 @@
+"""What Terraform's provider sends, and which states it takes for errors.
+
+https://github.com/huaweicloud/terraform-provider-huaweicloud/tree/master/huaweicloud/services/oms
+"""
+
+from __future__ import annotations
+
+import time
+
+
+class Provider:
+    """What the provider sends, and which states it takes for errors."""
+
+    def __init__(self, api):
+        self.api = api
+        self.base = f"/v2/{api.project}"
+
+    def wait(self, path, pending, target, seconds=30):
+        """Poll until a target; anything that is neither pending nor target is an error, as in StateChangeConf."""
+        deadline = time.monotonic() + seconds
+        while True:
+            reply = self.api.get(path)
+            status = reply.json()["status"]
+            if status in target:
+                return reply.json()
+            assert status in pending, f"unexpected state {status}, wanted {target}"
+            assert time.monotonic() < deadline, f"still {status}"
+            time.sleep(0.05)
