@@ -61,7 +61,8 @@ class EngineSettings:
     small_object_bytes: int = 1 * MIB
     """Up to here an object is held whole between its two connections; larger ones stream through a thread."""
     checkpoint_seconds: float = 1.0
-    record_file_bytes: int = 16 * MIB
+    record_file_bytes: int = 8 * MIB
+    """A list of records this long is uploaded, from memory, and the next one begun."""
     progress_seconds: float = 0.5
     processes_from: int = 1000
     """Further processes are started once this many objects have been listed."""

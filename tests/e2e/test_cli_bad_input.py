@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import resource
+import shlex
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from e2e.cli_support import Bench, open_bench
-from oms_adapters.sandbox import Sandbox
+from oms_adapters.sandbox import Delay, Fault, Match, Sandbox
 
 pytestmark = pytest.mark.e2e
 
@@ -245,3 +248,39 @@ def test_without_a_command_the_help_is_shown_and_the_exit_code_is_2(bench):
     """And a mistyped command gets its neighbour."""
     assert bench.run().returncode == 2
     refused(bench.run("migrat"), 2, "migrate")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_change_nothing(bench, closed):
+    """As some schedulers start programs: the migration runs, and no socket takes the number of a stream."""
+    command = shlex.join([sys.executable, "-m", "openoms.cli", "migrate", *bench.places, *bench.ends])
+    done = subprocess.run(["bash", "-c", f"{command} {closed}"], env=bench.environ(), capture_output=True, check=False)
+    assert done.returncode == 0
+    assert b"internal" not in done.stdout + done.stderr
+    assert len(bench.copied()) == 2
+
+
+def test_a_full_standard_output_is_said_and_exits_with_3(bench):
+    """Not with Python's own 120."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "openoms.cli", "migrate", *bench.places, *bench.ends],
+            env=bench.environ(), stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == ["openoms: No space left on device; mend that and run the same command again."]
+
+
+def test_few_open_files_are_enough(bench):
+    """With a hard limit of 200 a store that takes its time gets fewer connections, and no object fails."""
+    bench.source.put_many([(f"many/{number:04d}", b"x") for number in range(400)])
+    bench.sandbox.s3.faults.add(Fault(Match(operation="GetObject"), Delay(0.1), times=None))
+
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+
+    try:
+        body = bench.response(preexec_fn=lower)
+    finally:
+        bench.sandbox.s3.faults.clear()
+    assert body["successful_num"] == body["total_num"] == 402

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from oms_engine.errors import ConfigError, ConnectionBroken, OmsError, TimedOut
 from openoms import client_commands, options, service_commands
 from openoms.command import Command, first_words
-from openoms.terminal import complain, say
+from openoms.terminal import complain, open_streams, say
 from openoms.words import unknown
 
 if TYPE_CHECKING:
@@ -229,7 +229,17 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
+    open_streams()
+    code = invoke(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.stdout.flush()
+    except OSError:  # it was told; Python would try again at its exit, and answer 120
+        _drop_output()
+    sys.exit(code)
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -242,7 +252,7 @@ def invoke(arguments: Sequence[str]) -> int:
         complain("stopped; run the same command again to go on.")
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
     except Exception as error:
         if os.environ.get("OPENOMS_DEBUG", "") not in {"", "0"}:

@@ -19,6 +19,7 @@ from oms_engine.session import EngineSettings, StoreOpener
 from oms_engine.slots import SlotSource
 from oms_engine.task import Progress
 from oms_engine.wire import WireSettings
+from oms_worker.openfiles import fitting_connections
 from oms_worker.sqlite_ledger import SqliteLedger
 from openoms.plan import Plan, RunOptions
 from openoms.preflight import judge
@@ -108,16 +109,16 @@ def engine_settings(plan: Plan, settings: Settings) -> EngineSettings:
     chosen = EngineSettings(wire=wire_settings(plan.run, [plan.source, plan.destination], settings.proxies()))
     if plan.run.processes is not None:
         chosen = replace(chosen, processes=plan.run.processes)
-    if plan.run.connections is not None:
-        chosen = replace(chosen, connections=plan.run.connections)
-    return chosen
+    wanted = plan.run.connections if plan.run.connections is not None else chosen.connections
+    return replace(chosen, connections=fitting_connections(wanted))
 
 
 def wire_settings(run: RunOptions, sides: list[Side], proxies: Proxies) -> WireSettings:
     """Return the wire's settings: trust, proxy, connections."""
     proxy, direct = choose_proxy(sides, proxies)
     wire = WireSettings(ca_file=run.ca_file, verify=run.verify_tls, proxy=proxy, no_proxy=direct)
-    return replace(wire, max_connections=run.connections) if run.connections is not None else wire
+    wanted = run.connections if run.connections is not None else wire.max_connections
+    return replace(wire, max_connections=fitting_connections(wanted))
 
 
 def choose_proxy(sides: list[Side], proxies: Proxies) -> tuple[str | None, tuple[str, ...]]:

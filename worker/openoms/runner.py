@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from oms_engine.bandwidth import BandwidthPolicy
 from oms_engine.task import Progress, Result
+from oms_worker.openfiles import raise_open_files
 from openoms.plan import Plan
 from openoms.settings import Settings
 
@@ -40,6 +41,7 @@ def run_here(
 
     from openoms.compose import open_migration  # noqa: PLC0415 - the engine and adapters load only when something runs
 
+    raise_open_files()  # a program's own affair; a library, as Background is one, leaves it to its host
     with open_migration(plan, settings, on_progress) as (migration, _):
         try:
             return uvloop.run(_run_interruptibly(migration, on_interrupt))

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 _PLAINER = str.maketrans({"…": "...", "·": "-"})
 """Our own signs, for terminals whose encoding has none of them."""
+
+
+def open_streams() -> None:
+    """Put something in the place of standard streams that the caller closed, before a socket takes their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for the process's life
 
 
 def say(text: str) -> None:
