@@ -8,11 +8,11 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from e2e.client_support import SECONDS, SLOW, Desk, Terminal, fill
+from e2e.client_support import SECONDS, SLOW, Desk, Terminal, fill, serving
 from oms_adapters.sandbox import Sandbox
 from support.served import Served
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 ODD = ["a b", "a+b", "%41", "d/", "d/ü", "x\ny", "p%2Fq", "-dash", "日本"]
 
@@ -32,10 +32,8 @@ def served(sandbox, tmp_path_factory):
         groups={"keys_per_task": 20}, quotas={"sync_tasks": 200}, syncs={"batch_seconds": 0.2, "batch_keys": 50, "waiting_keys": 500},
     )  # fmt: skip
     made.users = made.add_users(alice={})
-    made.start()
-    yield made
-    assert made.stop() == 0, made.log
-    assert "Traceback" not in made.log
+    with serving(made):
+        yield made
 
 
 @pytest.fixture
@@ -92,6 +90,19 @@ def test_a_group_from_two_places_fails_and_is_tried_again(desk):
     assert told.stdout == f"task group {number} is tried again.\n"
     assert desk.json("group", "watch", number)["status"] == 6
     assert desk.copied() == {"p/a": b"1", "p/cold": b"3"}
+
+
+def test_a_group_with_wrong_keys_is_tried_again_with_new_ones(desk):
+    """The keys that the service has are wrong: --new-keys hands over those of the environment."""
+    desk.source.put_many([("k", b"1")])
+    node = {**desk.body()["src_node"], "ak": desk.sandbox.s3.access_key, "sk": "wrong"}
+    number = desk.create("group", task_type="PREFIX", src_node=node)
+    failed = desk.json("group", "watch", number, expect=3)
+    assert failed["status"] in {4, 5}
+    done = desk.json("group", "retry", number, "--new-keys")
+    assert done == {"results": [{"id": number}]}
+    assert desk.json("group", "watch", number)["status"] == 6
+    assert desk.copied() == {"k": b"1"}
 
 
 def ended(desk, number, count):

@@ -7,11 +7,11 @@ import signal
 
 import pytest
 
-from e2e.client_support import SLOW, Desk, Terminal, fill
+from e2e.client_support import SLOW, Desk, Terminal, fill, serving
 from oms_adapters.sandbox import Sandbox
 from support.served import Role, Served
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +26,8 @@ def served(sandbox, tmp_path_factory):
     """A running service: alice operates, rita reads."""
     made = Served(tmp_path_factory.mktemp("client"), [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)])
     made.users = made.add_users(alice={}, rita={"role": Role.READONLY})
-    made.start()
-    yield made
-    assert made.stop() == 0, made.log
-    assert "Traceback" not in made.log
+    with serving(made):
+        yield made
 
 
 @pytest.fixture
