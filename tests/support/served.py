@@ -99,7 +99,7 @@ class Served:
             self.process = subprocess.Popen(
                 command, stderr=file, stdout=file, env=environment(), stdin=subprocess.DEVNULL
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90  # a machine that does much else
         while not (found := READY.search(log.read_text())):
             assert self.process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
