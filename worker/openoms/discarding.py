@@ -84,4 +84,5 @@ def discarded_lines(done: Discarded) -> list[str]:
         return [f"nothing is remembered of this migration ({done.state} does not exist)."]
     if done.errors:
         return [f"{len(done.errors)} uploads could not be aborted; run the same command again. {done.errors[0]}"]
-    return [f"forgotten; {done.aborted} uploads in flight were aborted. What was migrated stays where it is."]
+    uploads = "1 upload in flight was" if done.aborted == 1 else f"{done.aborted} uploads in flight were"
+    return [f"forgotten; {uploads} aborted. What was migrated stays where it is."]

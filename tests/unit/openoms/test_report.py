@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from oms_engine.model import Credentials, Secret
 from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
+from openoms.discarding import Discarded, discarded_lines
 from openoms.plan import Plan
 from openoms.report import ExitCode, balance_lines, exit_code, progress_line, seconds_left, task_response
 from openoms.settings import Side
@@ -150,3 +152,12 @@ def test_progress_is_one_line_and_time_left_is_said_only_when_it_can_be_known(pr
     if not progress.listing_done or not (progress.bytes_per_second or progress.objects_per_second):
         assert left is None
     assert left is None or left >= 0
+
+
+@pytest.mark.parametrize(
+    ("aborted", "told"), [(0, "0 uploads in flight were"), (1, "1 upload in flight was"), (2, "2 uploads")]
+)
+def test_a_discard_counts_its_uploads(aborted, told):
+    """One is one."""
+    [line] = discarded_lines(Discarded(Path("x.sqlite"), found=True, aborted=aborted))
+    assert told in line
