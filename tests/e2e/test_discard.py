@@ -65,7 +65,7 @@ def test_an_upload_that_a_kill_left_is_aborted_and_the_state_removed(bench):
     assert state_files(bench)
     done = bench.run("discard", *bench.places, *bench.ends)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 uploads" in done.stdout
+    assert "1 upload in flight was aborted" in done.stdout
     assert bench.destination.uploads() == []
     assert state_files(bench) == []
     again = bench.run("discard", *bench.places, *bench.ends, "--json")
