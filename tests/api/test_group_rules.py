@@ -128,7 +128,7 @@ def test_as_many_tasks_of_a_group_run_as_the_setting_says_and_the_queue_stays_op
     assert until(client, number, 4, 5).status == 5
 
 
-def test_new_windows_hold_at_once_for_what_runs_and_what_is_to_come(client, world):
+def test_new_windows_hold_at_once_for_what_runs_and_what_waits(client, world):
     """A group that would take minutes ends within seconds of losing its limit; a complete one refuses new windows."""
     fill(world.source, 6, size=40 * MIB)
     group_id = create_group(client, world, bandwidth_policy=SLOW)

@@ -6,14 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oms_adapters.config import StoreConfig
 from oms_engine.errors import ConfigError
-from oms_engine.model import Secret
+from oms_engine.model import Credentials, Secret, TaskType
+from oms_engine.task import MigrationSpec, Scope
 from oms_worker.db import credentials, nodes
 from oms_worker.db import groups as rows
 from oms_worker.db import tasks as task_rows
 from oms_worker.db.groups import GroupFilter
+from oms_worker.db.tasks import TaskFilter
 from oms_worker.errors import ApiError
+from oms_worker.group_cutting import Cutter, GroupEnds
 from oms_worker.groups import GroupWorker
+from oms_worker.running import RunPlan
 from oms_worker.services.groups import NewGroup
 from oms_worker.services.tasks import BatchUpdate, StartTask
 from oms_worker.settings import Quotas, load_service_settings
@@ -332,6 +337,41 @@ async def until(worker, office, group_id, status):
         while await status_of(office, group_id) is not status:
             await worker.turn()
             await asyncio.sleep(0.01)
+
+
+async def test_sub_tasks_cut_after_an_update_have_the_new_windows(office, world):
+    """Windows that change while a group is cut hold for the sub-tasks that come after; each covers its part."""
+    world.source.put_many([(f"k{number}", b"x") for number in range(5)])
+    config = StoreConfig(
+        "AWS",
+        world.source.name,
+        endpoint=world.s3.url,
+        region=world.s3.region,
+        addressing="path",
+        credentials=Credentials(world.s3.credentials.access_key, world.s3.credentials.secret_key),
+    )
+
+    def plan(_task, _secrets, _keys):
+        spec = MigrationSpec("s3://src", "obs://dst", scope=Scope(TaskType.PREFIX, ("",)))
+        return RunPlan(spec, config, config)
+
+    group_id = await create(office)
+    await become(office, group_id, Group.CREATING, generation=1, owner="node")
+    async with office.database.read() as connection:
+        claimed = await rows.get_group(connection, group_id)
+    await office.groups.update(office.alice, group_id, POLICY)
+    cutter = Cutter(
+        office.database, office.ring, load_service_settings(None, groups={"keys_per_task": 2}), plan,
+        ends=GroupEnds(()), clock=lambda: office.now, wake_runner=lambda: None,
+    )  # fmt: skip
+    await cutter.cut(claimed, KEYS)
+    assert await status_of(office, group_id) is Group.MONITORING
+    made = (await office.tasks.list(office.alice, TaskFilter("", group_id=group_id, limit=10))).tasks
+    assert [list(row.bandwidth_policy) for row in made] == [POLICY] * 3
+    assert sorted(row.total_num for row in made) == [1, 2, 2]
+    assert {(row.group_type, row.status) for row in made} == {("GROUP_TASK", Task.WAITING)}
+    await cutter.cut(claimed, KEYS)  # a second cutter of the same claim comes too late
+    assert (await office.tasks.list(office.alice, TaskFilter("", group_id=group_id))).count == 3
 
 
 async def test_a_group_of_a_dead_node_is_cut_by_another(office):

@@ -117,3 +117,12 @@ def test_a_start_needs_the_key_of_the_cdn_again():
     assert refused.value.code == "OMS.1032"
     check_sync_start(judge(StartSync, {**keys, "source_cdn_authentication_key": "k"}), request)
     check_sync_start(judge(StartSync, keys), {})
+
+
+@pytest.mark.parametrize("name", ["src_ak", "src_sk", "dst_ak", "dst_sk"])
+def test_a_start_with_an_empty_key_is_refused(name):
+    """An empty text is no key: OMS.1004 at the start, not a failure of every sub-task later."""
+    keys = dict.fromkeys(("src_ak", "src_sk", "dst_ak", "dst_sk"), "x")
+    with pytest.raises(ConfigError) as refused:
+        check_sync_start(judge(StartSync, {**keys, name: ""}), {})
+    assert refused.value.code == "OMS.1004"

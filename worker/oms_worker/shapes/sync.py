@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from oms_engine.errors import ConfigError
@@ -81,6 +81,10 @@ class _Keys(Body):
         }
         return {path: Secret(value.get_secret_value()) for path, value in found.items()}
 
+    def _with_cdn_key(self, key: SecretStr | None) -> dict[str, Secret]:
+        found = _Keys.secrets(self)
+        return {**found, "source_cdn.authentication_key": Secret(key.get_secret_value())} if key else found
+
 
 class CreateSync(_Keys):
     """*Creating a synchronization task*."""
@@ -103,9 +107,7 @@ class CreateSync(_Keys):
 
     def secrets(self) -> dict[str, Secret]:
         """Return what must be sealed, the CDN's key too."""
-        key = self.source_cdn.authentication_key if self.source_cdn else None
-        found = super().secrets()
-        return {**found, "source_cdn.authentication_key": Secret(key.get_secret_value())} if key else found
+        return self._with_cdn_key(self.source_cdn.authentication_key if self.source_cdn else None)
 
 
 class StartSync(_Keys):
@@ -115,8 +117,7 @@ class StartSync(_Keys):
 
     def secrets(self) -> dict[str, Secret]:
         """Return what must be sealed, the CDN's key too."""
-        key, found = self.source_cdn_authentication_key, super().secrets()
-        return {**found, "source_cdn.authentication_key": Secret(key.get_secret_value())} if key else found
+        return self._with_cdn_key(self.source_cdn_authentication_key)
 
 
 class SyncEvents(Body):
@@ -144,9 +145,7 @@ def check_sync(body: CreateSync) -> None:
     Raises:
         ConfigError: OMS.1004, OMS.1003, OMS.1032, OMS.0081.
     """
-    for name, value in body.secrets().items():
-        if not value.reveal():
-            raise ConfigError(f"{name.replace('_node.', '_')} is empty.", code=MISSING)
+    _refuse_empty(body)
     if body.src_cloud_type == "Tencent" and not body.app_id:
         raise ConfigError("app_id is missing; src_cloud_type Tencent needs it.", code=MISSING)
     if body.consistency_check == "crc64" and body.src_cloud_type not in CRC64_CLOUDS:
@@ -156,6 +155,12 @@ def check_sync(body: CreateSync) -> None:
     if body.source_cdn is not None:
         check_cdn(body.source_cdn)
     check_plain(body)
+
+
+def _refuse_empty(body: _Keys) -> None:
+    for name, value in body.secrets().items():
+        if not value.reveal():
+            raise ConfigError(f"{name.replace('_node.', '_')} is empty.", code=MISSING)
 
 
 def check_plain(body: BaseModel) -> None:
@@ -171,11 +176,12 @@ def check_plain(body: BaseModel) -> None:
 
 
 def check_sync_start(body: StartSync, request: Mapping[str, Any]) -> None:
-    """Refuse a start without the CDN's key where one is needed.
+    """Refuse a start with an empty key, or without the CDN's where one is needed.
 
     Raises:
-        ConfigError: OMS.1032, OMS.1003.
+        ConfigError: OMS.1004, OMS.1032, OMS.1003.
     """
+    _refuse_empty(body)
     check_plain(body)
     cdn = request.get("source_cdn")
     if cdn is not None and not body.source_cdn_authentication_key:
