@@ -16,7 +16,7 @@ from oms_engine.ledger import Ledger, Segment, SegmentState
 from oms_engine.model import key_before
 from oms_engine.parkinglot import ParkingLot
 from oms_engine.recorder import Recorder
-from oms_engine.session import Session
+from oms_engine.session import Session, Stopped
 from oms_engine.slots import Slot, WorkerLost
 from oms_engine.split import find_split
 
@@ -143,6 +143,8 @@ class Coordinator:
             return False
 
         async def probe(after: str) -> str | None:
+            if self.session.stopping:  # a search takes some fifteen answers, one after another: a pause does not wait
+                raise Stopped("paused while looking for a cut")
             page = await self.session.wire.call(source.list_page(segment.prefix, start_after=after, limit=1))
             first = page.objects[0].key if page.objects else None
             hi = segment.hi
@@ -151,7 +153,7 @@ class Coordinator:
         try:
             at = await find_split(probe, head, segment.prefix)
             return at is not None and await lease.slot.lower(segment.id, at, lambda: self._commit_cut(lease, at))
-        except (StoreError, WorkerLost):
+        except (StoreError, WorkerLost, Stopped):
             return False
 
     def _commit_cut(self, lease: _Lease, at: str) -> None:

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 TELL_SECONDS = 1.0
 PAUSE_SECONDS = 3.0
 """A task that has not paused by itself within this time is cut off; its ledger knows where to go on."""
+CANCELS, CANCEL_SECONDS = 3, 0.3
 LOCKED_SECONDS = 15.0
 """How long a ledger that is still open elsewhere is waited for: its last process is just going."""
 
@@ -176,8 +177,13 @@ class Running:
     def cut(self) -> None:
         """End at once, as a crash would."""
         self._cut = True
-        if self._work is not None:
+        self._cancel(CANCELS)
+
+    def _cancel(self, times: int) -> None:
+        """Cancel the migration, and again: at the first time it would still wait for the answers under way."""
+        if self._work is not None and not self._work.done() and times:
             self._work.cancel()
+            asyncio.get_running_loop().call_later(CANCEL_SECONDS, self._cancel, times - 1)
 
     def set_bandwidth(self, policy: BandwidthPolicy) -> None:
         """Change the windows, now or as soon as it runs."""
