@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from oms_engine.batch import End
 from oms_engine.digest import Digests
@@ -138,12 +138,26 @@ class Live:
         self.bytes[Outcome.SKIPPED] += size
 
 
+_ACCOUNT_CODES: Final = {
+    "AccountProblem": ("TRF.0053", "its account has expired or is frozen"),
+    "NotSignedUp": ("TRF.0053", "its account is not registered for the service"),
+    "InsufficientStorageSpace": ("TRF.0055", "it has no space left: raise its quota or empty it"),
+    "FrozenUserId": ("TRF.0056", "its account is frozen"),
+    "InArrearOrInsufficientBalance": ("TRF.0063", "its account is in arrears: top it up"),
+}
+"""What a destination says of its account (https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0115.html): every
+other object would fail the same way."""
+
+
 def task_error(error: StoreError, *, source: bool) -> TaskError | None:
     """Return the task's end when the error says that no object can be moved, else None.
 
     Codes: OMS API Reference 7.2, TRF.005x for the destination, TRF.015x for the source.
     """
     side = "source" if source else "destination"
+    if not source and error.vendor_code in _ACCOUNT_CODES:
+        code, why = _ACCOUNT_CODES[error.vendor_code]
+        return TaskError(code, f"the destination takes nothing, {why}. {error}")
     if isinstance(error, BadCredentials):
         return TaskError("TRF.0151" if source else "TRF.0057", f"the {side} refuses the credentials: {error}")
     if isinstance(error, BucketNotFound):

@@ -204,6 +204,26 @@ def test_a_store_that_cannot_be_used_is_said_at_once(filled, cloud, action, code
     assert ran.counts == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("status", "word", "code"),
+    [
+        (403, "AccountProblem", "TRF.0053"),
+        (403, "NotSignedUp", "TRF.0053"),
+        (405, "InsufficientStorageSpace", "TRF.0055"),
+        (403, "FrozenUserId", "TRF.0056"),
+        (403, "InArrearOrInsufficientBalance", "TRF.0063"),
+    ],
+)
+@pytest.mark.parametrize("operation", ["ListObjects*", "PutObject"])
+def test_a_destination_whose_account_allows_nothing_ends_the_task(filled, status, word, code, operation):
+    """What the destination says of its account ends the task with its code, instead of a failed row per object."""
+    fault = Fault(Match(operation=operation, bucket=filled.destination.name), Answer(status, word), times=None)
+    filled.obs.faults.add(fault)
+    ran = filled.run(books=False)
+    assert (ran.result.state, ran.result.error_code) == (TaskState.FAILED, code)
+    assert ran.result.counters.failed == 0
+
+
 def test_lists_that_cannot_be_written_fail_no_task(filled):
     """Record lists that the destination refuses leave the task succeeded and are said; they are written by a later run."""
     filled.obs.faults.add(Fault(Match(key="oms/task/*"), Answer(403, "AccessDenied"), times=None))
