@@ -1,8 +1,8 @@
 r"""Object list files and URL list files as streams: bytes in, keys with line numbers out, never held whole.
 
 Rules (https://support.huaweicloud.com/intl/en-us/productdesc-oms/oms_01_0038.html): the name ends in ``.txt``, at most
-1 GiB, Content-Type ``text/plain``, no Content-Encoding, UTF-8 without BOM, lines of at most 65,535 bytes, names
-URL-encoded. Encoding is form style (``+`` is a space, ``%2B`` a plus), as OMS's synchronisation API has it. Where OMS
+1 GiB, Content-Type ``text/plain`` (URL lists: see ``URL_LIST_TYPES``), no Content-Encoding, UTF-8 without BOM, lines of
+at most 65,535 bytes, names URL-encoded. Encoding is form style (``+`` is a space, ``%2B`` a plus), as OMS's synchronisation API has it. Where OMS
 says nothing: empty lines are skipped, a trailing CR is taken off, spaces belong to the name, and a ``%`` without two
 hexadecimal digits stands for itself. Repeated keys: see ``distinct.py``.
 """
@@ -19,6 +19,12 @@ from oms_engine.store import GIB
 
 MAX_LIST_BYTES: Final = GIB
 MAX_LINE_BYTES: Final = 65_535
+LIST_TYPES: Final = frozenset({"text/plain"})
+"""What OMS states: https://support.huaweicloud.com/intl/en-us/productdesc-oms/oms_01_0038.html, and TRF.0019."""
+URL_LIST_TYPES: Final = LIST_TYPES | {"application/octet-stream", "binary/octet-stream"}
+"""OMS takes a URL list without a type of its own too: so the acceptance test of a URL_LIST group has it, in
+https://github.com/huaweicloud/terraform-provider-huaweicloud (resource_huaweicloud_oms_migration_task_group_test.go).
+"""
 _BOM: Final = b"\xef\xbb\xbf"
 # The scheme and the domain stand as they are; what follows is URL-encoded, so no spaces and nothing outside ASCII.
 _URL: Final = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:@]+(?:[/?#][!-~]*)?", re.IGNORECASE)
@@ -52,8 +58,8 @@ def check_list_name(key: str) -> None:
         raise ConfigError(f"list file {key!r} must have a name that ends in .txt: rename it", code="TRF.0014")
 
 
-def check_list_head(head: ObjectHead) -> None:
-    """Check what a list file's HEAD states: name, size, Content-Type, Content-Encoding.
+def check_list_head(head: ObjectHead, types: frozenset[str] = LIST_TYPES) -> None:
+    """Check what a list file's HEAD states: name, size, Content-Type (one of ``types``), Content-Encoding.
 
     Raises:
         ConfigError: TRF.0014 name or size, TRF.0017 empty, TRF.0019 Content-Type or Content-Encoding.
@@ -65,7 +71,7 @@ def check_list_head(head: ObjectHead) -> None:
     if head.size == 0:
         raise ConfigError(f"list file {head.key!r} is empty: write one object name per line", code="TRF.0017")
     kind = (head.attributes.content_type or "").partition(";")[0].strip().lower()
-    if kind != "text/plain":
+    if kind not in types:
         message = f"list file {head.key!r} has Content-Type {kind or 'none'}: store it as text/plain"
         raise ConfigError(message, code="TRF.0019")
     if head.attributes.content_encoding:

@@ -14,6 +14,8 @@ from oms_engine.distinct import DistinctKeys
 from oms_engine.errors import Archived, ConditionFailed, ConfigError, Retry, StoreError, TaskError
 from oms_engine.keysource import BATCH
 from oms_engine.listfile import (
+    LIST_TYPES,
+    URL_LIST_TYPES,
     LineParser,
     ListEntry,
     ObjectListParser,
@@ -52,6 +54,7 @@ class _Lists:
     """The files of one list: found, held against the rules, and read."""
 
     what: ClassVar[str]
+    types: ClassVar[frozenset[str]] = LIST_TYPES
     parsers: ClassVar[type[LineParser[Any]]]
 
     def __init__(self, wire: Wire, store: Store, key: str, part: ListSlice | None = None) -> None:
@@ -105,7 +108,7 @@ class _Lists:
         check_list_name(name)
         async with gate:
             head: ObjectHead = await self._wire.call(self._store.head(name))
-        check_list_head(head)
+        check_list_head(head, self.types)
         return ListedFile(name, head.etag, head.size or 0)
 
     async def first(self) -> str:
@@ -219,6 +222,7 @@ class UrlListKeys(_Lists):
     """
 
     what = "URL list file"
+    types = URL_LIST_TYPES
     parsers = UrlListParser
 
     async def batches(self, *, after: int, at_most: int = BATCH) -> AsyncIterator[tuple[int, list[str]]]:

@@ -277,6 +277,16 @@ def test_a_folder_of_lists_is_one_list(world, web):
     assert arrived(world) == {"a": b"a", "b": b"b", "c": b"c"}
 
 
+@pytest.mark.parametrize("kind", ["application/octet-stream", "binary/octet-stream"])
+def test_a_list_stored_without_a_type_of_its_own(world, web, kind):
+    """A URL list that was stored with a store's default type is migrated, a last line without its end too."""
+    web.pages |= {"/a": Page(b"a")}
+    world.destination.put_many([put_item(LIST, f"{web.url}/a\ta".encode(), headers={"content-type": kind})])
+    ran = run_urls(world, None)
+    assert ran.counts == (1, 1, 0, 0)
+    assert arrived(world) == {"a": b"a"}
+
+
 BAD_LISTS = {
     "missing": (None, TEXT, "TRF.0013"),
     "empty": (b"", TEXT, "TRF.0017"),

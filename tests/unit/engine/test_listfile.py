@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_engine.errors import ConfigError, TaskError
-from oms_engine.listfile import ObjectListParser, UrlListParser, check_list_head, check_list_name
+from oms_engine.listfile import URL_LIST_TYPES, ObjectListParser, UrlListParser, check_list_head, check_list_name
 from oms_engine.model import Attributes, ObjectHead, key_bytes
 
 keys = st.binary(min_size=1, max_size=20).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
@@ -154,6 +154,20 @@ def test_other_lists_are_refused_by_their_head(bad, code):
     with pytest.raises(ConfigError, match=bad.key) as caught:
         check_list_head(bad)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "binary/octet-stream", "Application/Octet-Stream; a=b"])
+def test_url_lists_may_lie_there_without_a_type_of_their_own(kind):
+    """The types a store gives an object whose writer named none are accepted for URL lists."""
+    check_list_head(head(kind=kind), URL_LIST_TYPES)
+
+
+@pytest.mark.parametrize("kind", [None, "application/json", "text/plainer", "image/octet-stream"])
+def test_other_types_are_no_url_lists(kind):
+    """Any other type of a URL list is TRF.0019."""
+    with pytest.raises(ConfigError, match="text/plain") as caught:
+        check_list_head(head(kind=kind), URL_LIST_TYPES)
+    assert caught.value.code == "TRF.0019"
 
 
 def test_the_name_alone_can_be_checked():
