@@ -19,6 +19,7 @@ from oms_worker.errors import sentence_of
 from oms_worker.figures import NOT_YET, Look, figures_of, final_figures
 from oms_worker.host_process import HostTask
 from oms_worker.ledgers import Ledgers
+from oms_worker.openfiles import fitting_connections
 from oms_worker.services.tasks import parse_policy
 from oms_worker.settings import ServiceSettings, Work
 from oms_worker.states import Event, Task
@@ -151,12 +152,13 @@ def event_of(result: Result) -> Event:
 
 
 def engine_settings(work: Work) -> EngineSettings:
-    """Return how hard one of many tasks works."""
+    """Return how hard one of many tasks works, within the limit of open files, which task hosts inherit."""
+    connections = fitting_connections(work.connections_per_task)
     wire = WireSettings(
         ca_file=str(work.ca_file) if work.ca_file else None,
         verify=work.verify_tls,
         proxy=work.proxy,
         no_proxy=work.no_proxy,
-        max_connections=work.connections_per_task,
+        max_connections=connections,
     )
-    return EngineSettings(wire=wire, connections=work.connections_per_task, memory_bytes=work.memory_mib_per_task * MIB)
+    return EngineSettings(wire=wire, connections=connections, memory_bytes=work.memory_mib_per_task * MIB)

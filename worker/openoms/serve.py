@@ -30,6 +30,7 @@ from oms_worker.db.engine import Database
 from oms_worker.db.subtasks import Note
 from oms_worker.ledgers import FileLedgers, Ledgers
 from oms_worker.node import take_identity
+from oms_worker.openfiles import raise_open_files
 from oms_worker.planning import Planner
 from oms_worker.runner import Runner
 from oms_worker.services.buckets import BucketService, open_buckets
@@ -48,6 +49,7 @@ READY_SECONDS = 2.0
 def run_serve(settings: ServiceSettings) -> int:
     """Serve until SIGTERM or SIGINT; what is under way is finished or parked, and goes on at the next start."""
     _log_to_stderr(settings.log_level)
+    raise_open_files()  # before task hosts inherit the limit
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
     return 0

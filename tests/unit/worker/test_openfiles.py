@@ -29,3 +29,20 @@ def test_connections_to_two_stores_fit_under_the_limit_which_is_raised_as_far_as
         [sys.executable, "-c", CODE, str(soft), str(hard)], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == [before, [hard, hard], after]
+
+
+TASK_CODE = """
+import json, resource, sys
+from oms_worker.running import engine_settings
+from oms_worker.setting_parts import Work
+soft = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, soft))
+chosen = engine_settings(Work(connections_per_task=512))
+print(json.dumps([chosen.connections, chosen.wire.max_connections]))
+"""
+
+
+def test_a_task_of_the_service_opens_no_more_connections_than_fit():
+    """A task's connections are cut to the limit of open files, in the wire and in the engine."""
+    done = subprocess.run([sys.executable, "-c", TASK_CODE, "256"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [64, 64]
