@@ -23,9 +23,10 @@ from oms_engine.split import find_split
 SEGMENTS_AT_ONCE = 4
 """Leases of one slot; each is a listing of its own, they share the slot's movers."""
 SPLIT_AFTER = 2.0
-"""Seconds a listing runs before it is cut for an idle lease of its own slot; for another slot a tenth of it."""
+"""Seconds a listing runs before it is cut for an idle lease of its own slot; for another slot a tenth of it, and for
+one that has nothing at all to do no time."""
 IDLE_SECONDS = 0.25
-COLD_SECONDS = 0.05
+COLD_SECONDS = 0.02
 
 KeysOf = Callable[[Segment], Awaitable[KeySource | None]]
 
@@ -83,6 +84,7 @@ class Coordinator:
     async def _lease_all(self, slot: Slot, keys_of: KeysOf) -> None:
         """Run segments on a slot one after another, until none is left anywhere."""
         while not self.session.stopping:
+            changed = self._changed  # of before the look: what happens during it is not missed
             segment = self._ledger.claim()
             if segment is not None:
                 if not await self._run(slot, segment, keys_of):
@@ -90,10 +92,9 @@ class Coordinator:
             elif not self._leases:
                 return
             elif not await self._cut_for(slot):
-                self._changed.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_SECONDS if slot.ready() else COLD_SECONDS):
-                        await self._changed.wait()
+                        await changed.wait()
 
     async def _run(self, slot: Slot, segment: Segment, keys_of: KeysOf) -> bool:
         """Run one segment to its end; False when the slot was lost."""
@@ -111,7 +112,7 @@ class Coordinator:
             return False
         finally:
             del self._leases[segment.id]
-            self._changed.set()
+            self._tell_change()
         return True
 
     async def _cut_for(self, idle: Slot) -> bool:
@@ -123,9 +124,10 @@ class Coordinator:
         self.session.share(sum(slot.ready() for slot in self.slots))
         async with self._cutting:
             now = time.monotonic()
+            idling = all(lease.slot is not idle for lease in self._leases.values())
             for lease in sorted(self._leases.values(), key=lambda lease: lease.since):
                 own = lease.slot is idle
-                patience = SPLIT_AFTER if own else SPLIT_AFTER / 10
+                patience = 0.0 if idling else SPLIT_AFTER if own else SPLIT_AFTER / 10
                 if now - lease.since < patience or (own and not idle.starving()):
                     continue
                 lease.since = now
@@ -168,7 +170,12 @@ class Coordinator:
         for slot in self.slots:
             slot.stop()
         self.lot.wake()
+        self._tell_change()
+
+    def _tell_change(self) -> None:
+        """Wake every idle lease, also one that is looking for something to cut just now."""
         self._changed.set()
+        self._changed = asyncio.Event()
 
     def unfinished(self) -> bool:
         """Whether a pause left anything undone."""
