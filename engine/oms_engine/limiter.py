@@ -26,6 +26,19 @@ _LONGEST_NAP: Final = 0.5
 _RATE, _SINCE, _BASE, _RESERVED = range(4)
 
 
+SharedBlock = tuple[Any, Any]
+"""A lock and four int64 in memory that processes share."""
+
+
+def shared_block() -> SharedBlock:
+    """Return memory for one bucket, all zero: unlimited."""
+    import multiprocessing  # noqa: PLC0415 - with ctypes 10 ms, and most runs have one process
+    from ctypes import c_int64  # noqa: PLC0415
+
+    context = multiprocessing.get_context("spawn")
+    return context.Lock(), context.RawArray(c_int64, 4)
+
+
 class Limiter:
     """Token bucket over bytes; no rate means unlimited.
 
@@ -49,20 +62,19 @@ class Limiter:
             self.share()
         self.set_rate(rate)
 
-    def share(self) -> None:
+    def share(self, block: SharedBlock | None = None, *, join: bool = False) -> None:
         """Move the bucket into memory that processes share, as it stands; a second time is no change.
 
         Whoever takes bytes at this very moment may take them from the old one: once, and no more than a burst.
+        ``block`` is memory that was made before the processes were forked; ``join`` takes the bucket that lies there.
         """
         if not isinstance(self._state, list):
             return
-        import multiprocessing  # noqa: PLC0415 - with ctypes 10 ms, and most runs have one process
-        from ctypes import c_int64  # noqa: PLC0415
-
-        context = multiprocessing.get_context("spawn")
-        lock, state = context.Lock(), context.RawArray(c_int64, 4)
+        lock, state = block or shared_block()
         with self._lock:
-            state[:] = self._state
+            if not join:
+                for at, value in enumerate(self._state):
+                    state[at] = value
             self._lock, self._state = lock, state
 
     def __getstate__(self) -> tuple[Any, ...]:

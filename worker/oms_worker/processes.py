@@ -8,16 +8,13 @@ opened stores' configuration through the process's start-up pipe; they are in no
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from itertools import count
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oms_engine.errors import TaskError
 from oms_engine.keysource import KeySource
@@ -31,16 +28,44 @@ from oms_worker.slot_process import ChildPlan, serve
 EXIT_SECONDS = 5.0
 
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+
+class Child(Protocol):
+    """A process, as :mod:`multiprocessing` has them."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        ...
+
+    def kill(self) -> None:
+        """End it now."""
+        ...
+
+
+Started = tuple["Connection", Child]
+"""This end of a child's pipe, and the child."""
+
+
 class ProcessSlots:
     """Makes ``settings.processes - 1`` slots in child processes, beside the one of this process.
 
-    A child is started when it is first needed: a small migration never has one.
+    A child is started when it is first needed: a small migration never has one. ``start`` starts one in another way
+    than by spawning it, or says None.
     """
+
+    def __init__(self, start: Callable[[SlotPlan], Started | None] | None = None) -> None:
+        self._start = start
 
     @asynccontextmanager
     async def open(self, plan: SlotPlan) -> AsyncIterator[Sequence[Slot]]:
         """Make the slots; children that were started are stopped and waited for at the end."""
-        slots = [ProcessSlot(plan) for _ in range(plan.settings.processes - 1)]
+        slots = [ProcessSlot(plan, self._start) for _ in range(plan.settings.processes - 1)]
         try:
             yield slots
         finally:
@@ -52,7 +77,8 @@ class ProcessSlots:
 class ProcessSlot:
     """A child process, seen from the parent's event loop."""
 
-    def __init__(self, plan: SlotPlan) -> None:
+    def __init__(self, plan: SlotPlan, start: Callable[[SlotPlan], Started | None] | None = None) -> None:
+        self._start = start
         self.live = Live()
         self.stats = WireStats()
         self._uploads = plan.uploads
@@ -68,7 +94,7 @@ class ProcessSlot:
         self._rpcs: set[asyncio.Task[None]] = set()
         self._plan = plan
         self._connection: Connection | None = None
-        self._process: BaseProcess | None = None
+        self._process: Child | None = None
         self._reader: threading.Thread | None = None
         self._ready = False
 
@@ -77,7 +103,9 @@ class ProcessSlot:
     def warm(self) -> None:
         """Start the process, unless that was done."""
         if self._process is None and not self._lost:
-            self._connection, self._process = _start(self._plan)
+            started = self._start(self._plan) if self._start else None
+            self._connection, self._process = started or _spawn(self._plan)
+            self._ready = started is not None
             self._reader = threading.Thread(
                 target=self._read, args=(self._connection,), name="slot-reader", daemon=True
             )
@@ -253,12 +281,19 @@ def _main_left_alone() -> Iterator[None]:
         main.__dict__.update(kept)
 
 
-def _start(plan: SlotPlan) -> tuple[Connection, BaseProcess]:
+def child_plan(plan: SlotPlan) -> ChildPlan:
+    """Return what a child is told; it finds the ledger and the limiter elsewhere."""
+    return ChildPlan(plan.spec, plan.source, plan.destination, plan.settings, plan.run_started)
+
+
+def _spawn(plan: SlotPlan) -> Started:
+    import multiprocessing  # noqa: PLC0415 - 10 ms, and most runs need no other process
+
     plan.limiter.share()
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    child = ChildPlan(plan.spec, plan.source, plan.destination, plan.settings, plan.run_started)
-    process = context.Process(target=serve, args=(there, child, plan.limiter), name="openoms-slot", daemon=True)
+    arguments = (there, child_plan(plan), plan.limiter)
+    process = context.Process(target=serve, args=arguments, name="openoms-slot", daemon=True)
     with _main_left_alone():
         process.start()
     there.close()

@@ -8,8 +8,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oms_engine.errors import TaskError
 from oms_engine.ledger import Parked, Segment, Upload
@@ -20,6 +19,9 @@ from oms_engine.session import EngineSettings, Session, Stopped, StoreOpener, Up
 from oms_engine.slots import LocalSlot
 from oms_engine.task import MigrationSpec
 from oms_engine.wire import Wire
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 LIVE_SECONDS = 0.25
 """How often a child tells how it stands."""

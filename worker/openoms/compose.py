@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oms_adapters.config import StoreConfig, parse_endpoint
 from oms_adapters.registry import open_store
 from oms_engine.errors import ConfigError
-from oms_engine.memory_ledger import MemoryLedger
 from oms_engine.migration import Migration
 from oms_engine.session import EngineSettings, StoreOpener
 from oms_engine.slots import SlotSource
@@ -25,12 +25,20 @@ from openoms.plan import Plan, RunOptions
 from openoms.preflight import judge
 from openoms.settings import Proxies, Settings, Side
 
+if TYPE_CHECKING:
+    from oms_engine.memory_ledger import MemoryLedger
+    from oms_worker.forked import Nursery
+
 ProgressCallback = Callable[[Progress], None]
 
 
 @contextmanager
 def open_migration(
-    plan: Plan, settings: Settings, on_progress: ProgressCallback | None = None
+    plan: Plan,
+    settings: Settings,
+    on_progress: ProgressCallback | None = None,
+    *,
+    children: Nursery | None = None,
 ) -> Iterator[tuple[Migration, Path | None]]:
     """Open the ledger and wire everything up; yields the migration and where its state lies.
 
@@ -54,7 +62,7 @@ def open_migration(
                 ledger=ledger,
                 list_store=listing,
                 settings=chosen,
-                helpers=helpers_for(chosen),
+                helpers=helpers_for(chosen, children),
                 on_progress=on_progress,
             ),
             state,
@@ -65,6 +73,8 @@ def open_migration(
 
 def _open_ledger(state: Path | None) -> SqliteLedger | MemoryLedger:
     if state is None:
+        from oms_engine.memory_ledger import MemoryLedger  # noqa: PLC0415 - dry runs only
+
         return MemoryLedger(lists=False)
     _make_folder(state.parent)
     return SqliteLedger(state)
@@ -95,13 +105,13 @@ def store_config(side: Side, *, requester_pays: bool = False) -> StoreConfig:
     return side.store_config(requester_pays=requester_pays)
 
 
-def helpers_for(settings: EngineSettings) -> SlotSource | None:
+def helpers_for(settings: EngineSettings, children: Nursery | None = None) -> SlotSource | None:
     """Return what makes the other processes, where more than one is wanted; only then is multiprocessing loaded."""
     if settings.processes == 1:
         return None
     from oms_worker.processes import ProcessSlots  # noqa: PLC0415
 
-    return ProcessSlots()
+    return ProcessSlots(children.start if children else None)
 
 
 def engine_settings(plan: Plan, settings: Settings) -> EngineSettings:

@@ -19,6 +19,7 @@ from openoms.settings import Settings
 
 if TYPE_CHECKING:
     from oms_engine.migration import Migration as EngineMigration
+    from oms_worker.forked import Nursery
 
 STOP_SECONDS = 3.0
 """After the second Ctrl-C: time to close connections before the process simply ends. The state survives either way."""
@@ -30,8 +31,11 @@ def run_here(
     *,
     on_progress: Callable[[Progress], None] | None = None,
     on_interrupt: Callable[[int], None] | None = None,
+    children: Nursery | None = None,
 ) -> Result:
     """Run in this, the main, thread; Ctrl-C and SIGTERM pause, a second one stops at once.
+
+    ``children`` are processes that wait for work.
 
     Raises:
         ConfigError, TaskError, RepositoryError: as the engine does.
@@ -42,7 +46,7 @@ def run_here(
     from openoms.compose import open_migration  # noqa: PLC0415 - the engine and adapters load only when something runs
 
     raise_open_files()  # a program's own affair; a library, as Background is one, leaves it to its host
-    with open_migration(plan, settings, on_progress) as (migration, _):
+    with open_migration(plan, settings, on_progress, children=children) as (migration, _):
         try:
             return uvloop.run(_run_interruptibly(migration, on_interrupt))
         except asyncio.CancelledError:
