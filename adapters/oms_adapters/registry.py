@@ -10,7 +10,6 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from oms_adapters.cdn import CdnStore
 from oms_adapters.config import StoreConfig
 from oms_adapters.control import BucketSummary
 from oms_engine.errors import ConfigError
@@ -133,4 +132,8 @@ def open_store(config: StoreConfig) -> BucketStore:
         ConfigError: unknown cloud, bad bucket name or endpoint, missing region.
     """
     store = adapter_for(config.cloud_type).open(config)
-    return store if config.cdn is None else CdnStore(store, config.cdn, config.credentials)
+    if config.cdn is None:
+        return store
+    from oms_adapters.cdn import CdnStore  # noqa: PLC0415 - few migrations have one
+
+    return CdnStore(store, config.cdn, config.credentials)

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 from oms_engine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 MAX_WINDOWS = 5
 MIN_RATE = 1_048_576
@@ -146,6 +149,8 @@ def _check_pair(before: Window, after: Window) -> None:
 
 @lru_cache(maxsize=32)
 def _zone(name: str) -> ZoneInfo:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - only where there are windows
+
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError) as error:  # unknown; not a relative name; a folder of zones

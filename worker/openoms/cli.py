@@ -10,12 +10,12 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oms_engine.errors import ConfigError, ConnectionBroken, OmsError, TimedOut
-from openoms import client_commands, options, service_commands
+from openoms import options, service_commands
 from openoms.command import Command, first_words
 from openoms.terminal import complain, open_streams, say
 from openoms.words import unknown
@@ -177,6 +177,27 @@ def _version(_said: Namespace) -> int:
     return 0
 
 
+class _Client(Mapping[str, Command]):
+    """The actions of a command that talks to the service, loaded when one is looked for."""
+
+    def __init__(self, noun: str) -> None:
+        self._noun = noun
+
+    def _actions(self) -> Mapping[str, Command]:
+        from openoms.client_commands import ACTIONS  # noqa: PLC0415
+
+        return ACTIONS[self._noun]
+
+    def __getitem__(self, name: str) -> Command:
+        return self._actions()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._actions())
+
+    def __len__(self) -> int:
+        return len(self._actions())
+
+
 COMMANDS = {
     "migrate": Command(
         "Copy the contents of SRC into DST. Run it again to go on after an interruption, to catch up, or to be sure.",
@@ -201,7 +222,17 @@ COMMANDS = {
         "Serve OMS's API and run its tasks. Settings come from --config, OPENOMS_* variables and options.",
         service_commands.declare_serve, service_commands.run_service, "[options]",
     ),
-    **client_commands.COMMANDS,
+    "task": Command(
+        "Tasks of the service: create, list, show, watch, stop, start, delete, bandwidth.", actions=_Client("task")
+    ),
+    "group": Command(
+        "Task groups of the service: create, list, show, watch, stop, start, retry, update, delete.",
+        actions=_Client("group"),
+    ),
+    "sync": Command(
+        "Sync tasks of the service: create, list, show, watch, stop, start, delete, events, statistics.",
+        actions=_Client("sync"),
+    ),
     "user": Command(
         "Manage the users of the service: add NAME, list, disable NAME, enable NAME. A new user's keys are shown once.",
         service_commands.declare_user, service_commands.manage_users, "add|list|disable|enable [NAME] [options]",
@@ -229,13 +260,18 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code; all output is on its way."""
     open_streams()
-    code = invoke(sys.argv[1:] if arguments is None else arguments)
+    code = invoke(arguments)
     try:
         sys.stdout.flush()
     except OSError:  # it was told; Python would try again at its exit, and answer 120
         _drop_output()
-    sys.exit(code)
+    return code
 
 
 def _drop_output() -> None:

@@ -65,34 +65,25 @@ def _bandwidth_command(noun: Noun) -> Command:
     )  # fmt: skip
 
 
-COMMANDS = {
-    "task": Command(
-        "Tasks of the service: create, list, show, watch, stop, start, delete, bandwidth.",
-        actions={**_commands(TASK, "tasks"), "bandwidth": _bandwidth_command(TASK)},
-    ),
-    "group": Command(
-        "Task groups of the service: create, list, show, watch, stop, start, retry, update, delete.",
-        actions={
-            **_commands(GROUP, "task groups"),
-            "retry": Command(
-                "Run the failed tasks of task groups again.",
-                declare_retry, running(GROUP, each("is tried again", retry)), "ID... [options]", ACCESS_HELP,
-            ),
-            "update": _bandwidth_command(GROUP),
-        },
-    ),
-    "sync": Command(
-        "Sync tasks of the service: create, list, show, watch, stop, start, delete, events, statistics.",
-        actions={
-            **_commands(SYNC, "sync tasks"),
-            "events": Command(
-                "Have objects copied, now; keys that are not named are read from standard input, one per line.",
-                declare_events, running(SYNC, run_events), "ID [KEY...] [options]", ACCESS_HELP,
-            ),
-            "statistics": Command(
-                "Tell what a sync task did over time.",
-                declare_statistics, running(SYNC, run_statistics), "ID [options]", ACCESS_HELP,
-            ),
-        },
-    ),
+ACTIONS = {
+    "task": {**_commands(TASK, "tasks"), "bandwidth": _bandwidth_command(TASK)},
+    "group": {
+        **_commands(GROUP, "task groups"),
+        "retry": Command(
+            "Run the failed tasks of task groups again.",
+            declare_retry, running(GROUP, each("is tried again", retry)), "ID... [options]", ACCESS_HELP,
+        ),
+        "update": _bandwidth_command(GROUP),
+    },
+    "sync": {
+        **_commands(SYNC, "sync tasks"),
+        "events": Command(
+            "Have objects copied, now; keys that are not named are read from standard input, one per line.",
+            declare_events, running(SYNC, run_events), "ID [KEY...] [options]", ACCESS_HELP,
+        ),
+        "statistics": Command(
+            "Tell what a sync task did over time.",
+            declare_statistics, running(SYNC, run_statistics), "ID [options]", ACCESS_HELP,
+        ),
+    },
 }  # fmt: skip

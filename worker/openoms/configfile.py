@@ -30,7 +30,6 @@
 from __future__ import annotations
 
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -143,6 +142,8 @@ def read_config_file(path: Path, *, required: bool) -> ConfigFile:
 
 
 def _parse_toml(raw: bytes, path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - most commands have no configuration file
+
     try:
         return tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError:

@@ -7,12 +7,16 @@ same. What stands in a page as text is escaped, so a tag is a tag.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from oms_adapters.dialects.times import parse_http_date
-from oms_adapters.dialects.xml import Element, find_text, parse_xml
+from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_engine.errors import UnexpectedReply
 from oms_engine.model import ListedObject
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 _FIRST = re.compile(
     r"<Blob><Name>([^<&]*)</Name>(?:<[A-Za-z]+>[^<]*</[A-Za-z]+>)*<Properties>"

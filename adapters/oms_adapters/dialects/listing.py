@@ -11,12 +11,16 @@ import re
 from datetime import datetime
 from functools import partial
 from operator import lt
+from typing import TYPE_CHECKING
 
 from oms_adapters.dialects.times import parse_iso_time
-from oms_adapters.dialects.xml import Element, find_text, parse_xml
+from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_adapters.signing.quoting import unquote_form
 from oms_engine.errors import UnexpectedReply
 from oms_engine.model import ListedObject, ListPage, key_bytes
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 _SKIPPED = r"(?:<Owner>(?:<ID>[^<&]*</ID>|<DisplayName>[^<&]*</DisplayName>)*</Owner>|<Type>[^<&]*</Type>)*"
 _CHECKSUM = r"(?:<Checksum(?:Algorithm|Type)>[^<&]*</Checksum(?:Algorithm|Type)>)*"

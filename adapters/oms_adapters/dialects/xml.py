@@ -5,12 +5,14 @@ A document type declaration is the door to entity bombs and external entities; n
 
 from __future__ import annotations
 
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from typing import TYPE_CHECKING
 
 from oms_engine.errors import UnexpectedReply
 
-__all__ = ["Element", "escape", "find_text", "parse_xml"]
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+__all__ = ["escape", "find_text", "parse_xml"]
 
 
 def escape(text: str) -> str:
@@ -28,6 +30,9 @@ def parse_xml(body: bytes) -> Element:
     Raises:
         UnexpectedReply: not well-formed, cut short, or with a document type.
     """
+    from xml.etree.ElementTree import TreeBuilder  # noqa: PLC0415 - listings are read without, and small runs see no other
+    from xml.parsers import expat  # noqa: PLC0415
+
     builder = TreeBuilder()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = lambda name, attributes: builder.start(name.rpartition(" ")[2], attributes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import random
 import time
 from typing import TypeVar
@@ -43,8 +42,10 @@ def parse_retry_after(value: str | None) -> float | None:
     value = value.strip()
     if value.isascii() and value.isdigit():
         return min(float(value[:6]), RETRY_AFTER_MAXIMUM)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few stores say when, and it is slow to load
+
     try:
-        when = email.utils.parsedate_to_datetime(value).timestamp()
+        when = parsedate_to_datetime(value).timestamp()
     except (ValueError, OverflowError):
         return None
     return min(max(0.0, when - time.time()), RETRY_AFTER_MAXIMUM)
