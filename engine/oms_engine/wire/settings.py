@@ -36,7 +36,7 @@ class WireSettings:
     dns_seconds: float = 30.0
     """How long a resolved address is used for new connections."""
     bulk_threads: int = 32
-    buffer_size: int = MIB
+    buffer_size: int = 2 * MIB
     """Buffer of a bulk thread; under TLS at most 256 KiB of it is used."""
     stream_buffer: int = 512 * 1024
     """How much of a streamed reply may wait for its reader before the socket is paused."""
