@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 TEST_PROCESSES ?= 4
 READY := $(VENV)/.openoms-installed
 
-.PHONY: help setup demo test check format bench conformance-ceph lock clean
+.PHONY: help setup native demo test test-pure check format bench conformance-ceph lock clean
 
 help:
 	@echo "make demo              two loopback clouds, one migration, one check (under a minute)"
 	@echo "make test              the test suite"
+	@echo "make test-pure         the engine's own tests without compiled modules"
 	@echo "make check             ruff, mypy, import-linter"
 	@echo "make format            let ruff format and mend what it can"
 	@echo "make bench             speed, as ratios to rclone in the same run"
@@ -18,7 +19,11 @@ help:
 	@echo "make lock              resolve requirements.lock anew (needs uv)"
 	@echo "make clean             remove the environment and all caches"
 
-setup: $(READY)
+setup: $(READY) native
+
+# The hot modules, compiled where a C compiler is; OPENOMS_PURE=1 leaves them Python.
+native: $(READY)
+	@$(BIN)/python tools/native.py
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -30,10 +35,16 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)
+	@$(BIN)/python tools/native.py --keep
 	@$(BIN)/openoms demo
 
-test: $(READY)
+test: native
 	$(BIN)/python -m pytest -m "not bench" -q -n $(TEST_PROCESSES) --dist loadfile
+
+# What has no compiler runs the same sources: their own tests, without compiled modules.
+test-pure: $(READY)
+	OPENOMS_PURE=1 $(BIN)/python tools/native.py
+	OPENOMS_PURE=1 $(BIN)/python -m pytest tests/unit/engine tests/unit/adapters tests/faults -q -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -45,10 +56,10 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)
+bench: native
 	$(BIN)/python -m tests.bench
 
-conformance-ceph: $(READY)
+conformance-ceph: native
 	tests/conformance/ceph.sh $(BIN)/python
 
 lock:
@@ -57,4 +68,6 @@ lock:
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build tests/bench/build
+	find engine adapters -name '*.so' -delete
+	rm -f engine/*.stamp
 	find engine adapters worker tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,10 @@
 """Fixtures that every kind of test may use; properties try the same examples on every run of CI, others at a desk."""
 
 import os
+import runpy
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from support.fixtures import clouds, world
@@ -12,3 +15,10 @@ __all__ = ["clouds", "world"]
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+def pytest_configure() -> None:
+    """Refuse to judge compiled modules that are not those of the sources beside them."""
+    native = runpy.run_path(str(Path(__file__).parent.parent / "tools" / "native.py"))
+    if native["stale"]():
+        pytest.exit("the compiled modules are older than their sources: make native, or OPENOMS_PURE=1 make native", 2)

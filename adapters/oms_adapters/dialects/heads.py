@@ -6,6 +6,8 @@ import re
 from binascii import b2a_base64
 from functools import lru_cache
 
+from mypy_extensions import mypyc_attr
+
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.times import parse_http_date
 from oms_engine.model import ArchiveState, Attributes, ObjectHead, WriteOptions, Written, WrittenPart
@@ -13,14 +15,17 @@ from oms_engine.model import ArchiveState, Attributes, ObjectHead, WriteOptions,
 _TOTAL = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
 
 
-_SYSTEM = ("content-type", "content-encoding", "cache-control", "content-disposition", "content-language", "expires")
+_Text = str | None
 
 
 @lru_cache(maxsize=1024)  # the objects of a bucket have few different ones
-def _system(*values: str | None) -> Attributes:
-    return Attributes(*values)  # type: ignore[arg-type]  # the six of _SYSTEM, none is the user metadata
+def _system(
+    kind: _Text, encoding: _Text, caching: _Text, disposition: _Text, language: _Text, expires: _Text
+) -> Attributes:
+    return Attributes(kind, encoding, caching, disposition, language, expires)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class HeadReader:
     """Reads one dialect's reply headers; the names are put together once."""
 
@@ -104,8 +109,12 @@ class HeadReader:
     def _attributes(self, headers: dict[str, str]) -> Attributes:
         meta, cut = self._meta, len(self._meta)
         user = {name[cut:]: value for name, value in headers.items() if name.startswith(meta)}
-        values = map(headers.get, _SYSTEM)
-        return Attributes(*values, user) if user else _system(*values)  # type: ignore[arg-type, call-arg]
+        get = headers.get
+        kind, encoding, caching = get("content-type"), get("content-encoding"), get("cache-control")
+        disposition, language, expires = get("content-disposition"), get("content-language"), get("expires")
+        if user:
+            return Attributes(kind, encoding, caching, disposition, language, expires, user)
+        return _system(kind, encoding, caching, disposition, language, expires)
 
 
 def whole_size(headers: dict[str, str]) -> int | None:

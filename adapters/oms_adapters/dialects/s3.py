@@ -10,6 +10,8 @@ from functools import partial
 from hashlib import md5 as md5_of
 from typing import TypeVar
 
+from mypy_extensions import mypyc_attr
+
 from oms_adapters.dialects.errors import Asked, error_of
 from oms_adapters.dialects.heads import HeadReader, render_md5, render_options, stated_span, whole_size
 from oms_adapters.dialects.listing import parse_listing
@@ -38,6 +40,7 @@ ALREADY_READABLE = frozenset({"InvalidObjectState", "ObjectHasAlreadyRestored", 
 https://www.tencentcloud.com/document/product/436/7730"""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class S3Dialect:
     """One opened bucket. ``path_style`` puts its name into the path, else it is already in the endpoint's host."""
 
@@ -313,8 +316,9 @@ class S3Dialect:
 
     def _unexpected(self, operation: str, key: str, reply: Reply, text: str) -> UnexpectedReply:
         request_id = reply.headers.get(f"{self._prefix}request-id", "")
-        details = {"store": self.label, "operation": operation, "key": key, "status": reply.status}
-        return UnexpectedReply(text, request_id=request_id, **details)  # type: ignore[arg-type]
+        return UnexpectedReply(
+            text, store=self.label, operation=operation, key=key, status=reply.status, request_id=request_id
+        )
 
 
 def _joined_crc64(parts: list[WrittenPart]) -> int | None:

@@ -22,12 +22,12 @@ from oms_engine.wire.blocking import BlockingPools
 from oms_engine.wire.bulk import BulkLane, Cancelled, Relay, Relayed
 from oms_engine.wire.codec import render_head
 from oms_engine.wire.dns import Resolver
-from oms_engine.wire.http1 import BodyStream
 from oms_engine.wire.pool import Pool
 from oms_engine.wire.proxy import Proxy, goes_direct, parse_proxy
 from oms_engine.wire.renewal import Renewals, is_due
 from oms_engine.wire.retry import ConnectFailed, Retrier, RetryBudget, StaleConnection, read_reply
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings, WireStats
+from oms_engine.wire.stream import BodyStream
 from oms_engine.wire.tls import make_context
 
 T = TypeVar("T")

@@ -204,6 +204,12 @@ def _one_length(value: str) -> str:
     return length
 
 
+_SIZE, _DATA, _DATA_END, _TRAILER = range(4)
+_LINE_LIMIT = 8 * 1024
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\0]*)?")
+_TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*|[ \t][^\r\n\0]*")
+
+
 class ChunkedDecoder:
     """Decodes the chunked coding from pieces cut anywhere; trailers are read and dropped.
 
@@ -212,13 +218,8 @@ class ChunkedDecoder:
 
     __slots__ = ("_left", "_line", "_state", "_trailer", "done", "unused")
 
-    _SIZE, _DATA, _DATA_END, _TRAILER = range(4)
-    _LINE_LIMIT = 8 * 1024
-    _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\0]*)?")
-    _TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*|[ \t][^\r\n\0]*")
-
     def __init__(self) -> None:
-        self._state = self._SIZE
+        self._state = _SIZE
         self._left = 0
         self._line = b""
         self._trailer = 0
@@ -234,13 +235,13 @@ class ChunkedDecoder:
         out: list[bytes] = []
         at = 0
         while at < len(data) and not self.done:
-            if self._state == self._DATA:
+            if self._state == _DATA:
                 piece = data[at : at + self._left]
                 out.append(piece)
                 at += len(piece)
                 self._left -= len(piece)
                 if not self._left:
-                    self._state = self._DATA_END
+                    self._state = _DATA_END
             else:
                 at = self._feed_line(data, at)
         if self.done:
@@ -250,7 +251,7 @@ class ChunkedDecoder:
     def _feed_line(self, data: bytes, at: int) -> int:
         end = data.find(b"\n", at)
         line = self._line + (data[at:] if end < 0 else data[at : end + 1])
-        if len(line) > self._LINE_LIMIT:
+        if len(line) > _LINE_LIMIT:
             raise UnexpectedReply("a line of the chunked reply is too long")
         if end < 0:
             self._line = line
@@ -262,19 +263,19 @@ class ChunkedDecoder:
         return end + 1
 
     def _take_line(self, line: bytes) -> None:
-        if self._state == self._SIZE:
-            match = self._SIZE_LINE.fullmatch(line)
+        if self._state == _SIZE:
+            match = _SIZE_LINE.fullmatch(line)
             if match is None:
                 raise UnexpectedReply("a chunk of the reply has no size")
             self._left = int(match[1], 16)
-            self._state = self._DATA if self._left else self._TRAILER
-        elif self._state == self._DATA_END:
+            self._state = _DATA if self._left else _TRAILER
+        elif self._state == _DATA_END:
             if line:
                 raise UnexpectedReply("a chunk of the reply is longer than its size")
-            self._state = self._SIZE
+            self._state = _SIZE
         elif not line:
             self.done = True
         else:
             self._trailer += len(line)
-            if self._trailer > HEAD_LIMIT or self._TRAILER_LINE.fullmatch(line) is None:
+            if self._trailer > HEAD_LIMIT or _TRAILER_LINE.fullmatch(line) is None:
                 raise UnexpectedReply("the trailer of the chunked reply is malformed")

@@ -7,8 +7,6 @@ connection returns itself to its pool when its reply is complete, before the cal
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
 from typing import Protocol, cast
 
 from oms_engine.errors import ConnectionBroken, StoreError, TimedOut, UnexpectedReply
@@ -24,6 +22,7 @@ from oms_engine.wire.codec import (
 )
 from oms_engine.wire.retry import ReplyTooLarge, StaleConnection
 from oms_engine.wire.settings import WireSettings, WireStats
+from oms_engine.wire.stream import BodyStream
 
 ERROR_LIMIT = 1024 * 1024
 """Largest body of an error reply that is read."""
@@ -49,8 +48,11 @@ class Owner(Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
-    """See the module's head. Not for use by more than one call at a time; the pool sees to that."""
+class Connection:
+    """See the module's head. Not for use by more than one call at a time; the pool sees to that.
+
+    An ``asyncio.Protocol`` in all but its bases: compiled, a class without Python bases keeps its fields in a struct.
+    """
 
     __slots__ = (
         "_alive",
@@ -175,6 +177,12 @@ class Connection(asyncio.Protocol):
                 self.abort()
         except StoreError as error:
             self._fail(error)
+
+    def pause_writing(self) -> None:
+        """Let the transport hold what it was given: bodies written here are small, and timeouts watch the rest."""
+
+    def resume_writing(self) -> None:
+        """See :meth:`pause_writing`."""
 
     def eof_received(self) -> bool | None:
         """End a body that lasts until the close."""
@@ -312,64 +320,3 @@ class Connection(asyncio.Protocol):
             waiter.set_exception(error)
         elif stream is not None:
             stream.end(error)
-
-
-class BodyStream:
-    """The bytes of a streamed reply, as they come; pauses the socket while its reader is behind."""
-
-    __slots__ = ("_connection", "_error", "_high", "_pieces", "_size", "_wakeup", "done", "paused")
-
-    def __init__(self, connection: Connection, high: int) -> None:
-        self._connection = connection
-        self._high = high
-        self._pieces: deque[bytes] = deque()
-        self._size = 0
-        self._wakeup: asyncio.Future[None] | None = None
-        self._error: StoreError | None = None
-        self.paused = False
-        self.done = False
-
-    def feed(self, data: bytes) -> None:
-        """Add bytes."""
-        if not data:
-            return
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size > self._high and not self.paused:
-            self.paused = True
-            self._connection.pause()
-        self._wake()
-
-    def end(self, error: StoreError | None) -> None:
-        """State the end, good or bad."""
-        self.done = True
-        self._error = error
-        if self.paused:
-            self.paused = False
-            self._connection.resume()
-        self._wake()
-
-    def close(self) -> None:
-        """Give up the rest."""
-        if not self.done:
-            self._connection.abort()
-
-    def _wake(self) -> None:
-        if self._wakeup is not None and not self._wakeup.done():
-            self._wakeup.set_result(None)
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            while self._pieces:
-                data = self._pieces.popleft()
-                self._size -= len(data)
-                if self.paused and self._size <= self._high // 2:
-                    self.paused = False
-                    self._connection.resume()
-                yield data
-            if self.done:
-                break
-            self._wakeup = asyncio.get_running_loop().create_future()
-            await self._wakeup
-        if self._error is not None:
-            raise self._error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from typing import cast
 
 from oms_engine.errors import ConnectionBroken
 from oms_engine.netguard import public_only
@@ -194,7 +195,11 @@ class Pool:
         if self._proxy is None or self._context is None:
             context = None if self._proxy else self._context
             await self._loop.create_connection(
-                lambda: connection, address, port, ssl=context, server_hostname=name if context else None
+                lambda: cast("asyncio.Protocol", connection),
+                address,
+                port,
+                ssl=context,
+                server_hostname=name if context else None,
             )
             return connection
         tunnel = _Tunnel(self._loop)
@@ -207,7 +212,7 @@ class Pool:
             transport.abort()
             raise
         assert secured is not None
-        secured.set_protocol(connection)
+        secured.set_protocol(cast("asyncio.Protocol", connection))
         connection.connection_made(secured)
         return connection
 

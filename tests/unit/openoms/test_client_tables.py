@@ -119,7 +119,7 @@ def test_a_percentage_is_never_rounded_up(fraction):
     assert percent <= max(fraction, 0) * 100 + 1e-6
 
 
-@given(st.datetimes(datetime(1970, 1, 2), datetime(9998, 1, 1), timezones=st.just(UTC)))
+@given(st.integers(86_400, 253_000_000_000).map(lambda second: datetime.fromtimestamp(second, UTC)))
 def test_instants_are_utc(moment):
     """Milliseconds as the service tells them; what is no instant is nothing."""
     assert render_instant(moment.timestamp() * 1000) == moment.strftime("%Y-%m-%d %H:%M:%SZ")
