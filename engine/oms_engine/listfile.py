@@ -3,8 +3,8 @@ r"""Object list files and URL list files as streams: bytes in, keys with line nu
 Rules (https://support.huaweicloud.com/intl/en-us/productdesc-oms/oms_01_0038.html): the name ends in ``.txt``, at most
 1 GiB, Content-Type ``text/plain`` (URL lists: see ``URL_LIST_TYPES``), no Content-Encoding, UTF-8 without BOM, lines of
 at most 65,535 bytes, names URL-encoded. Encoding is form style (``+`` is a space, ``%2B`` a plus), as OMS's
-synchronisation API has it. Where OMS says nothing: empty lines are skipped, a trailing CR is taken off, spaces belong to
-the name, and a ``%`` without two hexadecimal digits stands for itself. Repeated keys: see ``distinct.py``.
+synchronisation API has it. Where OMS says nothing: empty lines are skipped, a trailing CR is taken off, spaces belong
+to the name, and a ``%`` without two hexadecimal digits stands for itself. Repeated keys: see ``distinct.py``.
 """
 
 from __future__ import annotations
