@@ -219,6 +219,22 @@ def test_a_wrong_query(api, tasks, query, code):
     assert refusal(api.get(f"{tasks}?{query}")) == (400, code)
 
 
+def test_an_id_with_a_nul_is_nobodys(api, tasks):
+    """A group's or sync task's id that no database can hold is told like any other that does not exist."""
+    project = f"/v2/{api.project}"
+    missing = [
+        api.get(f"{project}/taskgroups/%00"),
+        api.put(f"{project}/taskgroups/a%00b/stop"),
+        api.delete(f"{project}/taskgroups/%00"),
+        api.get(f"{project}/sync-tasks/%00"),
+        api.post(f"{project}/sync-tasks/a%00b/stop"),
+    ]
+    assert [refusal(reply) for reply in missing] == [(404, "OMS.1009")] * len(missing)
+    assert api.get(f"{tasks}?group_id=a%00").json() == {"tasks": [], "count": 0}
+    events = api.post(f"{project}/sync-tasks/%00/events", json={"object_keys": ["a"]})
+    assert refusal(events)[1] == "OMS.2002"
+
+
 @pytest.mark.parametrize("name", ["%", "_", "\\", "ж", "a b"])
 def test_a_filter_is_no_pattern(api, tasks, name):
     """Characters that mean something to a database are plain ones."""

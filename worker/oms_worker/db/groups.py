@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oms_worker.db import credentials
 from oms_worker.db.events import Transition, move_row, record_transitions
 from oms_worker.db.subtasks import RUNNING
-from oms_worker.db.tables import credential, task, task_group
+from oms_worker.db.tables import NUL, credential, task, task_group
 from oms_worker.states import GROUP, Event, Group, Task, after_event
 
 
@@ -103,6 +103,8 @@ async def insert_group(connection: AsyncConnection, row: GroupRow, cause: str) -
 
 async def get_group(connection: AsyncConnection, group_id: str, project_id: str | None = None) -> GroupRow | None:
     """Return a group; None when there is none, or when it is another project's."""
+    if NUL in group_id:
+        return None
     query = select(*_COLUMNS).where(task_group.c.id == group_id)
     if project_id is not None:
         query = query.where(task_group.c.project_id == project_id)

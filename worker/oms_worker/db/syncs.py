@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db import credentials
 from oms_worker.db.events import Transition, move_row, record_transitions
-from oms_worker.db.tables import sync_count, sync_event, sync_task, task
+from oms_worker.db.tables import NUL, sync_count, sync_event, sync_task, task
 from oms_worker.states import GONE, Sync, Task
 
 BUCKET_SECONDS = 300
@@ -75,6 +75,8 @@ async def get_sync(
 
     With ``hold`` it is neither stopped nor deleted before the transaction ends: no event comes to lie behind either.
     """
+    if NUL in sync_id:
+        return None
     query = select(*_COLUMNS).where(sync_task.c.id == sync_id)
     if hold:
         query = query.with_for_update(read=True)

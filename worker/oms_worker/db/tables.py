@@ -24,6 +24,10 @@ from sqlalchemy import (
 
 from oms_worker.db.ledger_tables import add_ledger_tables
 
+NUL = "\0"
+"""PostgreSQL's texts cannot hold it (https://www.postgresql.org/docs/15/datatype-character.html): an id with it is
+nobody's, and is not asked for."""
+
 JSON = types.JSON(none_as_null=True)
 
 metadata = MetaData(

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, and_, bindparam, delete, false, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db.events import Transition, move_row, record_transitions
-from oms_worker.db.tables import task, task_keys
+from oms_worker.db.tables import NUL, task, task_keys
 from oms_worker.states import GONE, TASK, Event, Task, after_event
 
 PROGRESS_COLUMNS = (
@@ -183,7 +183,7 @@ async def get_task(connection: AsyncConnection, task_id: int, project_id: str | 
 def _matching(query: Select[Any], wanted: TaskFilter) -> Select[Any]:
     query = query.where(task.c.project_id == wanted.project_id)
     if wanted.group_id is not None:
-        query = query.where(task.c.group_id == wanted.group_id)
+        query = query.where(false() if NUL in wanted.group_id else task.c.group_id == wanted.group_id)
     if wanted.sync_task_id is not None:
         query = query.where(task.c.sync_task_id == wanted.sync_task_id)
     if wanted.group_type is not None:
