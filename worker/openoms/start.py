@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 
-# Ctrl-C before anything runs ends the program as it ends any other, without a traceback out of an import.
-signal.signal(signal.SIGINT, signal.SIG_DFL)
+_HANDLER = signal.getsignal(signal.SIGINT)
+if _HANDLER is signal.default_int_handler:  # and not where the shell has a job in the background ignore it
+    # Ctrl-C before anything runs ends the program as it ends any other, without a traceback out of an import.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def main() -> None:
@@ -19,7 +21,7 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 50)
     from openoms import cli  # noqa: PLC0415 - after the lines above
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _HANDLER)
     code = cli.run(sys.argv[1:])
     sys.stderr.flush()
     os._exit(code)

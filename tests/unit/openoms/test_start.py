@@ -32,3 +32,14 @@ def test_an_interrupt_while_modules_load_is_no_traceback(milliseconds):
     _, said = started.communicate(timeout=60)
     assert "Traceback" not in said
     assert "KeyboardInterrupt" not in said
+
+
+def test_an_ignored_interrupt_stays_ignored():
+    """A shell's background jobs are not ended by Ctrl-C at the terminal: what they were told holds."""
+    code = """
+import signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+look = "import openoms.start, signal, sys; sys.exit(0 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else 1)"
+sys.exit(subprocess.run([sys.executable, "-c", look]).returncode)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
