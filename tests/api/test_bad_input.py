@@ -78,6 +78,7 @@ WRONG = {
     "list for a node": ({"src_node": []}, "OMS.1002"),
     "number for a bucket": ({"src_node__bucket": 5}, "OMS.1002"),
     "negative time": ({"migrate_since": -1}, "OMS.1003"),
+    "milliseconds for seconds": ({"migrate_since": 1_790_000_000_000}, "OMS.1003"),
     "too great a time": ({"migrate_since": 2**63}, "OMS.1003"),
     "a huge number": ({"migrate_since": 10**400}, "OMS.1003"),
     "501 keys": ({"src_node__object_key": ["a"] * 501}, "OMS.1003"),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final
 from oms_engine.errors import ConfigError
 from oms_worker.shapes.base import Body
 from oms_worker.shapes.credentials import HIDDEN, KEYLESS, NO_CDN_KEY
-from oms_worker.shapes.nodes import DestinationNode, Long, Node, SmnConfig, SourceCdn, SourceNode, Windows
+from oms_worker.shapes.nodes import DestinationNode, Instant, Node, SmnConfig, SourceCdn, SourceNode, Windows
 from oms_worker.shapes.words import (
     CHECK_ALIASES,
     CONSISTENCY_CHECKS,
@@ -40,7 +40,7 @@ class CreateBody(Body):
     task_type: str | None = None
     enable_kms: bool | None = None
     description: Annotated[str, described(FORBIDDEN_IN_DESCRIPTION)] | None = None
-    migrate_since: Long | None = None
+    migrate_since: Instant | None = None
     bandwidth_policy: Windows | None = None
     source_cdn: SourceCdn | None = None
     smn_config: SmnConfig | None = None

@@ -29,6 +29,8 @@ from oms_worker.shapes.words import (
 
 MAX_LONG = 2**63 - 1
 Long = Annotated[int, Field(ge=0, le=MAX_LONG)]
+Instant = Annotated[int, Field(ge=0, le=253_402_300_799)]
+"""Seconds since the epoch, up to the year 9999: milliseconds given for seconds would leave every object out."""
 Text = Annotated[str, text(1024)]
 Name = Annotated[str, text(100)]
 Crypto = Annotated[str, choice(*CRYPTO_TYPES)]

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 from oms_engine.bandwidth import MAX_RATE
 from oms_engine.errors import ConfigError
 from oms_worker.shapes.base import Body, judge
-from oms_worker.shapes.nodes import AccessKey, CdnKey, ListFile, Long, SecretKey, SourceCdn, Text
+from oms_worker.shapes.nodes import AccessKey, CdnKey, Instant, ListFile, SecretKey, SourceCdn, Text
 from oms_worker.shapes.task import CreateTask, StartTask
 from oms_worker.shapes.task_response import TaskFacts, task_response
 from oms_worker.shapes.words import described, text
@@ -126,7 +126,7 @@ class CreateV1(Body):
     thread_num: Annotated[int, AfterValidator(_threads)]
     description: Annotated[str, described("<>()'\"&")] | None = None
     smnInfo: Smn | None = None  # noqa: N815
-    migrate_since: Long | None = None
+    migrate_since: Instant | None = None
     source_cdn: SourceCdn | None = None
     auto_restore: bool | None = None
     bandwidth_policy: list[Rule] | None = None
