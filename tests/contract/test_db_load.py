@@ -11,10 +11,13 @@ from oms_worker.db.tasks import TaskFilter
 PAGE = TaskFilter("p", limit=10)
 
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""PostgreSQL has many writers at once, and plans by its statistics."""
+
+
+@on_sqlite
 async def test_writers_take_turns_in_order(database):
     """Twenty writers of one process on SQLite: each gets its turn, first come, first served."""
-    if not database.on_sqlite:
-        pytest.skip("PostgreSQL has many writers at once")
     served = []
 
     async def write(number):
@@ -34,6 +37,7 @@ async def test_a_reader_does_not_wait_for_a_writer(database):
             assert (await rows.find_tasks(reading, PAGE)).count == 0
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("query", "index"),
     [
@@ -45,8 +49,6 @@ async def test_a_reader_does_not_wait_for_a_writer(database):
 )
 async def test_what_is_asked_for_most_has_an_index(database, query, index):
     """Neither a page of newest tasks nor the scheduler's questions read the whole table or sort it."""
-    if not database.on_sqlite:
-        pytest.skip("PostgreSQL plans by its statistics")
     async with database.read() as connection:
         plan = " ".join(row[3] for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {query}")))
     assert f"ix_task_{index}" in plan

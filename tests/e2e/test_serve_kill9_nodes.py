@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from oms_worker.db.tasks import TaskFilter
 from oms_worker.states import Task
 from support.databases import postgres_cluster
 from support.service import Service
@@ -101,13 +102,15 @@ async def test_quota_over_two_nodes(world, nodes):
         node.place["settings"]["work"]["tasks"] = 2
         node.start()
     fill(world)
-    numbers = [await nodes[0].create(object_key=[f"{number % 5}/{number:04}"]) for number in range(20)]
+    for number in range(20):
+        await nodes[0].create(object_key=[f"{number % 5}/{number:04}"])
+    everything = TaskFilter(nodes[0].caller.project_id, limit=100)
     seen = set()
     while True:
-        rows = [await nodes[0].tasks.show(nodes[0].caller, number) for number in numbers]
+        rows = (await nodes[0].tasks.list(nodes[0].caller, everything)).tasks  # one statement: all at one moment
         assert sum(row.status == MIGRATING for row in rows) <= 3
         seen |= {row.owner for row in rows if row.owner}
         if all(row.status == SUCCEEDED for row in rows):
             break
         await asyncio.sleep(0.05)
-    assert len(seen) == 2
+    assert (len(rows), len(seen)) == (20, 2)

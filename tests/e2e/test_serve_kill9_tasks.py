@@ -192,6 +192,7 @@ async def test_graceful_shutdown_drains(world, service):
     """SIGTERM lets a task end that needs only a moment."""
     world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(200))
     world.obs.latency = 0.05
+    service.place["settings"]["shutdown_seconds"] = 90.0
     number = await service.create()
     service.start()
     await service.until(number, MIGRATING)

@@ -87,7 +87,7 @@ class Service:
     def shut_down(self):
         """Ask the process to end well; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=100)
         code, self.process = self.process.returncode, None
         return code
 
