@@ -29,8 +29,19 @@ from oms_worker.shapes.words import (
 
 MAX_LONG = 2**63 - 1
 Long = Annotated[int, Field(ge=0, le=MAX_LONG)]
-Instant = Annotated[int, Field(ge=0, le=253_402_300_799)]
-"""Seconds since the epoch, up to the year 9999: milliseconds given for seconds would leave every object out."""
+LATEST_INSTANT = 253_402_300_799
+"""The end of the year 9999: a later instant is milliseconds given for seconds, which would leave every object out."""
+
+
+def _in_seconds(value: int) -> int:
+    if value > LATEST_INSTANT:
+        message = "is out of its limits: it is in seconds since 1970, not in milliseconds"
+        raise PydanticCustomError("OMS.1003", message)
+    return value
+
+
+Instant = Annotated[int, Field(ge=0, le=MAX_LONG), AfterValidator(_in_seconds)]
+"""Seconds since the epoch."""
 Text = Annotated[str, text(1024)]
 Name = Annotated[str, text(100)]
 Crypto = Annotated[str, choice(*CRYPTO_TYPES)]
