@@ -32,10 +32,10 @@ from oms_worker.scheduler import DAY, EXPIRED
 from oms_worker.secrets import KeyRing
 from oms_worker.settings import ServiceSettings
 from oms_worker.states import GONE, GROUP, Event, Group, Task, after_event
+from oms_worker.turns import Turns
 
 log = logging.getLogger(__name__)
 
-TURN_SECONDS = 1.0
 SETTLE_SECONDS = 0.05
 """After this the transaction of a task's end is most likely through."""
 TIDY_SECONDS = 60.0
@@ -70,21 +70,21 @@ class GroupWorker:
         self._ends = GroupEnds(hooks)
         self._cutter = Cutter(database, keys, settings, planner, ends=self._ends, clock=clock, wake_runner=wake_runner)
         self._cutting: dict[str, asyncio.Task[None]] = {}
-        self._woken = asyncio.Event()
         self._tidied = float("-inf")
-        self._loop_task: asyncio.Task[None] | None = None
+        self._turns = Turns("task groups", self.turn)
 
     def start(self) -> None:
         """Begin."""
-        self._loop_task = asyncio.create_task(self._loop(), name="groups")
+        self._turns.start()
 
     def wake(self) -> None:
         """Look at the database now; from the event loop."""
-        self._woken.set()
+        self._turns.wake()
 
     async def stop(self) -> None:
         """End at once: what is being cut goes on behind its marker, here or elsewhere."""
-        ending = [*self._cutting.values(), *([self._loop_task] if self._loop_task else [])]
+        await self._turns.stop()
+        ending = list(self._cutting.values())
         for item in ending:
             item.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
@@ -94,18 +94,6 @@ class GroupWorker:
         del connection, result
         if task.group_id:
             asyncio.get_running_loop().call_later(SETTLE_SECONDS, self.wake)
-
-    async def _loop(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                await self.turn()
-            except RepositoryError as error:
-                log.warning("task groups wait for the database: %s", error)
-            except Exception:
-                log.exception("a turn of the task groups failed")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), TURN_SECONDS)
 
     async def turn(self) -> None:
         """Carry every group on by one step, and now and then wipe credentials that were kept for too long."""

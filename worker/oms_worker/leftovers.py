@@ -36,10 +36,10 @@ from oms_worker.secrets import KeyRing
 from oms_worker.settings import ServiceSettings
 from oms_worker.sql_rows import key_text
 from oms_worker.states import Task
+from oms_worker.turns import Turns
 
 log = logging.getLogger(__name__)
 
-TURN_SECONDS = 1.0
 AT_ONCE = 500
 AGAIN_SECONDS = 60.0
 """After this an upload that could not be aborted is tried again."""
@@ -66,7 +66,7 @@ class Leftovers:
         self._settings = settings
         self._planner = planner
         self._clock = clock
-        self._loop_task: asyncio.Task[None] | None = None
+        self._turns = Turns("uploads of deleted tasks", self.turn)
 
     # ---- in the transaction of a deletion ---------------------------------------------------------------------------
 
@@ -101,23 +101,11 @@ class Leftovers:
 
     def start(self) -> None:
         """Begin."""
-        self._loop_task = asyncio.create_task(self._loop(), name="leftovers")
+        self._turns.start()
 
     async def stop(self) -> None:
         """End at once."""
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            await asyncio.gather(self._loop_task, return_exceptions=True)
-
-    async def _loop(self) -> None:
-        while True:
-            try:
-                await self.turn()
-            except RepositoryError as error:
-                log.warning("uploads of deleted tasks wait for the database: %s", error)
-            except Exception:
-                log.exception("a turn of the uploads of deleted tasks failed")
-            await asyncio.sleep(TURN_SECONDS)
+        await self._turns.stop()
 
     async def turn(self) -> None:
         """Abort what keys are at hand for."""

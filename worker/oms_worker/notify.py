@@ -14,12 +14,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oms_engine.errors import ConfigError, RepositoryError
+from oms_engine.errors import ConfigError
 from oms_engine.task import Result
 from oms_worker.channels import Message, Undelivered, deliver
 from oms_worker.db import groups as group_rows
@@ -31,6 +30,7 @@ from oms_worker.db.tasks import TaskRow
 from oms_worker.messages import render, variables_of_group, variables_of_task
 from oms_worker.settings import ServiceSettings
 from oms_worker.states import Group, Task
+from oms_worker.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,7 @@ class Notifier:
         self._database = database
         self._settings = settings
         self._clock = clock
-        self._woken = asyncio.Event()
-        self._loop_task: asyncio.Task[None] | None = None
+        self._turns = Turns("notifications", self._send_all, seconds=TURN_SECONDS)
 
     # ---- in the transaction of an end -------------------------------------------------------------------------------
 
@@ -96,7 +95,7 @@ class Notifier:
             now = self._clock()
             variables = variables_of_task(task, now, _language(config), self._settings.zone)
             await rows.put(connection, task.subject, config, variables, now)
-            self._woken.set()
+            self._turns.wake()
 
     async def on_group_end(self, connection: AsyncConnection, group: GroupRow) -> None:
         """Note the end of a group, if it asked for that."""
@@ -110,32 +109,21 @@ class Notifier:
             counters = sums.get(group.id, GroupCounters())
             variables = variables_of_group(group, counters, now, _language(config), self._settings.zone)
             await rows.put(connection, group.subject, config, variables, now)
-            self._woken.set()
+            self._turns.wake()
 
     # ---- sending ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to send."""
-        self._loop_task = asyncio.create_task(self._loop(), name="notify")
+        self._turns.start()
 
     async def stop(self) -> None:
         """End; what is being sent is sent again later."""
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            await asyncio.gather(self._loop_task, return_exceptions=True)
+        await self._turns.stop()
 
-    async def _loop(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                while await self.turn():
-                    pass
-            except RepositoryError as error:
-                log.warning("notifications wait for the database: %s", error)
-            except Exception:
-                log.exception("a turn of the notifications failed")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), TURN_SECONDS)
+    async def _send_all(self) -> None:
+        while await self.turn():
+            pass
 
     async def turn(self) -> int:
         """Send what is due; return how many were tried."""

@@ -12,12 +12,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oms_engine.errors import RepositoryError
 from oms_engine.records import encode_key
 from oms_engine.task import Result
 from oms_worker.db import subtasks
@@ -32,10 +30,10 @@ from oms_worker.secrets import KeyRing
 from oms_worker.services.tasks import NewTask, StartTask, add_task, start_task
 from oms_worker.settings import Syncs
 from oms_worker.states import Sync, Task
+from oms_worker.turns import Turns
 
 log = logging.getLogger(__name__)
 
-TURN_SECONDS = 1.0
 TIDY_SECONDS = 15.0
 MOST_OPEN = 4
 """Sub-tasks of one sync task that have keys at a time; more would only divide the same connections."""
@@ -70,35 +68,20 @@ class SyncWorker:
         self._note = note
         self._wake_runner = wake_runner
         self._clock = clock
-        self._woken = asyncio.Event()
         self._tidied = 0.0
-        self._loop_task: asyncio.Task[None] | None = None
+        self._turns = Turns("sync tasks", self.turn)
 
     def start(self) -> None:
         """Begin."""
-        self._loop_task = asyncio.create_task(self._loop(), name="syncs")
+        self._turns.start()
 
     def wake(self) -> None:
         """Look at the database now; from the event loop."""
-        self._woken.set()
+        self._turns.wake()
 
     async def stop(self) -> None:
         """End at once."""
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            await asyncio.gather(self._loop_task, return_exceptions=True)
-
-    async def _loop(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                await self.turn()
-            except RepositoryError as error:
-                log.warning("sync tasks wait for the database: %s", error)
-            except Exception:
-                log.exception("a turn of the sync tasks failed")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), TURN_SECONDS)
+        await self._turns.stop()
 
     async def turn(self) -> None:
         """Make what batches are due, and now and then tidy up."""
