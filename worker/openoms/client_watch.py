@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 from openoms.client import Reply, ServiceFailed
 from openoms.client_looks import Look, look_line, objects_of, pace_of, sizes_of, state_cell, why
 from openoms.client_tables import render_percent, visible
-from openoms.display import PANEL_WIDTH
+from openoms.display import PANEL_WIDTH, Screen
 from openoms.terminal import complain, say, spell
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.live import Live
 
 LOOK_SECONDS = 1.0
 """Time between two looks."""
@@ -76,37 +75,15 @@ class Lines(Silent):
         say(visible(f"{look.title}: {line}"))
 
 
-class Panel(Silent):
+class Panel(Screen):
     """A panel that is redrawn in place on a terminal, and stays there when everything has ended."""
 
     def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console  # noqa: PLC0415 - Rich costs 60 ms; only a terminal pays
-
-        self._console = Console(file=stream, highlight=False)
-        self._live: Live | None = None
-
-    @property
-    def redraws(self) -> bool:
-        """Whether the terminal can move its cursor back."""
-        return not self._console.is_dumb_terminal
-
-    def __enter__(self) -> Self:
-        from rich.live import Live  # noqa: PLC0415
-
-        self._live = Live(console=self._console, refresh_per_second=8)
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        super().__init__(stream, transient=False)
 
     def show(self, look: Look) -> None:
         """Redraw."""
-        if self._live is not None:
-            self._live.update(render_panel(look, self._console.file))
+        self.draw(render_panel(look, self.console.file))
 
 
 def render_panel(look: Look, stream: object = None) -> RenderableType:

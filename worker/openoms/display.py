@@ -82,27 +82,28 @@ class PlainDisplay(SilentDisplay):
             self.say(progress_line(progress, self._spec))
 
 
-class LiveDisplay:
-    """A panel that is redrawn in place."""
+class Screen:
+    """A terminal on which one picture is redrawn in place between ``__enter__`` and ``__exit__``.
 
-    def __init__(self, stream: TextIO, spec: MigrationSpec, title: str) -> None:
+    ``transient``: the picture goes when that ends; else it stays as it was last.
+    """
+
+    def __init__(self, stream: TextIO, *, transient: bool) -> None:
         from rich.console import Console  # noqa: PLC0415 - Rich costs 60 ms; only a terminal pays
 
-        self._console: Console = Console(file=stream, highlight=False)
-        self._stream = stream
-        self._spec = spec
-        self._title = title
+        self.console: Console = Console(file=stream, highlight=False)
+        self._transient = transient
         self._live: Live | None = None
 
     @property
     def redraws(self) -> bool:
         """Whether the terminal can move its cursor back; a dumb one would show nothing until the end."""
-        return not self._console.is_dumb_terminal
+        return not self.console.is_dumb_terminal
 
     def __enter__(self) -> Self:
         from rich.live import Live  # noqa: PLC0415
 
-        self._live = Live(console=self._console, refresh_per_second=8, transient=True)
+        self._live = Live(console=self.console, refresh_per_second=8, transient=self._transient)
         self._live.start()
         return self
 
@@ -112,10 +113,24 @@ class LiveDisplay:
         if self._live is not None:
             self._live.stop()
 
+    def draw(self, picture: RenderableType) -> None:
+        """Redraw, where drawing has begun."""
+        if self._live is not None:
+            self._live.update(picture)
+
+
+class LiveDisplay(Screen):
+    """A panel that is redrawn in place."""
+
+    def __init__(self, stream: TextIO, spec: MigrationSpec, title: str) -> None:
+        super().__init__(stream, transient=True)
+        self._stream = stream
+        self._spec = spec
+        self._title = title
+
     def show(self, progress: Progress) -> None:
         """Redraw the panel."""
-        if self._live is not None:
-            self._live.update(self.look(progress, self._console.width))
+        self.draw(self.look(progress, self.console.width))
 
     def look(self, progress: Progress, width: int) -> RenderableType:
         """Return what is drawn on a terminal of this many columns."""
@@ -125,7 +140,7 @@ class LiveDisplay:
 
     def say(self, text: str) -> None:
         """Print above the panel."""
-        self._console.print(text, markup=False)
+        self.console.print(text, markup=False)
 
 
 def render_lines(progress: Progress, spec: MigrationSpec, stream: object) -> RenderableType:
