@@ -9,7 +9,7 @@ import pytest
 
 from oms_adapters.sandbox import Sandbox
 from support.databases import KINDS, own_database, postgres_cluster, served_database
-from support.served import Role, Served
+from support.served import Role, Served, running
 from support.servers import wanted
 
 __all__ = ["own_database", "postgres_cluster", "served_database"]
@@ -36,10 +36,8 @@ def service(request, sandbox, tmp_path_factory):
     work = {"hosts": 1, "allow_private_urls": True}  # the CDN of these tests is a sandbox
     served = Served(folder, clouds, database, region="local", quotas={"running_tasks": 10}, work=work)
     served.users = served.add_users(alice={}, rita={"role": Role.READONLY}, bob={"project": "other"})
-    served.start()
-    yield served
-    assert served.stop() == 0, served.log
-    assert "Traceback" not in served.log
+    with running(served):
+        yield served
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from http.client import HTTPResponse
 import httpx
 import pytest
 
+from support.refusals import changed
 from support.served import refusal
 
 SECRET = "hunter2-and-more"
@@ -25,14 +26,7 @@ def body_of(world, **changes):
         "src_node": {**world.src_node, "object_key": [""]},
         "dst_node": dict(world.dst_node),
     }
-    for name, value in changes.items():
-        place, _, inner = name.rpartition("__")
-        target = body[place] if place else body
-        if value is None:
-            target.pop(inner, None)
-        else:
-            target[inner] = value
-    return body
+    return changed(body, changes)
 
 
 def rule(start="00:00", end="23:59", rate=5_000_000):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from support.refusals import Scene
-from support.served import Role, Served
+from support.served import Role, Served, running
 
 SLOW = [{"start": "00:00", "end": "23:59", "max_bandwidth": 1_048_576}]
 WINDOW = {"start": "00:00", "end": "12:00", "max_bandwidth": 5_242_880}
@@ -29,13 +29,11 @@ def scene(sandbox, tmp_path_factory):
     with served.config.open("a") as file:
         file.write('\n[channels.ops]\nkind = "webhook"\nurl = "http://127.0.0.1:9/"\nsecret = "hush"\n')
     served.users = served.add_users(alice={}, dave={"project": "second"}, rita={"role": Role.READONLY})
-    served.start()
-    made = Scene(served, sandbox)
-    made.prepare()
-    yield made
-    made.close()
-    assert served.stop() == 0, served.log
-    assert "Traceback" not in served.log
+    with running(served):
+        made = Scene(served, sandbox)
+        made.prepare()
+        yield made
+        made.close()
 
 
 def creating(**changes):

@@ -21,7 +21,7 @@ from huaweicloudsdkoms.v2 import (
 )
 
 from support.groups import SLOW, create_group, fill, group_until, put_list, show_group, subtasks
-from support.served import Served
+from support.served import Served, running
 
 KEYS_PER_TASK = 10
 
@@ -38,10 +38,8 @@ def grouped(sandbox, served_database, tmp_path_factory):
         groups={"keys_per_task": KEYS_PER_TASK},
     )
     served.users = served.add_users(alice={})
-    served.start()
-    yield served
-    assert served.stop() == 0, served.log
-    assert "Traceback" not in served.log
+    with running(served):
+        yield served
 
 
 @pytest.fixture(scope="module")

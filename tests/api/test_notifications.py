@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from support.served import Served
+from support.served import Served, running
 
 SECRET = "shared secret"
 VARIABLES = {
@@ -146,10 +146,8 @@ short = "{{Task_Name}} ended: {{Task_Status}} {{unknown}}"
 """
         )
     served.users = served.add_users(alice={})
-    served.start()
-    yield served
-    assert served.stop() == 0, served.log
-    assert "Traceback" not in served.log
+    with running(served):
+        yield served
     assert SECRET not in served.log
 
 

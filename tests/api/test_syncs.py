@@ -24,7 +24,7 @@ from huaweicloudsdkoms.v2 import (
     SyncObjectReq,
 )
 
-from support.served import Served
+from support.served import Served, running
 
 ODD = ["a b", "a+b", "%41", "d/", "d/ü", "x\ny", "p%2Fq"]
 
@@ -41,10 +41,8 @@ def syncing(sandbox, served_database, tmp_path_factory):
         syncs={"batch_seconds": 0.2, "batch_keys": 50, "waiting_keys": 500},
     )
     served.users = served.add_users(alice={})
-    served.start()
-    yield served
-    assert served.stop() == 0, served.log
-    assert "Traceback" not in served.log
+    with running(served):
+        yield served
 
 
 @pytest.fixture(scope="module")

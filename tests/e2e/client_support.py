@@ -10,24 +10,13 @@ import select
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
 
 from support.served import environment
 
 SECONDS = 90
 _NUMBERS = count(1)
-
-
-@contextmanager
-def serving(made, *arguments):
-    """Serve within a block; the process ends with it, whatever happens, and well."""
-    try:
-        yield made.start(*arguments)
-    finally:
-        code = made.stop()
-    assert code == 0, made.log
-    assert "Traceback" not in made.log
 
 
 class Desk:

@@ -8,9 +8,9 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from e2e.client_support import SECONDS, SLOW, Desk, Terminal, fill, serving
+from e2e.client_support import SECONDS, SLOW, Desk, Terminal, fill
 from oms_adapters.sandbox import Sandbox
-from support.served import Served
+from support.served import Served, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -32,7 +32,7 @@ def served(sandbox, tmp_path_factory):
         groups={"keys_per_task": 20}, quotas={"sync_tasks": 200}, syncs={"batch_seconds": 0.2, "batch_keys": 50, "waiting_keys": 500},
     )  # fmt: skip
     made.users = made.add_users(alice={})
-    with serving(made):
+    with running(made):
         yield made
 
 

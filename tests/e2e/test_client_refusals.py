@@ -11,9 +11,9 @@ import httpx
 import pytest
 import trustme
 
-from e2e.client_support import SLOW, Desk, fill, serving
+from e2e.client_support import SLOW, Desk, fill
 from oms_adapters.sandbox import Sandbox
-from support.served import Served
+from support.served import Served, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -32,7 +32,7 @@ def served(sandbox, tmp_path_factory):
     """A running service: alice and bob operate in different projects."""
     made = Served(tmp_path_factory.mktemp("client"), [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)])
     made.users = made.add_users(alice={}, bob={"project": "other"})
-    with serving(made):
+    with running(made):
         yield made
 
 
@@ -180,7 +180,7 @@ def test_a_watcher_outlives_a_restart_of_the_service(desk, sandbox, tmp_path):
     """The service is killed and starts again on its port: the watcher says so once and goes on to the end."""
     made = Served(tmp_path / "other", [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)])
     made.users = made.add_users(alice={})
-    with serving(made):
+    with running(made):
         other = Desk(made, made.users.alice, sandbox, tmp_path)
         fill(other.source)
         number = other.create("task", bandwidth_policy=SLOW)
@@ -208,7 +208,7 @@ def test_tls(desk, sandbox, tmp_path):
         blob.write_to_path(chain, append=True)
     made = Served(tmp_path / "tls", [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)])
     made.users = made.add_users(alice={})
-    with serving(made, "--tls-certificate", str(chain), "--tls-key", str(key)):
+    with running(made, "--tls-certificate", str(chain), "--tls-key", str(key)):
         other = Desk(made, made.users.alice, sandbox, tmp_path)
         refused = other.run("task", "list", expect=3)
         assert "CERTIFICATE_VERIFY_FAILED" in refused.stderr

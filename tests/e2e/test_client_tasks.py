@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-from e2e.client_support import SLOW, Desk, Terminal, fill, serving
+from e2e.client_support import SLOW, Desk, Terminal, fill
 from oms_adapters.sandbox import Sandbox
-from support.served import Role, Served
+from support.served import Role, Served, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -26,7 +26,7 @@ def served(sandbox, tmp_path_factory):
     """A running service: alice operates, rita reads."""
     made = Served(tmp_path_factory.mktemp("client"), [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)])
     made.users = made.add_users(alice={}, rita={"role": Role.READONLY})
-    with serving(made):
+    with running(made):
         yield made
 
 

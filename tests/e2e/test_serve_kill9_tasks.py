@@ -77,8 +77,8 @@ async def test_killed_at_random_moments(world, service, seed):
     assert all(a.partition(">")[2] == b.partition(">")[0] for a, b in pairwise(journal))
 
 
-async def test_killed_while_its_end_is_held_back(world, service):
-    """A task whose objects are all moved and whose state is still 2 ends with the same numbers after a kill."""
+async def _held_with_all_done(world, service):
+    """Start a task of fifty objects of 100 bytes that is kept in state 2; return its id once all of them are moved."""
     world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(50))
     service.place["settings"]["minimum_task_seconds"] = 60
     number = await service.create()
@@ -87,6 +87,12 @@ async def test_killed_while_its_end_is_held_back(world, service):
     while (await service.tasks.show(service.caller, number)).successful_num < 50:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
+    return number
+
+
+async def test_killed_while_its_end_is_held_back(world, service):
+    """A task whose objects are all moved and whose state is still 2 ends with the same numbers after a kill."""
+    number = await _held_with_all_done(world, service)
     await asyncio.sleep(1.5)
     assert (await service.tasks.show(service.caller, number)).status == MIGRATING
     service.kill()
@@ -287,14 +293,7 @@ async def test_percent_while_listing(world, service):
 
 async def test_a_stop_reaches_three_though_all_is_done(world, service):
     """A stop that comes when every object is moved ends in 3; the next start ends at once, with the true numbers."""
-    world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(50))
-    service.place["settings"]["minimum_task_seconds"] = 60
-    number = await service.create()
-    service.start()
-    deadline = time.monotonic() + 20
-    while (await service.tasks.show(service.caller, number)).successful_num < 50:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    number = await _held_with_all_done(world, service)
     await service.tasks.stop(service.caller, number)
     row = await service.until(number, PAUSED, seconds=5)
     assert (row.successful_num, row.error_code) == (50, None)

@@ -49,14 +49,14 @@ class Scene:
             "src_node": {**node, **self.src_keys},
             "dst_node": {**target, **self.dst_keys},
         }
-        return _changed(body, changes)
+        return changed(body, changes)
 
     def body_v1(self, **changes):
         """A good task of the first version, changed."""
         body = self.body()
         body["src_node"]["object_key"] = "key"
         body["dst_node"]["object_key"] = ""
-        return _changed({**body, "task_type": "object", "enableKMS": False, "thread_num": 5}, changes)
+        return changed({**body, "task_type": "object", "enableKMS": False, "thread_num": 5}, changes)
 
     def sync(self):
         """A good sync task."""
@@ -137,7 +137,8 @@ class Scene:
         return found
 
 
-def _changed(body, changes):
+def changed(body, changes):
+    """Change a body in place and return it: ``src_node__bucket`` is a field of a node, None removes one."""
     for name, value in changes.items():
         place, _, inner = name.rpartition("__")
         target = body[place] if place else body

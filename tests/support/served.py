@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,7 +24,7 @@ from oms_worker.services.users import UserService
 from oms_worker.settings import load_service_settings
 from openoms.foundations import open_foundations
 
-__all__ = ["Role", "Served"]
+__all__ = ["Role", "Served", "running"]
 
 READY = re.compile(r"serving OMS's API on (\S+)")
 
@@ -167,3 +168,14 @@ def until(client, number, *statuses, seconds=30):
             return task
         assert time.monotonic() < deadline, f"{task.status} instead of {statuses}: {task}"
         time.sleep(0.1)
+
+
+@contextmanager
+def running(made, *arguments):
+    """Serve within a block; the process ends with it, whatever happens, and well."""
+    try:
+        yield made.start(*arguments)
+    finally:
+        code = made.stop()
+    assert code == 0, made.log
+    assert "Traceback" not in made.log
