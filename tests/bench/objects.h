@@ -12,9 +12,18 @@
 #define HASH_SLOTS (1u << 21)
 #define LEVELS 16
 
+typedef struct part {
+    struct part *next;
+    int number;
+    char *data;
+    size_t size;
+    unsigned char md5[16];
+} part;
+
 typedef struct object {
     struct object *chain;
-    char *key, *data;
+    char *key, *data; /* by object_data() */
+    part *parts; /* of an upload in parts, until somebody reads it */
     const char *headers; /* shared: see intern() */
     size_t size;
     time_t modified;
@@ -48,9 +57,34 @@ static const char *intern(const char *text)
     return it->text;
 }
 
+static void parts_free(part *from)
+{
+    for (part *it = from, *next; it; it = next) {
+        next = it->next;
+        free(it->data);
+        free(it);
+    }
+}
+
+/* The bytes of an object. Parts are joined when they are first read: a client that completes an upload must not wait
+ * while this server, which has one thread, copies all of it. */
+static char *object_data(object *it)
+{
+    if (it->parts) {
+        size_t at = 0;
+        it->data = malloc(it->size + 1);
+        for (part *from = it->parts; from; at += from->size, from = from->next)
+            memcpy(it->data + at, from->data, from->size);
+        parts_free(it->parts);
+        it->parts = NULL;
+    }
+    return it->data;
+}
+
 static void object_release(object *it)
 {
     if (it && --it->references == 0) {
+        parts_free(it->parts);
         free(it->key);
         free(it->data);
         free(it);

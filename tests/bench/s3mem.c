@@ -42,14 +42,6 @@ typedef struct {
     size_t size, room;
 } text;
 
-typedef struct part {
-    struct part *next;
-    int number;
-    char *data;
-    size_t size;
-    unsigned char md5[16];
-} part;
-
 typedef struct upload {
     struct upload *next;
     char id[32], *key, *headers;
@@ -370,7 +362,7 @@ static void get(connection *c, const char *key)
     it->references++;
     c->sending = it;
     stats.body_out += head ? 0 : to - from;
-    reply(c, status, headers, it->data + from, to - from);
+    reply(c, status, headers, head ? NULL : object_data(it) + from, to - from);
 }
 
 /* Take the body off the connection; "aws-chunked" signatures between its chunks are dropped. */
@@ -489,26 +481,21 @@ static void complete_upload(connection *c, const char *id)
         refuse(c, 404, "NoSuchUpload");
         return;
     }
-    size_t total = 0, at = 0;
+    size_t total = 0;
     int count = 0;
-    for (part *it = from->parts; it; it = it->next, count++)
-        total += it->size;
-    char *data = malloc(total + 1);
     text digests = {0};
-    for (part *it = from->parts, *next; it; it = next) {
-        next = it->next;
-        memcpy(data + at, it->data, it->size);
-        at += it->size;
+    for (part *it = from->parts; it; it = it->next, count++) {
+        total += it->size;
         add(&digests, (char *)it->md5, 16);
-        free(it->data);
-        free(it);
     }
     unsigned char digest[16];
     char etag[48];
     md5(digests.data, digests.size, digest);
     to_hex(digest, 16, etag);
     snprintf(etag + 32, sizeof etag - 32, "-%d", count);
-    strcpy(object_put(from->key, data, total, from->headers)->etag, etag);
+    object *joined = object_put(from->key, NULL, total, from->headers);
+    joined->parts = from->parts;
+    strcpy(joined->etag, etag);
     *link = from->next;
     free(digests.data);
     free(from->key);
@@ -526,11 +513,7 @@ static void delete_upload(const char *id)
     if (!it)
         return;
     *link = it->next;
-    for (part *piece = it->parts, *next; piece; piece = next) {
-        next = piece->next;
-        free(piece->data);
-        free(piece);
-    }
+    parts_free(it->parts);
     free(it->key);
     free(it->headers);
     free(it);
@@ -580,7 +563,7 @@ static void compare(connection *c, const char *source, const char *copy)
         object *other = object_find(key);
         if (!other)
             missing++;
-        else if (other->size == it->size && !memcmp(other->data, it->data, it->size))
+        else if (other->size == it->size && !memcmp(object_data(other), object_data(it), it->size))
             same++;
         else
             different++;
