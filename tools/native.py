@@ -39,9 +39,12 @@ STAMP = TREE / "engine" / "openoms__mypyc.stamp"
 _SETUP = """
 import sys
 from mypyc.build import mypycify
-from setuptools import setup
-options = ["--config-file", "mypy.ini"]
-modules = mypycify([*options, *sys.argv[1:]], opt_level="2", debug_level="0", group_name="openoms")
+from setuptools import Extension, setup
+written = [file for file in sys.argv[1:] if file.endswith(".c")]
+options = ["--config-file", "mypy.ini", *(file for file in sys.argv[1:] if file not in written)]
+modules = mypycify(options, opt_level="2", debug_level="0", group_name="openoms")
+for file in written:
+    modules.append(Extension(".".join(file.removesuffix(".c").split("/")[-2:]), [file], extra_compile_args=["-O2"]))
 setup(name="openoms-native", ext_modules=modules, script_args=["-q", "build_ext", "--build-lib", "out"])
 """
 
@@ -54,9 +57,14 @@ namespace_packages = true
 """
 
 
+WRITTEN = "engine/oms_engine/md5_lanes.c"
+"""What no Python could say: several MD5s side by side in one vector. ``oms_engine/md5.py`` does without it."""
+
+
 def sources() -> list[Path]:
     """Return the files of the modules that are compiled."""
-    return [TREE / root / f"{name}.py" for root, names in MODULES.items() for name in names.split()]
+    modules = [TREE / root / f"{name}.py" for root, names in MODULES.items() for name in names.split()]
+    return [*modules, TREE / WRITTEN]
 
 
 def compiled() -> list[Path]:
@@ -139,7 +147,7 @@ def _digest() -> str:
     """Digest the compiled modules and those they import: mypyc builds constants of others in."""
     files = set(sources())
     for file in sources():
-        files |= _imported(file)
+        files |= _imported(file) if file.suffix == ".py" else set()
     digest = hashlib.sha256(f"{sys.version} mypy {version('mypy')}".encode())
     for file in sorted(files):
         digest.update(file.read_bytes())

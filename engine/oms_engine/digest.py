@@ -15,6 +15,8 @@ from typing import Final
 
 from fastcrc import crc64 as fastcrc64
 
+from oms_engine.md5 import Md5, shared_md5
+
 # The polynomial of CRC-64/XZ, bit-reversed: https://reveng.sourceforge.io/crc-catalogue/17plus.htm#crc.cat.crc-64-xz
 _POLY: Final = 0xC96C5795D7870F42
 _ONE: Final = 1 << 63  # x^0: the reflected form holds the lowest power in the highest bit
@@ -27,12 +29,15 @@ class Digests:
 
     __slots__ = ("_md5", "crc64", "size")
 
-    def __init__(self, *, md5: bool = False) -> None:
+    def __init__(self, *, md5: bool = False, shared: bool = False) -> None:
+        """``shared``: a thread hashes with others at the same time (see :mod:`oms_engine.md5`)."""
         self.size: int = 0
         """Bytes seen."""
         self.crc64: int = 0
         """CRC-64/XZ of the bytes seen; 0 for none."""
-        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
+        self._md5: Md5 | None = None
+        if md5:
+            self._md5 = shared_md5() if shared else hashlib.md5(usedforsecurity=False)
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
         """Take in the next bytes. Large pieces are hashed without the interpreter's lock."""

@@ -285,7 +285,7 @@ class Session:
 
         def begin() -> Digests:
             nonlocal digests
-            digests = Digests(md5=md5)
+            digests = Digests(md5=md5, shared=True)
             return digests
 
         def describe(head: ObjectHead) -> Call[W]:
