@@ -24,7 +24,7 @@ from oms_engine.wire.codec import (
     parse_head,
     render_head,
 )
-from oms_engine.wire.dns import name_to_ask, resolve_now
+from oms_engine.wire.dns import name_to_ask, plain_name, resolve_now
 from oms_engine.wire.http1 import ERROR_LIMIT
 from oms_engine.wire.proxy import Proxy, route_text, tunnel_failure
 from oms_engine.wire.retry import ConnectFailed, StaleConnection
@@ -380,8 +380,8 @@ def _dial(hosts: list[str], port: int, timeout: float) -> socket.socket:
     """Connect to the first host or address that takes a connection."""
     for host in hosts[:-1]:
         with contextlib.suppress(OSError):
-            return socket.create_connection((host, port), timeout)
-    return socket.create_connection((hosts[-1], port), timeout)
+            return socket.create_connection((plain_name(host), port), timeout)
+    return socket.create_connection((plain_name(hosts[-1]), port), timeout)
 
 
 def _tunnel(sock: socket.socket, proxy: Proxy, endpoint: Endpoint) -> None:

@@ -11,7 +11,6 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -22,6 +21,7 @@ from oms_engine.wire.blocking import BlockingConnection, BlockingPools
 from oms_engine.wire.renewal import is_due
 from oms_engine.wire.retry import StaleConnection, read_reply
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings
+from oms_engine.wire.threads import Threads
 
 W = TypeVar("W")
 D = TypeVar("D", bound=Hashing)
@@ -204,7 +204,7 @@ class BulkLane:
         """The request of a call, at the endpoint it was redirected to."""
         self.renew = renew
         """Fetch what signs a call anew; returns when it is there."""
-        self.threads = ThreadPoolExecutor(settings.bulk_threads, thread_name_prefix="wire-bulk")
+        self.threads = Threads(settings.bulk_threads, "wire-bulk")
         self._local = threading.local()
 
     def buffer(self) -> memoryview:
@@ -216,5 +216,5 @@ class BulkLane:
 
     def close(self) -> None:
         """End the threads, which must have been told to stop, and close the connections."""
-        self.threads.shutdown(wait=True, cancel_futures=True)
+        self.threads.close()
         self.pools.close()

@@ -28,6 +28,7 @@ from oms_engine.wire.renewal import Renewals, is_due
 from oms_engine.wire.retry import ConnectFailed, Retrier, RetryBudget, StaleConnection, read_reply
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings, WireStats
 from oms_engine.wire.stream import BodyStream
+from oms_engine.wire.threads import Errand
 from oms_engine.wire.tls import make_context
 
 T = TypeVar("T")
@@ -89,7 +90,9 @@ class Wire:
         for pool in pools.values():
             pool.close()
         await self._resolver.close()
-        if self._bulk is not None:
+        if self._bulk is not None and self._bulk.threads.idle:
+            self._bulk.close()
+        elif self._bulk is not None:
             await asyncio.to_thread(self._bulk.close)
         await asyncio.sleep(0)  # lets transports report their end
 
@@ -223,15 +226,13 @@ class Wire:
     async def _relay_once(self, relay: Relay[W, D]) -> Relayed[W, D]:
         await self._hold(self._pool(relay.endpoint))
         self._relays.add(relay)
-        thread = self._lane().threads.submit(relay.run)
-        future = asyncio.wrap_future(thread)
-        future.add_done_callback(_no_news)
+        errand = Errand(relay.run)
+        self._lane().threads.submit(errand)
         try:
-            relayed = await asyncio.shield(future)
+            relayed = await errand.outcome
         except asyncio.CancelledError:
             relay.cancel()
-            if not thread.cancel():
-                await asyncio.wait([future])
+            await errand.ended()
             raise
         except Cancelled:
             raise ConnectionBroken("the wire was closed") from None
@@ -401,9 +402,3 @@ def endpoint_or_none(location: str) -> Endpoint | None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return None
     return Endpoint(parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80))
-
-
-def _no_news(future: asyncio.Future[Any]) -> None:
-    """Take note of how a thread ended, which nobody may wait for any more."""
-    if not future.cancelled():
-        future.exception()

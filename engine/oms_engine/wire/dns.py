@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 _REMEMBERED = 4096
 """Names kept before the expired ones are forgotten."""
@@ -18,6 +18,11 @@ def name_to_ask(host: str) -> str:
     https://www.rfc-editor.org/rfc/rfc6761#section-6.3
     """
     return "localhost" if host.endswith(".localhost") else host
+
+
+def plain_name(host: str) -> str:
+    """Return an ASCII name as bytes, which :mod:`socket` takes as they are: for a str it loads IDNA's tables, 3 ms."""
+    return cast("str", host.encode("ascii")) if host.isascii() else host
 
 
 def resolve_now(host: str, port: int) -> list[str]:

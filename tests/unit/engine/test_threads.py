@@ -1,0 +1,122 @@
+"""Errands for threads: every outcome arrives, no more threads than allowed, nothing outlives its cancellation."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from oms_engine.wire.threads import Errand, Threads
+
+
+@pytest.fixture
+def threads():
+    """Three threads at most; they end with the test."""
+    made = Threads(3, "test-errand")
+    yield made
+    made.close()
+
+
+def running():
+    """How many of our threads there are."""
+    return sum(thread.name.startswith("test-errand") for thread in threading.enumerate())
+
+
+async def test_outcomes(threads):
+    """What each returns or raises arrives where it is waited for, though many more are given than there are threads."""
+
+    def work(number):
+        if number % 3 == 0:
+            raise ValueError(number)
+        return number
+
+    errands = [Errand(lambda number=number: work(number)) for number in range(200)]
+    for errand in errands:
+        threads.submit(errand)
+    told = await asyncio.gather(*(errand.outcome for errand in errands), return_exceptions=True)
+    assert [one.args[0] if isinstance(one, ValueError) else one for one in told] == list(range(200))
+    assert [number for number, one in enumerate(told) if isinstance(one, ValueError)] == list(range(0, 200, 3))
+
+
+async def test_no_more_threads_than_needed_or_allowed(threads):
+    """One errand after another needs one thread; many at once get three, and all three work at the same time."""
+    for _ in range(10):
+        errand = Errand(int)
+        threads.submit(errand)
+        await errand.outcome
+        while not threads.idle:
+            await asyncio.sleep(0.001)
+    assert running() == 1
+    together = threading.Barrier(3)
+    errands = [Errand(lambda: together.wait(20)) for _ in range(9)]
+    for errand in errands:
+        threads.submit(errand)
+    await asyncio.gather(*(errand.outcome for errand in errands))
+    assert running() == 3
+
+
+async def test_cancelled_before_it_began(threads):
+    """An errand that no thread has begun when it is cancelled is never begun, and nobody waits for it."""
+    go_on, begun = threading.Event(), []
+    held = [Errand(lambda: go_on.wait(20)) for _ in range(3)]
+    late = Errand(lambda: begun.append(True))
+    for errand in [*held, late]:
+        threads.submit(errand)
+    late.outcome.cancel()
+    await asyncio.wait_for(late.ended(), 5)
+    go_on.set()
+    await asyncio.gather(*(errand.outcome for errand in held))
+    after = Errand(int)
+    threads.submit(after)
+    await after.outcome
+    assert not begun
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_cancelled_under_way(threads, fails):
+    """Who cancels an errand that is under way waits until its thread has let go, however it ends."""
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def work():
+        begun.set()
+        go_on.wait(20)
+        time.sleep(0.05)
+        done.append(True)
+        if fails:
+            raise ValueError
+
+    errand = Errand(work)
+    threads.submit(errand)
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    errand.outcome.cancel()
+    go_on.set()
+    await errand.ended()
+    assert done
+    await errand.ended()  # once more is no wait
+
+
+async def test_closing_waits_for_what_is_under_way():
+    """What was submitted is done before the threads end; nothing is taken after that, and no thread is left."""
+    threads, done = Threads(2, "test-errand"), []
+    errands = [Errand(lambda: (time.sleep(0.02), done.append(True))) for _ in range(6)]
+    for errand in errands:
+        threads.submit(errand)
+    assert not threads.idle
+    await asyncio.to_thread(threads.close)
+    assert (len(done), running(), threads.idle) == (6, 0, True)
+    with pytest.raises(RuntimeError):
+        threads.submit(errands[0])
+
+
+def test_a_loop_that_has_ended():
+    """A thread whose errand nobody waits for any more, as the loop is gone, goes on without a word."""
+    threads, go_on = Threads(1, "test-errand"), threading.Event()
+
+    async def leave():
+        threads.submit(Errand(lambda: go_on.wait(20)))
+
+    asyncio.run(leave())
+    go_on.set()
+    threads.close()
+    assert running() == 0
