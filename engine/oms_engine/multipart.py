@@ -156,7 +156,10 @@ async def _send_part(
             return WrittenPart(number, part.etag, span.size, digests.md5, digests.crc64)
         if attempt == PART_ATTEMPTS:
             break
-    raise ChecksumMismatch(f"part {number} of {listed.key!r} arrived damaged {PART_ATTEMPTS} times")
+    raise ChecksumMismatch(
+        f"part {number} of {listed.key!r} arrived damaged {PART_ATTEMPTS} times: its ETag is not the MD5 of what was "
+        "sent (if ETags of this destination are no MD5s, say so: --destination-option etag_is_md5=false)"
+    )
 
 
 async def _complete(session: Session, key: str, head: ObjectHead, upload: Upload, parts: list[WrittenPart]) -> Written:

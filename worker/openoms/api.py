@@ -21,7 +21,13 @@ from openoms.words import unknown
 
 OnProgress = Callable[[Progress], None]
 
-MANY = {"objects": "2024/a.jpg", "prefixes": "2024/", "bandwidth": "08:00-18:00=50M", "source_options": "name=value"}
+MANY = {
+    "objects": "2024/a.jpg",
+    "prefixes": "2024/",
+    "bandwidth": "08:00-18:00=50M",
+    "source_options": "name=value",
+    "destination_options": "name=value",
+}
 """Options that take several texts, each with an example."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -37,6 +38,11 @@ class Parser(argparse.ArgumentParser):
         """Raise instead of printing the usage and exiting."""
         raise ConfigError(f"{message}; {self.prog} --help lists what is known.")
 
+    def format_help(self) -> str:
+        """Return the help, as wide as the terminal."""
+        self.formatter_class = argparse.HelpFormatter
+        return super().format_help()
+
     def refuse_unknown(self, arguments: Sequence[str]) -> None:
         """Answer a mistyped option with the nearest one.
 
@@ -55,8 +61,14 @@ class Parser(argparse.ArgumentParser):
 def command_parser(prog: str, arguments: str, summary: str, details: str = "") -> Parser:
     """Return the parser of one command."""
     return Parser(
-        prog=prog, usage=f"{prog} {arguments}".rstrip(), description=summary, epilog=details or None, allow_abbrev=False
-    )  # fmt: skip
+        prog=prog,
+        usage=f"{prog} {arguments}".rstrip(),
+        description=summary,
+        epilog=details or None,
+        allow_abbrev=False,
+        # One is made for each option; asking the terminal for its width loads shutil, bz2 and lzma.
+        formatter_class=partial(argparse.HelpFormatter, width=80),
+    )
 
 
 def add_places(parser: Parser, *, alone: bool = False) -> None:
@@ -105,6 +117,10 @@ def add_side(parser: Parser, side: str) -> None:
     group.add_argument(
         f"--{side}-profile", metavar="NAME", help="profile of the configuration file: credentials, endpoint, region"
     )
+    group.add_argument(
+        f"--{side}-option", dest=f"{side}_options", metavar="NAME=VALUE", action="append", default=[],
+        help=f"an option of the {side}'s adapter, e.g. etag_is_md5=false; may be repeated",
+    )  # fmt: skip
     if side == "source":
         _add_source_only(group)
 
@@ -118,10 +134,6 @@ def _add_source_only(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--source-account", metavar="NAME", help="Azure: the storage account, when the credentials do not name it"
     )
-    group.add_argument(
-        "--source-option", dest="source_options", metavar="NAME=VALUE", action="append", default=[],
-        help="an option of the source's adapter, e.g. etag_is_md5=false; may be repeated",
-    )  # fmt: skip
 
 
 def add_scope(parser: Parser) -> argparse._ArgumentGroup:

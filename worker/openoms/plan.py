@@ -63,6 +63,7 @@ class MigrateOptions(TypedDict, total=False):
     destination_addressing: str | None
     destination_profile: str | None
     destination_credentials: Credentials | None
+    destination_options: Sequence[str]
     overwrite: str | OverwriteMode
     check: str | ConsistencyCheck
     since: str | float | datetime | None
@@ -163,10 +164,11 @@ def side_options(name: str, options: MigrateOptions) -> SideOptions:
     """Pick one side's options (``source`` or ``destination``)."""
     names = ("endpoint", "region", "addressing", "profile", "credentials", "app_id", "account")
     given: dict[str, Any] = {key: options.get(f"{name}_{key}") for key in names}
-    return SideOptions(**given, extra=parse_options(options.get("source_options", ()) if name == "source" else ()))
+    words = options.get("source_options", ()) if name == "source" else options.get("destination_options", ())
+    return SideOptions(**given, extra=parse_options(words, name))
 
 
-def parse_options(words: Sequence[str]) -> tuple[tuple[str, str | bool], ...]:
+def parse_options(words: Sequence[str], side: str = "source") -> tuple[tuple[str, str | bool], ...]:
     """Return ``NAME=VALUE`` words as options of an adapter; ``true`` and ``false`` are truth values.
 
     Raises:
@@ -176,7 +178,7 @@ def parse_options(words: Sequence[str]) -> tuple[tuple[str, str | bool], ...]:
     pairs = [word.partition("=") for word in words]
     for name, mark, _ in pairs:
         if not name or not mark:
-            raise ConfigError(f"--source-option {name!r} is no NAME=VALUE, such as etag_is_md5=false.")
+            raise ConfigError(f"--{side}-option {name!r} is no NAME=VALUE, such as etag_is_md5=false.")
     return tuple((name, truth.get(value.lower(), value)) for name, _, value in pairs)
 
 

@@ -193,6 +193,16 @@ def test_options_of_the_source_reach_its_adapter():
         judge(plan_of("us3://photos", source_region="hk", source_options=["no=1"]))
 
 
+def test_options_of_the_destination_reach_its_adapter():
+    """A destination whose ETags look like MD5s and are none can be told so; its options are refused as the source's."""
+    plan = plan_of("s3://photos", source_region="eu-central-1", destination_options=["etag_is_md5=false"])
+    assert dict(plan.destination.store_config().extra) == {"etag_is_md5": False}
+    assert dict(plan.source.store_config().extra) == {}
+    judge(plan)
+    with pytest.raises(ConfigError, match="--destination-option 'app_id' is no NAME=VALUE"):
+        plan_of("cos://photos", destination_options=["app_id"])
+
+
 @pytest.mark.parametrize("scheme", [cloud.scheme for cloud in CLOUDS if not cloud.destination])
 def test_only_s3_and_obs_are_migrated_to(scheme):
     """Other clouds are sources, and the sentence says what a destination can be."""
