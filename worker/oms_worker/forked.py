@@ -1,16 +1,17 @@
-"""Child processes of the command line, forked before it has threads or an event loop, asleep until there is much to do.
+"""Child processes of the command line, forked from a process that has every module loaded.
 
-A forked child has every module loaded and takes work at once; a spawned one (:mod:`oms_worker.processes`) first spends
-0.15 s of a core on its interpreter and imports, which a run of two seconds feels. Forking is safe only in a process
-with one thread that has opened nothing yet, so only the command line does it, first thing, and only on Linux.
-
-:mod:`multiprocessing` is loaded when a child is woken, not before: it costs a small run more than the fork.
+A forked child takes work at once; a spawned one (:mod:`oms_worker.processes`) first spends 0.15 s of a core on its
+interpreter and imports, which a run of two seconds feels. Forking is safe only in a process with one thread, and cheap
+only in one that holds little. So the command line forks a nursery first of all, before it has loaded anything; that
+process loads the modules on another core while this one does, and forks a child whenever one is asked for. A run that
+needs none has paid half a millisecond.
 """
 
 from __future__ import annotations
 
 import fcntl
 import gc
+import importlib
 import mmap
 import os
 import select
@@ -19,99 +20,93 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import NoReturn
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
-from oms_engine.limiter import Limiter, SharedBlock
-from oms_engine.slots import SlotPlan
-from oms_worker.processes import Started, child_plan
-from oms_worker.slot_process import serve
+if TYPE_CHECKING:  # this module loads before anything else does
+    from oms_engine.limiter import SharedBlock
+    from oms_engine.slots import SlotPlan
+    from oms_worker.processes import Started
+
+_MODULES = ("uvloop", "oms_worker.slot_process", "openoms.compose")
+_LONGEST = 64 * 1024
 
 
 class Nursery:
-    """Sleeping children. Each is handed out once."""
+    """A process that forks children. Make it while this process has one thread; on Linux only."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self) -> None:
         self._block: SharedBlock = _ForkedLock(), memoryview(mmap.mmap(-1, 4 * 8)).cast("q")
-        self._asleep: list[tuple[socket.socket, _Forked]] = []
-        gc.freeze()  # what lies in memory now is shared with the children, as long as nobody writes to it
-        for _ in range(count):
-            here, there = socket.socketpair()
-            pid = os.fork()
-            if pid == 0:
-                _live(there, [here, *(other for other, _ in self._asleep)], self._block)
-            there.close()
-            self._asleep.append((here, _Forked(pid)))
+        self._children = False
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            here.close()
+            _nurse(there, self._block)
+        there.close()
+        self._here = here
+        self._nurse = _Forked(pid)
 
     def start(self, plan: SlotPlan) -> Started | None:
-        """Wake a child and give it its plan; None when there is none any more."""
-        from multiprocessing.connection import Connection  # noqa: PLC0415
+        """Have a child forked and give it its plan; None when the nursery is lost: then children are spawned."""
+        from multiprocessing.connection import Connection  # noqa: PLC0415 - 5 ms, and most runs need no child
 
-        while self._asleep:
-            here, child = self._asleep.pop(0)
-            plan.limiter.share(self._block)
-            connection = Connection(here.detach())
-            with suppress(OSError):  # it was killed in its sleep
+        from oms_worker.processes import child_plan  # noqa: PLC0415
+
+        plan.limiter.share(self._block)
+        mine, childs = socket.socketpair()
+        modules = " ".join(name for name in sys.modules if name.startswith("oms_adapters."))
+        with childs, suppress(OSError):
+            socket.send_fds(self._here, [modules.encode()[:_LONGEST]], [childs.fileno()])
+            if pid := self._here.recv(16):
+                self._children = True
+                child = _Forked(int(pid))
+                connection = Connection(mine.detach())
                 connection.send(child_plan(plan))
                 return connection, child
-            connection.close()
-            child.join()
+        mine.close()
         return None
 
     def close(self) -> None:
-        """Send those home that were not needed."""
-        for here, _ in self._asleep:
-            here.close()
-        for _, child in self._asleep:
-            child.join()
-        self._asleep.clear()
+        """End the nursery; its children must have ended, or end by themselves."""
+        self._here.close()
+        if not self._children:
+            self._nurse.kill()  # it may still be loading
+        self._nurse.join()
 
 
-@contextmanager
-def nursery(processes: int) -> Iterator[Nursery | None]:
-    """Fork ``processes - 1`` sleeping children, where that can be done; else give None: then they are spawned.
-
-    Call it before anything starts a thread, opens a file or runs an event loop.
-    """
-    if processes < 2 or sys.platform != "linux" or threading.active_count() > 1:
-        yield None
-        return
-    children = Nursery(processes - 1)
-    try:
-        yield children
-    finally:
-        children.close()
+nursery: Nursery | None = None
+"""This process's, when it was made for one that runs alone: the command line."""
 
 
 class _Forked:
     """A forked child, as :class:`oms_worker.processes.ProcessSlot` asks of it."""
 
     def __init__(self, pid: int) -> None:
-        self._pid = pid
+        # Nobody waits for a child before the end, so its number is its own.
         self._handle = os.pidfd_open(pid)
         self._ended = False
 
     def is_alive(self) -> bool:
         """Whether it has not ended yet."""
-        if not self._ended:
-            with suppress(ChildProcessError):
-                if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
-                    return True
-            self._ended = True
-            os.close(self._handle)
-        return False
+        return not self._has_ended(0)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until it has ended, at most ``timeout`` seconds."""
-        if not self._ended:
-            select.select([self._handle], [], [], timeout)
-            self.is_alive()
+        self._has_ended(timeout)
 
     def kill(self) -> None:
         """End it now."""
         if self.is_alive():
-            os.kill(self._pid, signal.SIGKILL)
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+    def _has_ended(self, timeout: float | None) -> bool:
+        if not self._ended and select.select([self._handle], [], [], timeout)[0]:
+            self._ended = True
+            with suppress(ChildProcessError):  # the nursery's, which waits for it itself
+                os.waitid(os.P_PIDFD, self._handle, os.WEXITED)
+            os.close(self._handle)
+        return self._ended
 
 
 class _ForkedLock:
@@ -131,26 +126,44 @@ class _ForkedLock:
         self._threads.release()
 
 
-def _live(there: socket.socket, others: Sequence[socket.socket], block: SharedBlock) -> NoReturn:
-    """Be a child until the parent is done with it, and never return into the parent's program."""
+def _nurse(there: socket.socket, block: SharedBlock) -> NoReturn:
+    """Be the nursery until the parent closes its end, and never return into the parent's program."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
-        for other in others:
-            other.close()
-        if there.recv(1, socket.MSG_PEEK):  # nothing: the parent, which holds the only other end, is gone
-            _work(there, block)
+        for name in _MODULES:
+            importlib.import_module(name)
+        gc.freeze()  # what lies in memory now is shared with the children, as long as nobody writes to it
+        while True:
+            modules, handles, _, _ = socket.recv_fds(there, _LONGEST, 1)
+            if not handles:  # the parent, which holds the only other end, is gone or done
+                break
+            for name in modules.decode().split():
+                importlib.import_module(name)
+            pid = os.fork()
+            if pid == 0:
+                there.close()
+                _work(handles[0], block)
+                break
+            os.close(handles[0])
+            there.send(str(pid).encode())
         code = 0
     except BaseException:  # noqa: BLE001 - what ends here is said, and ends here
         traceback.print_exc()
     finally:
+        with suppress(ChildProcessError):
+            while True:  # children end with their parent's end of their pipe; their CPU counts as the command's
+                os.wait()
         os._exit(code)
 
 
-def _work(there: socket.socket, block: SharedBlock) -> None:
+def _work(handle: int, block: SharedBlock) -> None:
     from multiprocessing.connection import Connection  # noqa: PLC0415
 
-    connection = Connection(there.detach())
+    from oms_engine.limiter import Limiter  # noqa: PLC0415
+    from oms_worker.slot_process import serve  # noqa: PLC0415
+
+    connection = Connection(handle)
     plan = connection.recv()
     limiter = Limiter()
     limiter.share(block, join=True)

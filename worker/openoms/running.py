@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from oms_engine.task import Progress, Result
+from oms_worker import forked
 from openoms.display import open_display
 from openoms.plan import Plan
 from openoms.report import ExitCode, balance_lines, exit_code, failure_sentence, task_response
 from openoms.runner import run_here
 from openoms.settings import Settings
 from openoms.terminal import complain, say
-
-if TYPE_CHECKING:
-    from oms_worker.forked import Nursery
 
 MOST_PROCESSES = 8
 """Processes taken without being asked."""
@@ -32,10 +27,7 @@ def run_plan(plan: Plan, settings: Settings, *, as_json: bool, quiet: bool) -> i
     """
     plan = _with_processes(plan)
     title = f"{plan.source.url} -> {plan.destination.url}"
-    with (
-        _children(plan) as children,
-        open_display(sys.stderr, plan.spec, title, quiet=quiet or as_json) as display,
-    ):
+    with open_display(sys.stderr, plan.spec, title, quiet=quiet or as_json) as display:
 
         def show(progress: Progress) -> None:
             display.show(progress)
@@ -44,26 +36,16 @@ def run_plan(plan: Plan, settings: Settings, *, as_json: bool, quiet: bool) -> i
             if count == 1:
                 display.say("pausing: finishing what is in flight (once more stops at once)")
 
-        result = run_here(plan, settings, on_progress=show, on_interrupt=interrupted, children=children)
+        result = run_here(plan, settings, on_progress=show, on_interrupt=interrupted, children=forked.nursery)
     if as_json:
+        import json  # noqa: PLC0415 - most runs need none
+
         say(json.dumps(task_response(result, plan)))
     elif not quiet and (result.counters.listed or exit_code(result) is not ExitCode.TASK_FAILED):
         say("\n".join(balance_lines(result, plan)))
     code = exit_code(result)
     _say_why(result, code, balance_shown=not as_json and not quiet)
     return int(code)
-
-
-def _children(plan: Plan) -> AbstractContextManager[Nursery | None]:
-    """Fork the other processes now, while this one has a single thread and all modules are loaded."""
-    if plan.run.processes is None or plan.run.processes < 2:
-        return nullcontext()
-    import uvloop  # noqa: F401, PLC0415 - loaded once, for all of them
-
-    from oms_worker.forked import nursery  # noqa: PLC0415
-    from openoms import compose  # noqa: F401, PLC0415
-
-    return nursery(plan.run.processes)
 
 
 def _with_processes(plan: Plan) -> Plan:

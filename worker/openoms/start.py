@@ -6,6 +6,10 @@ import gc
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oms_worker.forked import Nursery
 
 _HANDLER = signal.getsignal(signal.SIGINT)
 if _HANDLER is signal.default_int_handler:  # and not where the shell has a job in the background ignore it
@@ -19,9 +23,22 @@ def main() -> None:
     Memory is hardly swept while modules load, nor taken apart at the end: together a fifth of a small run.
     """
     gc.set_threshold(50_000, 20, 50)
+    children = _nursery(sys.argv[1:])
     from openoms import cli  # noqa: PLC0415 - after the lines above
 
     signal.signal(signal.SIGINT, _HANDLER)
     code = cli.run(sys.argv[1:])
+    if children is not None:
+        children.close()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _nursery(arguments: list[str]) -> Nursery | None:
+    """Prepare for other processes where a run may come to need them: with several cores, and where forking is safe."""
+    if sys.platform != "linux" or arguments[:1] not in (["migrate"], ["run"]) or len(os.sched_getaffinity(0)) < 2:
+        return None
+    from oms_worker import forked  # noqa: PLC0415
+
+    forked.nursery = forked.Nursery()
+    return forked.nursery

@@ -1,13 +1,27 @@
-"""Forked children: asleep until they are needed, and never left behind."""
+"""The nursery of forked children: it is no burden while it is not needed, and never left behind."""
 
+import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
-from oms_worker.forked import _ForkedLock, nursery
+from oms_worker.forked import _ForkedLock
+
+PLAN = """
+import json, os, signal, sys, time
+from oms_worker import forked
+from oms_worker.forked import Nursery
+nursery = Nursery()
+from oms_engine.limiter import Limiter
+class Plan:
+    limiter = Limiter(); spec = source = destination = settings = None; run_started = 0.0
+def of(child):
+    import re
+    return int(re.search(r"Pid:\\s+(\\d+)", open(f"/proc/self/fdinfo/{child._handle}").read())[1])
+"""
+"""A program with a nursery. The plan it can give to a child is none that a child can run."""
 
 
 def run(code, **more):
@@ -15,58 +29,101 @@ def run(code, **more):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, **more)
 
 
-def test_one_process_needs_no_children():
-    """With one process nothing is forked."""
-    with nursery(1) as children:
-        assert children is None
-
-
-def test_a_process_with_threads_does_not_fork():
-    """Where other threads run, children are spawned instead: a fork would copy their locks as they stand."""
-    done = threading.Event()
-    thread = threading.Thread(target=done.wait)
-    thread.start()
-    try:
-        with nursery(3) as children:
-            assert children is None
-    finally:
-        done.set()
-        thread.join()
-
-
-def test_children_that_were_not_needed_go_home():
-    """At the end no child is left, and none has printed or returned into the program."""
-    code = """
-import os
-from oms_worker.forked import nursery
-with nursery(4) as children:
-    pass
-print("end", os.getpid())
+def test_a_nursery_that_was_not_needed_is_gone():
+    """At the end no process is left, at once though it may still load modules, and it has printed nothing."""
+    done = run(
+        PLAN
+        + """
+nursery.close()
+print("end")
 try:
     os.waitpid(-1, os.WNOHANG)
 except ChildProcessError:
     print("no child")
 """
-    done = run(code)
-    assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["end", "no"]
-    assert done.stderr == ""
+    )
+    assert (done.stdout.split("\n"), done.stderr, done.returncode) == (["end", "no child", ""], "", 0)
 
 
-def test_sleeping_children_follow_a_killed_parent():
-    """A parent killed with -9 takes along the children that slept: each holds the other end of a pipe that is gone."""
-    code = """
-import os, sys
-from oms_worker.forked import nursery
-with nursery(3) as children:
-    print(*[child._pid for _, child in children._asleep], flush=True)
-    os.kill(os.getpid(), 9)
-"""
-    done = run(code)
+def test_a_nursery_follows_a_killed_parent():
+    """A parent killed with -9 takes its nursery along, which holds the other end of a socket that is gone."""
+    done = run(PLAN + "print(of(nursery._nurse), flush=True); os.kill(os.getpid(), 9)")
     assert done.returncode == -9
+    _gone([int(done.stdout)])
+
+
+def test_children_follow_a_killed_parent():
+    """So do children that wait for their plan or work on one."""
+    done = run(
+        PLAN
+        + """
+import socket
+from oms_worker import processes
+processes.child_plan = lambda plan: time.sleep(0)  # a child gets no plan it could begin
+mine, childs = socket.socketpair()
+socket.send_fds(nursery._here, [b""], [childs.fileno()])
+pid = int(nursery._here.recv(16))
+childs.close()
+print(pid, of(nursery._nurse), flush=True)
+os.kill(os.getpid(), 9)
+"""
+    )
+    assert done.returncode == -9, done.stderr
+    _gone([int(word) for word in done.stdout.split()])
+
+
+def test_a_child_is_the_nurserys():
+    """A child is forked by the nursery, not by the program that asks, and can be killed and waited for by it."""
+    done = run(
+        PLAN
+        + """
+import socket
+import oms_adapters.aliyun
+_connection, child = nursery.start(Plan())
+pid = of(child)
+parent = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
+print(json.dumps([pid != os.getpid(), parent == of(nursery._nurse), child.is_alive()]))
+child.kill()
+child.join(10)
+print(json.dumps([child.is_alive()]))
+nursery.close()
+"""
+    )
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [[True, True, True], [False]], done.stderr
+
+
+def test_a_killed_nursery_is_no_error():
+    """Who asks a nursery that is gone gets no child, and spawns one instead."""
+    done = run(
+        PLAN
+        + """
+os.kill(of(nursery._nurse), signal.SIGKILL)
+print(nursery.start(Plan()))
+nursery.close()
+"""
+    )
+    assert (done.stdout.strip(), done.stderr, done.returncode) == ("None", "", 0)
+
+
+def test_what_children_used_counts_as_the_commands():
+    """The CPU of children is in the command's own account (``time``, the benchmark): the nursery waits for them."""
+    done = run(
+        PLAN
+        + """
+import resource
+from oms_worker import slot_process
+connection, child = nursery.start(Plan())
+connection.close()
+child.join(20)
+nursery.close()
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime > 0)
+"""
+    )
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def _gone(pids):
     deadline = time.monotonic() + 30
-    pids = [int(word) for word in done.stdout.split()]
-    assert len(pids) == 2
     while any(_alive(pid) for pid in pids):
         assert time.monotonic() < deadline, "a child outlived its parent"
         time.sleep(0.02)
@@ -77,23 +134,6 @@ def _alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
-
-
-def test_a_child_killed_in_its_sleep_is_passed_over():
-    """A plan is given to the next child, or to none; it is no error."""
-    code = """
-import os, signal
-from oms_worker.forked import nursery
-from oms_engine.limiter import Limiter
-class Plan:
-    limiter = Limiter(); spec = source = destination = settings = None; run_started = 0.0
-with nursery(2) as children:
-    os.kill(children._asleep[0][1]._pid, signal.SIGKILL)
-    os.waitid(os.P_PID, children._asleep[0][1]._pid, os.WEXITED | os.WNOWAIT)
-    print(children.start(Plan()))
-"""
-    done = run(code)
-    assert (done.stdout.strip(), done.stderr, done.returncode) == ("None", "", 0)
 
 
 def test_the_lock_excludes_forked_processes():
