@@ -57,14 +57,13 @@ namespace_packages = true
 """
 
 
-WRITTEN = "engine/oms_engine/md5_lanes.c"
+WRITTEN = TREE / "engine/oms_engine/md5_lanes.c"
 """What no Python could say: several MD5s side by side in one vector. ``oms_engine/md5.py`` does without it."""
 
 
 def sources() -> list[Path]:
     """Return the files of the modules that are compiled."""
-    modules = [TREE / root / f"{name}.py" for root, names in MODULES.items() for name in names.split()]
-    return [*modules, TREE / WRITTEN]
+    return [TREE / root / f"{name}.py" for root, names in MODULES.items() for name in names.split()]
 
 
 def compiled() -> list[Path]:
@@ -106,7 +105,7 @@ def build() -> None:
         folder = Path(name)
         (folder / "setup.py").write_text(_SETUP)
         (folder / "mypy.ini").write_text(_MYPY.format(path=":".join(str((TREE / root).parent) for root in MODULES)))
-        command = [sys.executable, "setup.py", *map(str, sources())]
+        command = [sys.executable, "setup.py", *map(str, [*sources(), WRITTEN])]
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -139,15 +138,15 @@ def main() -> None:
 
 def _fresh() -> bool:
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    complete = all(file.with_name(f"{file.stem}{suffix}").exists() for file in sources())
+    complete = all(file.with_name(f"{file.stem}{suffix}").exists() for file in [*sources(), WRITTEN])
     return complete and STAMP.exists() and STAMP.read_text() == _digest()
 
 
 def _digest() -> str:
     """Digest the compiled modules and those they import: mypyc builds constants of others in."""
-    files = set(sources())
+    files = {*sources(), WRITTEN}
     for file in sources():
-        files |= _imported(file) if file.suffix == ".py" else set()
+        files |= _imported(file)
     digest = hashlib.sha256(f"{sys.version} mypy {version('mypy')}".encode())
     for file in sorted(files):
         digest.update(file.read_bytes())

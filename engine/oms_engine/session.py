@@ -207,7 +207,7 @@ class Session:
         self.live = Live()
         self.memory = Gate(lambda: settings.memory_bytes)
         threads = settings.wire.bulk_threads
-        self.bulk_pace = Pace(PaceSettings(start=min(8, threads), maximum=threads))
+        self.bulk_pace = Pace(PaceSettings(start=min(4, threads), maximum=threads))
         self.bulk = Gate(lambda: self.bulk_pace.limit)
         self.stopping = False
         """Pause asked for: begin nothing new."""

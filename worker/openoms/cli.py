@@ -6,7 +6,6 @@ Exit codes: 0 all done, 1 some objects failed or differ, 2 usage or configuratio
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from argparse import Namespace
@@ -156,6 +155,8 @@ def _discard(said: Namespace) -> int:
     settings = load_settings(said.config)
     done = discard(build_plan(*options.places(said), settings, options.migrate_options(said)), settings)
     if said.as_json:
+        import json  # noqa: PLC0415 - most runs need none
+
         say(json.dumps({"found": done.found, "aborted": done.aborted, "errors": [str(error) for error in done.errors]}))
     elif done.errors:
         complain(discarded_lines(done)[0])
@@ -295,6 +296,8 @@ def invoke(arguments: Sequence[str]) -> int:
             raise
         code = explain(error)
         if "--json" in arguments:
+            import json  # noqa: PLC0415
+
             say(json.dumps({"error_code": getattr(error, "code", None), "error_msg": str(error)}))
         return code
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from enum import Enum
 from typing import TypeVar
 
@@ -14,6 +13,8 @@ E = TypeVar("E", bound=Enum)
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word most like ``word``, ignoring case and ``-`` against ``_``; None when nothing is near."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only where a word is unknown
+
     folded = {fold(name): name for name in known}
     found = get_close_matches(fold(word), folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else None
