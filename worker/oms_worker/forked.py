@@ -30,10 +30,16 @@ if TYPE_CHECKING:  # this module loads before anything else does
 
 _MODULES = ("uvloop", "oms_worker.slot_process", "openoms.compose")
 _LONGEST = 64 * 1024
+_FORK_SECONDS = 10.0
+"""How long a child may be waited for; it takes milliseconds, and at the very start until the modules are loaded."""
 
 
 class Nursery:
-    """A process that forks children. Make it while this process has one thread; on Linux only."""
+    """A process that forks children. Make it while this process has one thread; on Linux only.
+
+    Raises:
+        OSError: this system lets no process be forked or watched.
+    """
 
     def __init__(self) -> None:
         self._block: SharedBlock = _ForkedLock(), memoryview(mmap.mmap(-1, 4 * 8)).cast("q")
@@ -44,6 +50,7 @@ class Nursery:
             here.close()
             _nurse(there, self._block)
         there.close()
+        here.settimeout(_FORK_SECONDS)
         self._here = here
         self._nurse = _Forked(pid)
 
@@ -65,13 +72,15 @@ class Nursery:
                 connection.send(child_plan(plan))
                 return connection, child
         mine.close()
+        self._here.close()  # it is gone, or does not answer and must not do so later
         return None
 
     def close(self) -> None:
         """End the nursery; its children must have ended, or end by themselves."""
         self._here.close()
-        if not self._children:
-            self._nurse.kill()  # it may still be loading
+        if self._children:
+            self._nurse.join(_FORK_SECONDS)
+        self._nurse.kill()  # it may still be loading
         self._nurse.join()
 
 

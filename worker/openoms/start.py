@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,5 +41,6 @@ def _nursery(arguments: list[str]) -> Nursery | None:
         return None
     from oms_worker import forked  # noqa: PLC0415
 
-    forked.nursery = forked.Nursery()
+    with suppress(OSError):  # then they are spawned when they are needed
+        forked.nursery = forked.Nursery()
     return forked.nursery

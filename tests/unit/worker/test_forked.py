@@ -105,6 +105,38 @@ nursery.close()
     assert (done.stdout.strip(), done.stderr, done.returncode) == ("None", "", 0)
 
 
+def test_a_nursery_that_does_not_answer_is_given_up():
+    """One that hangs is not waited for a second time, and is gone at the end."""
+    done = run(
+        PLAN.replace("nursery = Nursery()", "forked._FORK_SECONDS = 0.2; nursery = Nursery()")
+        + """
+pid = of(nursery._nurse)
+os.kill(pid, signal.SIGSTOP)
+print(nursery.start(Plan()), nursery.start(Plan()))
+nursery.close()
+print(os.path.exists(f"/proc/{pid}"))
+"""
+    )
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["None", "None", "False"], "", 0)
+
+
+def test_a_system_that_forks_nothing():
+    """Where no process can be forked the command says nothing of it and works; it spawns children when it needs any."""
+    done = run(
+        """
+import os, sys
+def fork(): raise BlockingIOError(11, "Resource temporarily unavailable")
+os.fork = fork
+os.sched_getaffinity = lambda pid: {0, 1}
+sys.argv = ["openoms", "migrate", "--help"]
+from openoms.start import main
+main()
+"""
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--destination-endpoint" in done.stdout
+
+
 def test_what_children_used_counts_as_the_commands():
     """The CPU of children is in the command's own account (``time``, the benchmark): the nursery waits for them."""
     done = run(
