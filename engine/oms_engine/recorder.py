@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from oms_engine.errors import Retry, StoreError
 from oms_engine.ledger import Ledger
@@ -12,6 +13,7 @@ from oms_engine.session import Session
 from oms_engine.task import Counters
 
 FLUSH_SECONDS = 5.0
+SMALL_FILE = 256 * 1024
 STORE_FAILED = "OMS.0304"
 """Failed to store the list: OMS API Reference 7.2."""
 
@@ -72,12 +74,14 @@ class Recorder:
                 self._ledger.record_uploaded(outcome, name)
 
     async def _upload(self, key: str, path: str) -> None:
-        body = await asyncio.to_thread(_read, path)
+        # A small file is read sooner than a thread is started.
+        small = os.stat(path).st_size <= SMALL_FILE  # noqa: PTH116 - paths are text as in the ledger's protocol
+        body = _read(path) if small else await asyncio.to_thread(_read, path)
         options = WriteOptions(attributes=Attributes(content_type="text/plain"))
         call = self._session.destination.write(key, size=len(body), options=options, body=body)
         await self._session.wire.call(call)
 
 
 def _read(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123 - paths are text as in the ledger's protocol
+    with open(path, "rb") as file:  # noqa: PTH123 - as above
         return file.read()

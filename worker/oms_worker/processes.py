@@ -71,7 +71,7 @@ class ProcessSlots:
         finally:
             for slot in slots:
                 slot.say("close")
-            await asyncio.gather(*(asyncio.to_thread(slot.join) for slot in slots))
+            await asyncio.gather(*(asyncio.to_thread(slot.join) for slot in slots if slot.started))
 
 
 class ProcessSlot:
@@ -97,6 +97,11 @@ class ProcessSlot:
         self._process: Child | None = None
         self._reader: threading.Thread | None = None
         self._ready = False
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
 
     # ---- what the coordinator asks --------------------------------------------------------------------------------
 
