@@ -83,9 +83,9 @@ def decide(  # noqa: PLR0911  (one return per row of the table)
     ======================  ====================================================================  =========
     rule                    copied when                                                           otherwise
     ======================  ====================================================================  =========
-    any                     nothing is there                                                      see below
-    NO_OVERWRITE            never                                                                 skipped
     FULL_OVERWRITE          always                                                                —
+    any other               nothing is there                                                      see below
+    NO_OVERWRITE            never                                                                 skipped
     SIZE_LAST_MODIFIED      sizes differ, or the source is newer (equal times: skipped),          skipped
                             or the encryption differs
     CRC64                   sizes differ, or both CRC64 are known and differ,                     skipped
@@ -102,12 +102,12 @@ def decide(  # noqa: PLR0911  (one return per row of the table)
     Source: ``object_overwrite_mode``,
     https://support.huaweicloud.com/intl/en-us/api-oms/ListSyncTasks.html
     """
+    if rule is _FULL_OVERWRITE:  # nobody looked whether something is there
+        return COPY_FULL
     if there is None:
         return COPY_ABSENT
     if rule is _NO_OVERWRITE:
         return SKIP_EXISTS
-    if rule is _FULL_OVERWRITE:
-        return COPY_FULL
     if source.size != there.size:
         return COPY_SIZE
     if rule is _CRC64:

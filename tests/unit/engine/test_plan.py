@@ -57,6 +57,12 @@ def test_never_and_always_do_not_compare(source, there, crc, encrypted, kms):
     assert decide(source, there, OverwriteMode.FULL_OVERWRITE, **options).action is Action.COPY
 
 
+@given(listed, listed | st.none())
+def test_always_claims_nothing_of_the_destination(source, there):
+    """FULL_OVERWRITE does not look there, so its reason (a dry run tells it) is not that nothing is there."""
+    assert decide(source, there, OverwriteMode.FULL_OVERWRITE).reason == "full overwrite"
+
+
 def is_later(source: float, there: float) -> bool:
     """Whether a time is later, in whole seconds where the destination states no finer ones."""
     return source >= there + 1 or (source > there and there % 1 != 0)
