@@ -142,13 +142,17 @@ class Migration:
             TaskError: what is wrong, with OMS's code.
         """
         prefix = next((segment.prefix for segment in segments_of(self.spec)), "")
-        for store, is_source in ((source, True), (destination, False)):
-            if not store.capabilities.lists:
-                continue
-            try:
-                await wire.call(store.list_page(prefix if is_source else "", limit=1))
-            except StoreError as error:
-                raise listing_error(error, source=is_source) from error
+
+        async def ask(store: BucketStore, prefix: str) -> None:
+            if store.capabilities.lists:
+                await wire.call(store.list_page(prefix, limit=1))
+
+        answers = await asyncio.gather(ask(source, prefix), ask(destination, ""), return_exceptions=True)
+        for answer, is_source in zip(answers, (True, False), strict=True):
+            if isinstance(answer, StoreError):
+                raise listing_error(answer, source=is_source) from answer
+            if answer is not None:
+                raise answer
         return await check_list(self.spec, wire, source, self._open_list)
 
     @asynccontextmanager
