@@ -60,19 +60,30 @@ class Nursery:
 
         from oms_worker.processes import child_plan  # noqa: PLC0415
 
-        plan.limiter.share(self._block)
         mine, childs = socket.socketpair()
+        with childs:
+            pid = self._fork(childs)
+        if pid is None and not self._children:
+            mine.close()
+            return None
+        connection = Connection(mine.detach())
+        if pid is None:  # the limiter lies in memory that no spawned child could share: one that is lost already
+            return connection, self._nurse
+        self._children = True
+        child = _Forked(pid)
+        plan.limiter.share(self._block)
+        with suppress(OSError):  # it was killed: who reads from it finds out
+            connection.send(child_plan(plan))
+        return connection, child
+
+    def _fork(self, childs: socket.socket) -> int | None:
+        """Have a child forked; None when the nursery is gone, or does not answer and must not do so later."""
         modules = " ".join(name for name in sys.modules if name.startswith("oms_adapters."))
-        with childs, suppress(OSError):
+        with suppress(OSError):
             socket.send_fds(self._here, [modules.encode()[:_LONGEST]], [childs.fileno()])
             if pid := self._here.recv(16):
-                self._children = True
-                child = _Forked(int(pid))
-                connection = Connection(mine.detach())
-                connection.send(child_plan(plan))
-                return connection, child
-        mine.close()
-        self._here.close()  # it is gone, or does not answer and must not do so later
+                return int(pid)
+        self._here.close()
         return None
 
     def close(self) -> None:

@@ -120,6 +120,28 @@ print(os.path.exists(f"/proc/{pid}"))
     assert (done.stdout.split(), done.stderr, done.returncode) == (["None", "None", "False"], "", 0)
 
 
+def test_a_nursery_lost_between_two_children():
+    """The second child is one that is lost at once, which a run survives: spawned, it could not share the limiter."""
+    done = run(
+        PLAN
+        + """
+first, child = nursery.start(Plan())
+os.kill(of(nursery._nurse), signal.SIGKILL)
+second, lost = nursery.start(Plan())
+try:
+    second.recv()
+except EOFError:
+    print("lost")
+lost.join(10)
+print(lost.is_alive())
+first.close()
+child.join(20)
+nursery.close()
+"""
+    )
+    assert (done.stdout.split(), done.returncode) == (["lost", "False"], 0), done.stderr
+
+
 def test_a_system_that_forks_nothing():
     """Where no process can be forked the command says nothing of it and works; it spawns children when it needs any."""
     done = run(
