@@ -32,12 +32,15 @@ def main() -> None:
     if children is not None:
         children.close()
     sys.stderr.flush()
+    if "multiprocessing.synchronize" in sys.modules:  # spawned children: locks are given back as the interpreter ends
+        sys.exit(code)
     os._exit(code)
 
 
 def _nursery(arguments: list[str]) -> Nursery | None:
     """Prepare for other processes where a run may come to need them: with several cores, and where forking is safe."""
-    if sys.platform != "linux" or arguments[:1] not in (["migrate"], ["run"]) or len(os.sched_getaffinity(0)) < 2:
+    runs = arguments[:1] in (["migrate"], ["run"], ["demo"])
+    if sys.platform != "linux" or not runs or len(os.sched_getaffinity(0)) < 2:
         return None
     from oms_worker import forked  # noqa: PLC0415
 

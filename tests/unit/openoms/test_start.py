@@ -41,3 +41,22 @@ look = "import openoms.start, signal, sys; sys.exit(0 if signal.getsignal(signal
 sys.exit(subprocess.run([sys.executable, "-c", look]).returncode)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_locks_of_spawned_children_are_given_back():
+    """Where children were spawned the system gets their locks back; left to itself, Python warns of them on stderr."""
+    code = """
+import os, sys
+os.sched_getaffinity = lambda pid: {0}
+from multiprocessing import get_context
+from openoms import cli, start
+def run(arguments):
+    cli.kept = get_context("spawn").Lock()
+    print("done")
+    return 1
+cli.run = run
+sys.argv = ["openoms", "migrate"]
+start.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "done\n", "")
