@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_the_demo_migrates_checks_and_leaves_nothing_behind(tmp_path):
     }
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "openoms.cli", "demo"],
+        [Path(sys.executable).with_name("openoms"), "demo"],
         env=environ,
         capture_output=True,
         text=True,
@@ -33,5 +34,5 @@ def test_the_demo_migrates_checks_and_leaves_nothing_behind(tmp_path):
     assert time.monotonic() - began < 60
     for word in ("= migrated", "+ skipped", "success list", "skip_object_lists/", "by md5", "`make bench`"):
         assert word in done.stdout
-    assert "Traceback" not in done.stderr
+    assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
