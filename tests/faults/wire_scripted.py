@@ -113,6 +113,10 @@ async def serve(script: Script, *, context: ssl.SSLContext | None = None, host: 
     try:
         yield server
     finally:
+        # A connection made just now is taken first: asyncio leaks the socket of one it accepts while the server closes
+        # (the transport's attachment fails, https://github.com/python/cpython/blob/3.11/Lib/asyncio/base_events.py).
+        for _ in range(3):
+            await asyncio.sleep(0)
         listener.close()
         for task in list(tasks):
             task.cancel()
