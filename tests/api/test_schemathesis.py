@@ -5,6 +5,10 @@ from contextlib import suppress
 import httpx
 import pytest
 import schemathesis
+
+# Loaded here, not within a test: pytest rewrites it then, deep in the stack, where CPython 3.11 may lose count of its
+# recursion (https://github.com/python/cpython/issues/106905).
+import schemathesis.generation.jsonschema.strategy
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import InvalidArgument, Unsatisfiable
 from schemathesis import GenerationMode
