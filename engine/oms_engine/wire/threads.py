@@ -33,7 +33,7 @@ class Errand(Generic[R]):
 
     def run(self) -> None:
         """Do the work, in a thread."""
-        if not self._take():
+        if not self.withdraw():
             return
         value: R | None = None
         failure: BaseException | None = None
@@ -46,14 +46,14 @@ class Errand(Generic[R]):
 
     async def ended(self) -> None:
         """Wait, after ``outcome`` was cancelled, until no thread works on it; one that has not begun never will."""
-        if self._take() or self._done:
+        if self.withdraw() or self._done:
             return
         self.outcome = self._loop.create_future()
         with suppress(Exception):
             await self.outcome
 
-    def _take(self) -> bool:
-        """Whether the work was still to be begun; from now on it is not. Atomic, for any thread."""
+    def withdraw(self) -> bool:
+        """Whether the work was still to be begun; from now on nobody else begins it. Atomic, for any thread."""
         try:
             return self._turn.pop()
         except IndexError:
@@ -85,15 +85,20 @@ class Threads:
         self._closed = False
 
     def submit(self, errand: Errand[R]) -> None:
-        """Have an errand run as soon as a thread is free."""
+        """Have an errand run as soon as a thread is free.
+
+        Raises:
+            RuntimeError: there is none and none can be started, or the threads were told to end.
+        """
         with self._lock:
             if self._closed:
                 raise RuntimeError("the threads were told to end")
             self._queued += 1
             self._errands.put(errand)  # type: ignore[arg-type]
             another = self._another()
-        if another is not None:
-            another.start()
+        if not self._start(another):
+            errand.withdraw()
+            raise RuntimeError("the system lets no thread be started")
 
     def close(self) -> None:
         """Let every thread end after the errands that are queued, and wait for it."""
@@ -121,6 +126,19 @@ class Threads:
         self._threads.append(thread)
         return thread
 
+    def _start(self, thread: threading.Thread | None) -> bool:
+        """Start a thread, if one is wanted; where the system allows none, tell whether there are others."""
+        if thread is None:
+            return True
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                self._starting = False
+                self._threads.remove(thread)
+                return bool(self._threads)
+        return True
+
     def _run(self) -> None:
         with self._lock:
             self._starting = False
@@ -130,8 +148,7 @@ class Threads:
                 self._queued -= 1
                 self._free -= 1
                 another = self._another()
-            if another is not None:
-                another.start()
+            self._start(another)
             errand.run()
             del errand  # what it holds must not wait for the next one
             with self._lock:

@@ -109,6 +109,29 @@ async def test_closing_waits_for_what_is_under_way():
         threads.submit(errands[0])
 
 
+async def test_a_system_without_more_threads(threads, monkeypatch):
+    """Where no further thread can be started those there are do everything; without any the caller is told, at once."""
+    start, allowed = threading.Thread.start, [0]
+
+    def limited(thread):
+        if thread.name.startswith("test-errand"):
+            if not allowed[0]:
+                raise RuntimeError("can't start new thread")
+            allowed[0] -= 1
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    refused, done = Errand(lambda: done.append(0)), []
+    with pytest.raises(RuntimeError, match="no thread"):
+        threads.submit(refused)
+    allowed[0] = 1
+    errands = [Errand(lambda number=number: done.append(number)) for number in range(1, 20)]
+    for errand in errands:
+        threads.submit(errand)
+    await asyncio.wait_for(asyncio.gather(*(errand.outcome for errand in errands)), 20)
+    assert (done, running()) == (list(range(1, 20)), 1)
+
+
 def test_a_loop_that_has_ended():
     """A thread whose errand nobody waits for any more, as the loop is gone, goes on without a word."""
     threads, go_on = Threads(1, "test-errand"), threading.Event()
