@@ -127,7 +127,7 @@ def main() -> None:
     why = obstacle()
     if why:
         remove()
-        print(f"pure Python: {why}. Nothing is missing but a quarter of the speed of small objects.")
+        print(f"pure Python: {why}. Nothing is missing but speed: a quarter for small objects, half for large ones.")
     elif not _fresh():
         print("compiling the hot modules: half a minute to a minute")
         try:
