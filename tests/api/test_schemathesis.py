@@ -1,17 +1,21 @@
 """Requests made from our own OpenAPI document, good and bad: never a 5xx, never anything but JSON with its headers."""
 
+import importlib
+import pkgutil
 from contextlib import suppress
 
 import httpx
 import pytest
 import schemathesis
-
-# Loaded here, not within a test: pytest rewrites it then, deep in the stack, where CPython 3.11 may lose count of its
-# recursion (https://github.com/python/cpython/issues/106905).
-import schemathesis.generation.jsonschema.strategy
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import InvalidArgument, Unsatisfiable
 from schemathesis import GenerationMode
+
+# All of the library is loaded here, not by and by within a test: pytest rewrites what is loaded, there deep in the
+# stack, where CPython 3.11 may lose count of its recursion (https://github.com/python/cpython/issues/106905).
+for _module in pkgutil.walk_packages(schemathesis.__path__, "schemathesis."):
+    if not _module.name.startswith("schemathesis.reporting."):  # these need more than we install
+        importlib.import_module(_module.name)
 
 
 @pytest.fixture(scope="session")

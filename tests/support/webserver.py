@@ -55,8 +55,7 @@ class WebServer:
         self.decide: Callable[[Asked], Page | None] | None = None
         self.log: list[Asked] = []
         handler = type("Handler", (_Handler,), {"web": self})
-        self._server = ThreadingHTTPServer((host, port), handler)
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), handler)
         self.host, self.port = str(self._server.server_address[0]), self._server.server_port
         self.url = f"http://{self.host}:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -81,6 +80,13 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[WebServer]:
         yield server
     finally:
         server.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 511
+    """As nginx and Apache have it. With Python's 5, a burst of connections waits for the kernel's retransmissions: 1 s,
+    2 s, up to a minute."""
 
 
 class _Handler(BaseHTTPRequestHandler):
