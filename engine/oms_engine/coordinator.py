@@ -26,7 +26,9 @@ SPLIT_AFTER = 2.0
 """Seconds a listing runs before it is cut for an idle lease of its own slot; for another slot a tenth of it, and for
 one that has nothing at all to do no time."""
 IDLE_SECONDS = 0.25
+"""How often a lease without work looks whether a listing may be cut for it."""
 COLD_SECONDS = 0.02
+"""How often it looks whether its slot is wanted by now, or has become ready."""
 
 KeysOf = Callable[[Segment], Awaitable[KeySource | None]]
 
@@ -64,9 +66,9 @@ class Coordinator:
         uploader = asyncio.ensure_future(self.recorder.keep_flushing())
         parked = asyncio.ensure_future(self.lot.work())
         leases = [
-            asyncio.ensure_future(self._lease_all(slot, keys_of))
+            asyncio.ensure_future(self._lease_all(slot, keys_of, first=number == 0))
             for slot in self.slots
-            for _ in range(SEGMENTS_AT_ONCE)
+            for number in range(SEGMENTS_AT_ONCE)
         ]
         try:
             await _all_or_first_error(leases, beside=[parked, uploader])
@@ -81,7 +83,7 @@ class Coordinator:
             uploader.cancel()
             await asyncio.gather(uploader, parked, *leases, return_exceptions=True)
 
-    async def _lease_all(self, slot: Slot, keys_of: KeysOf) -> None:
+    async def _lease_all(self, slot: Slot, keys_of: KeysOf, *, first: bool) -> None:
         """Run segments on a slot one after another, until none is left anywhere."""
         while not self.session.stopping:
             changed = self._changed  # of before the look: what happens during it is not missed
@@ -91,10 +93,18 @@ class Coordinator:
                     return
             elif not self._leases:
                 return
-            elif not await self._cut_for(slot):
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(IDLE_SECONDS if slot.ready() else COLD_SECONDS):
-                        await changed.wait()
+            else:
+                await self._idle(slot, changed, watch=first)
+
+    async def _idle(self, slot: Slot, changed: asyncio.Event, *, watch: bool) -> None:
+        """Wait until there may be something to claim: after a change, or after a cut made for this lease.
+
+        One lease of a slot that is not ready has to ``watch`` it: it warms the slot and is there when it is ready.
+        """
+        while not changed.is_set() and not await self._cut_for(slot):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COLD_SECONDS if watch and not slot.ready() else IDLE_SECONDS):
+                    await changed.wait()
 
     async def _run(self, slot: Slot, segment: Segment, keys_of: KeysOf) -> bool:
         """Run one segment to its end; False when the slot was lost."""

@@ -39,6 +39,8 @@ _NEAR_BUFFER = 1_000_000
 that grows (6 % of the time of 200 x 4 MB). Farther away the kernel's growing one may become larger."""
 
 _READ = 64 * 1024
+_READ_HEAD = 8 * 1024
+_MORE = getattr(socket, "MSG_MORE", 0)  # Linux has it
 _IDLE_PER_ENDPOINT = 64
 
 
@@ -52,7 +54,7 @@ class BlockingConnection:
         self.endpoint = endpoint
         self.framing = 0
         self.stamp = 0.0
-        self._settings = settings
+        self._idle_timeout = settings.idle_timeout
         self._extra = extra
         self._prefix = prefix
         self._tls = isinstance(sock, ssl.SSLSocket)
@@ -95,9 +97,12 @@ class BlockingConnection:
         self._got_all = False
         self._sent_all = request.body_size is None
         self._left = request.body_size or 0
-        self._set_timeout(self._settings.idle_timeout)
+        self._set_timeout(self._idle_timeout)
         try:
-            self.sock.sendall(head + request.body)
+            if self._left and not self._tls:
+                self.sock.sendall(head, _MORE)  # leaves with the first bytes of the body
+            else:
+                self.sock.sendall(head + request.body)
         except OSError as error:
             # The reply may be there all the same (an early refusal); reading finds out.
             self._alive = False
@@ -106,7 +111,8 @@ class BlockingConnection:
 
     def send_body(self, data: memoryview) -> bool:
         """Send bytes of a streamed body; False when the store has stopped reading."""
-        self._set_timeout(self._settings.idle_timeout)
+        if self._timeout != self._idle_timeout:
+            self._set_timeout(self._idle_timeout)
         try:
             self.sock.sendall(data)
         except (ConnectionError, ssl.SSLError):
@@ -156,9 +162,9 @@ class BlockingConnection:
                 continue
             if len(data) > HEAD_LIMIT or not b"HTTP/1.".startswith(data[:7]):
                 raise UnexpectedReply("the reply is no HTTP/1.1 message")
-            piece = self._recv(stale=self._served > 0 and not data)
+            piece = self._recv(_READ_HEAD, stale=self._served > 0 and not data)
             if not data:
-                self._set_timeout(self._settings.idle_timeout)
+                self._set_timeout(self._idle_timeout)
             data += piece
         self.framing = body_framing(self._method, status, headers)
         self._alive = self._alive and keeps_alive(data[:end], headers)
@@ -170,6 +176,8 @@ class BlockingConnection:
 
     def read_rest(self) -> bytes:
         """Read the whole body, which must be small."""
+        if self.framing == 0:
+            return b""
         pieces = []
         size = 0
         for piece in self.body(memoryview(bytearray(_READ))):
@@ -213,14 +221,14 @@ class BlockingConnection:
             if decoder is not None and decoder.done:
                 self._rest = decoder.unused
                 return
-            data = self._recv(eof=self.framing == UNTIL_CLOSE)
+            data = self._recv(_READ, eof=self.framing == UNTIL_CLOSE)
             if not data:
                 self.spoil()
                 return
 
-    def _recv(self, *, stale: bool = False, eof: bool = False) -> bytes:
+    def _recv(self, most: int, *, stale: bool = False, eof: bool = False) -> bytes:
         try:
-            data = self.sock.recv(_READ)
+            data = self.sock.recv(most)
         except OSError as error:
             if stale and isinstance(error, ConnectionError):
                 raise StaleConnection("the store closed the kept connection") from None
@@ -232,7 +240,8 @@ class BlockingConnection:
         return data
 
     def _recv_into(self, view: memoryview) -> int:
-        self._set_timeout(self._settings.idle_timeout)
+        if self._timeout != self._idle_timeout:
+            self._set_timeout(self._idle_timeout)
         try:
             # MSG_WAITALL returns a part of it when the timeout strikes; an SSLSocket takes no flags.
             got = self.sock.recv_into(view) if self._tls else self.sock.recv_into(view, 0, socket.MSG_WAITALL)

@@ -65,7 +65,9 @@ class Relay(Generic[W, D]):
         self._digests = digests
         self._size = size
         self._on_bytes = on_bytes
-        self._stop = threading.Event()
+        self._stopped = False
+        self._throttled: threading.Event | None = None
+        """Wakes the thread when it waits for its share of the bandwidth."""
         self._connections: list[BlockingConnection] = []
         self.requests = 0
         """Requests sent. Counted here, not in the wire's statistics: those belong to the event loop."""
@@ -83,7 +85,9 @@ class Relay(Generic[W, D]):
 
     def cancel(self) -> None:
         """Stop soon: sockets are shut, which wakes the thread from any wait."""
-        self._stop.set()
+        self._stopped = True
+        if self._throttled is not None:
+            self._throttled.set()
         for connection in list(self._connections):
             connection.shutdown()
 
@@ -97,7 +101,7 @@ class Relay(Generic[W, D]):
         try:
             return self._run()
         except StoreError:
-            if self._stop.is_set():
+            if self._stopped:
                 raise Cancelled from None
             raise
         finally:
@@ -139,11 +143,11 @@ class Relay(Generic[W, D]):
         request: Request = call.sign(self._lane.route(call), time.time())
         if call is not self._read:
             self.endpoints.append(request.endpoint)
-        if self._stop.is_set():
+        if self._stopped:
             raise Cancelled
         connection = self._lane.pools.take(request.endpoint, fresh=fresh)
         self._connections.append(connection)
-        if self._stop.is_set():
+        if self._stopped:
             raise Cancelled
         self.requests += 1
         connection.send_request(request)
@@ -151,19 +155,26 @@ class Relay(Generic[W, D]):
 
     def _pump(self, source: BlockingConnection, destination: BlockingConnection) -> int:
         """Pass the body on; returns early, short, when the destination answers before its end."""
+        buffer = self._lane.buffers.take()
+        try:
+            return self._pass_on(source, destination, buffer)
+        finally:
+            self._lane.buffers.give_back(buffer)
+
+    def _pass_on(self, source: BlockingConnection, destination: BlockingConnection, buffer: memoryview) -> int:
         sent = 0
         watch = select.poll()
         watch.register(destination.sock, _CHECK)
         read, write = self._read, self.call
         self.call = read
-        for data in source.body(self._lane.buffer()):
+        for data in source.body(buffer):
             self.call = write
             size = len(data)
             if sent + size > self._size:
                 raise UnexpectedReply(f"the store sends more than the {self._size} bytes it announced")
             self._digests.update(data)
             self._throttle(size)
-            if self._stop.is_set():
+            if self._stopped:
                 raise Cancelled
             if destination.answers_early(watch) or not destination.send_body(data):
                 source.spoil()
@@ -181,8 +192,30 @@ class Relay(Generic[W, D]):
     def _throttle(self, size: int) -> None:
         limiter = self._lane.limiter
         delay = limiter.take(size) if limiter is not None else 0.0
-        if delay > 0 and self._stop.wait(delay):
-            raise Cancelled
+        if delay > 0:
+            self._throttled = self._throttled or threading.Event()
+            if not self._stopped:  # asked after there is what a cancel sets
+                self._throttled.wait(delay)
+
+
+class _Buffers:
+    """As many buffers as relays were ever under way at once. The last one given back is taken first: it is in the
+    processor's cache, and memory that nobody uses is never touched."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._free: list[memoryview] = []
+
+    def take(self) -> memoryview:
+        """Return a buffer. From any thread."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return memoryview(bytearray(self._size))
+
+    def give_back(self, buffer: memoryview) -> None:
+        """Let the next one have it."""
+        self._free.append(buffer)
 
 
 class BulkLane:
@@ -205,14 +238,7 @@ class BulkLane:
         self.renew = renew
         """Fetch what signs a call anew; returns when it is there."""
         self.threads = Threads(settings.bulk_threads, "wire-bulk")
-        self._local = threading.local()
-
-    def buffer(self) -> memoryview:
-        """Return this thread's buffer."""
-        view: memoryview | None = getattr(self._local, "view", None)
-        if view is None:
-            view = self._local.view = memoryview(bytearray(self.settings.buffer_size))
-        return view
+        self.buffers = _Buffers(settings.buffer_size)
 
     def close(self) -> None:
         """End the threads, which must have been told to stop, and close the connections."""

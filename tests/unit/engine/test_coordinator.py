@@ -23,4 +23,4 @@ async def test_the_end_of_the_last_lease_is_noticed_during_a_search_for_a_cut(mo
     coordinator._cut_for = cut
     slot = type("Slot", (), {"ready": staticmethod(lambda: True)})()
     async with asyncio.timeout(20):
-        await coordinator._lease_all(slot, None)
+        await coordinator._lease_all(slot, None, first=True)
