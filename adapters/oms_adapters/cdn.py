@@ -11,13 +11,13 @@ import math
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from oms_adapters.signing.cdn import BY_CREDENTIALS, BY_KEY, Asked, CdnAuth, sign_target
 from oms_adapters.signing.quoting import quote_key
 from oms_adapters.webreply import HEADERS, check_span, error_of, read_head
 from oms_engine.errors import AccessDenied, ConditionFailed, ConfigError, NotFound, Redirected, StoreError
+from oms_engine.frozen import dataclass
 from oms_engine.model import (
     Credentials,
     ListPage,
@@ -66,7 +66,7 @@ class CdnConfig:
 
     endpoint: Endpoint
     auth: CdnAuth = CdnAuth.NONE
-    key: Secret = Secret("")  # noqa: RUF009  (frozen as well)
+    key: Secret = Secret("")
 
 
 def parse_cdn(

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 from oms_engine.model import Credentials
 from oms_engine.store import Endpoint
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from oms_engine import errors
+from oms_engine.frozen import dataclass
 from oms_engine.model import StorageClass
 from oms_engine.store import GIB, MIB, Capabilities
 

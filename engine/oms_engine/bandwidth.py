@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from itertools import pairwise
 
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 
 MAX_WINDOWS = 5
 MIN_RATE = 1_048_576

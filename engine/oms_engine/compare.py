@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from enum import StrEnum
 from typing import NamedTuple
 
 from oms_engine.errors import MetadataRejected, StoreError
+from oms_engine.frozen import dataclass
 from oms_engine.listing import list_pages
 from oms_engine.metadata import plan_value
 from oms_engine.model import Attributes, ListedObject, ObjectHead, key_before

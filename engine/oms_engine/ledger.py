@@ -10,10 +10,11 @@ yet; each is a row until :meth:`Ledger.settle` gives it its end, exactly once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from oms_engine.frozen import dataclass
 from oms_engine.model import Outcome, WrittenPart
 from oms_engine.task import Counters
 

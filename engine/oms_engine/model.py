@@ -7,9 +7,11 @@ Sizes are bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import NamedTuple
+
+from oms_engine.frozen import dataclass
 
 
 class Secret:

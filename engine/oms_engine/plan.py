@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from oms_engine.errors import KeyRejected, ObjectError
+from oms_engine.frozen import dataclass
 from oms_engine.model import (
     ListedObject,
     ObjectHead,

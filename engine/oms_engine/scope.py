@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from oms_engine.errors import ConfigError, NotFound, StoreError, TaskError
 from oms_engine.keysource import FailedKeys, KeySource, NamedKeys
 from oms_engine.ledger import Ledger, RunInfo, Segment
-from oms_engine.listkeys import ListKeys, UrlListKeys
 from oms_engine.model import TaskType, key_bytes
 from oms_engine.session import StoreOpener, listing_error
 from oms_engine.store import BucketStore
 from oms_engine.task import MigrationSpec, Scope
 from oms_engine.wire import Wire
+
+if TYPE_CHECKING:
+    from oms_engine.listkeys import ListKeys, UrlListKeys
 
 KEYS = -1
 """``Segment.list_offset`` of a segment whose keys come one by one instead of from a listing."""
@@ -79,6 +82,8 @@ async def open_keys(
 def _list_keys(spec: MigrationSpec, wire: Wire, list_store: StoreOpener | None) -> ListKeys | UrlListKeys:
     if list_store is None or spec.scope.list_key is None:
         raise ConfigError("the list file is not given: name its bucket and key")
+    from oms_engine.listkeys import ListKeys, UrlListKeys  # noqa: PLC0415 - 4 ms, and few tasks have a list
+
     kind = UrlListKeys if spec.scope.task_type is TaskType.URL_LIST else ListKeys
     return kind(wire, list_store(), spec.scope.list_key, spec.scope.list_slice)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol, TypeVar
 
 from oms_engine.batch import End
@@ -20,6 +20,7 @@ from oms_engine.errors import (
     TaskError,
     Throttled,
 )
+from oms_engine.frozen import dataclass
 from oms_engine.gates import Gate
 from oms_engine.ledger import Ledger, Upload
 from oms_engine.limiter import Limiter

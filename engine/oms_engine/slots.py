@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 from oms_engine.errors import OmsError
+from oms_engine.frozen import dataclass
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Checkpoint, Parked, Segment, Settlement
 from oms_engine.limiter import Limiter

@@ -7,9 +7,10 @@ yet; the wire performs it, as often as it takes, signing anew each time. So an a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from oms_engine.frozen import dataclass
 from oms_engine.model import (
     ListPage,
     ObjectHead,

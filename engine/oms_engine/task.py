@@ -6,11 +6,12 @@ OMS's task response.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import NamedTuple
 
 from oms_engine.bandwidth import BandwidthPolicy
+from oms_engine.frozen import dataclass
 from oms_engine.model import ConsistencyCheck, OverwriteMode, RestoreTier, StoragePolicy, TaskType
 
 

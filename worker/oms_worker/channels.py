@@ -22,11 +22,11 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import NoReturn
 
+from oms_engine.frozen import dataclass
 from oms_worker.settings import Email, Webhook, Work
 
 FAILED = "OMS.0156"

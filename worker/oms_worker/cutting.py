@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from oms_engine.errors import NotFound, StoreError, TaskError
+from oms_engine.frozen import dataclass
 from oms_engine.listfile import ObjectListParser, UrlListParser
 from oms_engine.listing import list_pages
 from oms_engine.listkeys import ListedFile, ListKeys, UrlListKeys

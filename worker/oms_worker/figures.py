@@ -13,9 +13,10 @@ What the fields mean (https://support.huaweicloud.com/intl/en-us/api-oms/ShowTas
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from oms_engine.frozen import dataclass
 from oms_engine.task import Progress, Result, TaskState
 
 NOT_YET = 0.999

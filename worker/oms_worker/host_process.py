@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ from oms_adapters.config import StoreConfig
 from oms_adapters.registry import open_store
 from oms_engine.bandwidth import BandwidthPolicy
 from oms_engine.errors import ConfigError, OmsError, TaskError
+from oms_engine.frozen import dataclass
 from oms_engine.ledger import Ledger, RunInfo
 from oms_engine.migration import Migration
 from oms_engine.session import EngineSettings

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Protocol
 
+from oms_engine.frozen import dataclass
 from oms_engine.ledger import Ledger
 from oms_engine.task import Counters, Result, TaskState
 from oms_worker.sqlite_ledger import SqliteLedger

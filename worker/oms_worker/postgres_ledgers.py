@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 from oms_engine.ledger import Ledger
 from oms_engine.model import Secret
 from oms_engine.task import Result

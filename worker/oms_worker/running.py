@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_adapters.config import StoreConfig
+from oms_engine.frozen import dataclass
 from oms_engine.model import Secret, TaskType
 from oms_engine.session import EngineSettings
 from oms_engine.store import MIB

@@ -8,8 +8,9 @@ A project's quota holds for all its tasks together, on all nodes; so does the li
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from oms_engine.frozen import dataclass
 
 DAY = 86_400.0
 EXPIRED = "TRF.0003"

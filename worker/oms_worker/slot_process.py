@@ -6,11 +6,11 @@ import asyncio
 import signal
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from oms_engine.errors import TaskError
+from oms_engine.frozen import dataclass
 from oms_engine.ledger import Parked, Segment, Upload
 from oms_engine.limiter import Limiter
 from oms_engine.model import WrittenPart

@@ -140,8 +140,8 @@ def _open_connection(path: str, upgrades: Sequence[str]) -> sqlite3.Connection:
         raise explain(error, path) from error
     try:
         _upgrade(db, path, upgrades)
-        db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA journal_mode = WAL")  # writes to the file, and so brings a new one to the disk as a whole
     except sqlite3.Error as error:
         db.close()
         raise explain(error, path) from error
@@ -163,6 +163,7 @@ def _upgrade(db: sqlite3.Connection, path: str, upgrades: Sequence[str]) -> None
         return
     if version == 0:
         os.chmod(path, 0o600)  # noqa: PTH101 - an empty file made beforehand may be readable by others
+        db.execute("PRAGMA synchronous = OFF")  # nothing in it yet that a power failure could take
     script = "".join(upgrades[version:])
     db.executescript(
         f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from oms_engine.compare import CheckSummary, Compared, Mark, Side, compare
+from oms_engine.frozen import dataclass
 from openoms.plan import MigrateOptions, build_run, side_options
 from openoms.settings import Settings
 from openoms.settings import Side as SettledSide

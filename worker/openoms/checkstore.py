@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from oms_engine.frozen import dataclass
 from openoms.plan import MigrateOptions, build_run, side_options
 from openoms.settings import Settings, Side
 from openoms.terminal import say

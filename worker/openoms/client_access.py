@@ -6,9 +6,9 @@ The keys come whole from one place, and the project from where the keys are: a p
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass
 
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 from oms_engine.model import Credentials, Secret
 from openoms.options import Parser
 from openoms.settings import Settings, check_endpoint

@@ -7,9 +7,9 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from oms_engine.frozen import dataclass
 from openoms.client_access import add_access, find_access
 from openoms.options import Parser
 from openoms.terminal import complain

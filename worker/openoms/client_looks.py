@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from oms_engine.frozen import dataclass
 from oms_worker.states import Group, Sync, Task
 from openoms.client_tables import Cell, render_percent, visible
 from openoms.clouds import URL_SOURCE, cloud_of_type

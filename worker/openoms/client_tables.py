@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from oms_engine.frozen import dataclass
 from openoms.terminal import say, spell
 
 if TYPE_CHECKING:

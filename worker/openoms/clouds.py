@@ -7,9 +7,10 @@ adapter, with credentials from ``OPENOMS_*`` variables or a profile.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+
+from oms_engine.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,12 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 from oms_engine.model import Secret
 from openoms.clouds import cloud_of_type, every_cloud
 from openoms.words import unknown

@@ -11,10 +11,10 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 from openoms.report import ExitCode
 from openoms.terminal import say
 from openoms.units import render_bytes

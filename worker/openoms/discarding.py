@@ -6,13 +6,14 @@ What was migrated stays at the destination, and so do the lists.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import cast
 
 from oms_adapters.registry import open_store
 from oms_engine.discard import discard_uploads
 from oms_engine.errors import BucketNotFound, StoreError
+from oms_engine.frozen import dataclass
 from oms_engine.ledger import Ledger
 from oms_engine.scope import identity_of, rules_of
 from oms_engine.store import MultipartStore

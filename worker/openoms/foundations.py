@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
+from oms_engine.frozen import dataclass
 from oms_worker.db.engine import Database, open_database
 from oms_worker.db.migrations import upgrade
 from oms_worker.secrets import KeyRing, load_ring

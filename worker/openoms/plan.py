@@ -6,13 +6,14 @@ The options carry OMS's meanings. Every choice is accepted in OMS's own spelling
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from oms_engine.bandwidth import BandwidthPolicy, parse_policy
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 from oms_engine.model import (
     ConsistencyCheck,
     Credentials,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 from oms_engine.bandwidth import BandwidthPolicy
+from oms_engine.frozen import dataclass
 from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
 from openoms.plan import Plan
 from openoms.units import render_bytes, render_count, render_duration, render_rate

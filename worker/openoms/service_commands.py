@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from argparse import Namespace
@@ -119,6 +118,8 @@ async def _add_user(users: UserService, said: Namespace, settings: ServiceSettin
 
 
 def _ask_password() -> Secret:
+    import getpass  # noqa: PLC0415
+
     text = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     return Secret(text)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oms_adapters.config import Addressing, StoreConfig, parse_endpoint
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 from oms_engine.model import Credentials
 from openoms.configfile import ConfigFile, Profile, read_config_file
 from openoms.keys import SideName, check_written, find_credentials

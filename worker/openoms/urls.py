@@ -12,10 +12,9 @@ that start with ``photos/``. The *contents* of the source's folder arrive in the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from oms_adapters.config import check_bucket
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 from oms_engine.model import key_bytes
 from openoms.clouds import WEB, Cloud, cloud_of_scheme, every_cloud
 from openoms.words import nearest

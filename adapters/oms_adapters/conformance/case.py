@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from oms_adapters.conformance.harness import Harness
 from oms_engine.errors import OmsError
+from oms_engine.frozen import dataclass
 from oms_engine.store import Capabilities
 
 CASES: list[Case] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from oms_engine.frozen import dataclass
 
 _S3 = {
     "list_page": "s3:ListBucket",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import cast
 
@@ -24,6 +24,7 @@ from oms_engine.errors import (
     StoreError,
     UnexpectedReply,
 )
+from oms_engine.frozen import dataclass
 from oms_engine.model import ListedObject, Span, key_bytes
 from oms_engine.store import Call, Reply
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from oms_adapters.dialects.codes import CODES, SENTENCES, SPECIAL, STATUSES, WRONG_REGION
@@ -18,6 +17,7 @@ from oms_engine.errors import (
     UnexpectedReply,
     UploadGone,
 )
+from oms_engine.frozen import dataclass
 from oms_engine.store import Reply
 
 BUCKET_CALLS = frozenset({"list_page", "list_uploads"})

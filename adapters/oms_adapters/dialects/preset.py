@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TypeVar
 
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.s3 import S3Dialect
 from oms_engine.errors import InvalidRequest, UnexpectedReply
+from oms_engine.frozen import dataclass
 from oms_engine.model import ListPage, RestoreTier, WriteOptions, Written
 from oms_engine.store import Call, Endpoint, Reply, Signer
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from oms_engine.errors import StoreError
+from oms_engine.frozen import dataclass
 from oms_engine.model import RestoreTier, StorageClass
 from oms_engine.store import Capabilities
 

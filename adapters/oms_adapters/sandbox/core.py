@@ -9,12 +9,13 @@ import hashlib
 import secrets
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 from oms_adapters.sandbox.blob import Blob
 from oms_adapters.sandbox.refusal import Refusal
+from oms_engine.frozen import dataclass
 
 DAY = 86_400.0
 

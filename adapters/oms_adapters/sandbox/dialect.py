@@ -6,7 +6,6 @@ import base64
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from oms_adapters.sandbox.conditions import Range, parse_range
@@ -14,6 +13,7 @@ from oms_adapters.sandbox.core import Listing, Object, Stored
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.request import Incoming, parse_request
 from oms_adapters.sandbox.xmltext import document, escape, iso_time, parse, replaced, tag, text_of, url_encoded
+from oms_engine.frozen import dataclass
 
 SYSTEM_HEADERS = (
     "content-type", "content-encoding", "cache-control", "content-disposition", "content-language", "expires",

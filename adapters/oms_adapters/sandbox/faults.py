@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 
 from oms_adapters.sandbox.request import Incoming
+from oms_engine.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

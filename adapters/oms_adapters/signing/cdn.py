@@ -19,12 +19,12 @@ import hmac
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import md5
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from oms_engine.frozen import dataclass
 from oms_engine.model import Credentials, Secret
 
 VALID_SECONDS: Final = 3600

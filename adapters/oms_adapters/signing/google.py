@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -23,6 +23,7 @@ from oms_engine.errors import (
     Unavailable,
     UnexpectedReply,
 )
+from oms_engine.frozen import dataclass
 from oms_engine.model import Secret
 from oms_engine.store import Call, Reply, Request
 

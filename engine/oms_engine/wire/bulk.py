@@ -11,10 +11,10 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from oms_engine.errors import StoreError, UnexpectedReply
+from oms_engine.frozen import dataclass
 from oms_engine.model import ObjectHead
 from oms_engine.store import AnyCall, Call, Endpoint, Renewable, Reply, Request
 from oms_engine.wire.blocking import BlockingConnection, BlockingPools
@@ -199,8 +199,10 @@ class Relay(Generic[W, D]):
 
 
 class _Buffers:
-    """As many buffers as relays were ever under way at once. The last one given back is taken first: it is in the
-    processor's cache, and memory that nobody uses is never touched."""
+    """As many buffers as relays were ever under way at once.
+
+    The last one given back is taken first: it is in the processor's cache, and no memory is touched for nothing.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from oms_engine.errors import ConfigError, StoreError
+from oms_engine.frozen import dataclass
 from oms_engine.store import Endpoint
 from oms_engine.wire.codec import parse_head
 

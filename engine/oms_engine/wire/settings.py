@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
+
+from oms_engine.frozen import dataclass
 
 MIB = 1024 * 1024
 

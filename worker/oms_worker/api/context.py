@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Path, Request
 
+from oms_engine.frozen import dataclass
 from oms_worker.errors import Forbidden
 from oms_worker.planning import Planner
 from oms_worker.services.buckets import BucketService

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, and_, delete, false, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from oms_engine.frozen import dataclass
 from oms_worker.db import credentials
 from oms_worker.db.events import Transition, move_row, record_transitions
 from oms_worker.db.tables import NUL, sync_count, sync_event, sync_task, task

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, and_, bindparam, delete, false, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from oms_engine.frozen import dataclass
 from oms_worker.db.events import Transition, move_row, record_transitions
 from oms_worker.db.tables import NUL, task, task_keys
 from oms_worker.states import GONE, TASK, Event, Task, after_event

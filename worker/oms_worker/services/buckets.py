@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from oms_adapters.cdn import CdnConfig, CdnStore
@@ -26,6 +26,7 @@ from oms_engine.errors import (
     StoreError,
     TaskError,
 )
+from oms_engine.frozen import dataclass
 from oms_engine.listkeys import UrlListKeys
 from oms_engine.model import ListedObject, ObjectHead
 from oms_engine.store import BucketStore

@@ -5,9 +5,9 @@ https://support.huaweicloud.com/intl/en-us/api-oms/oms_api_8003.html
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from oms_engine.frozen import dataclass
 from oms_worker.errors import Forbidden
 
 

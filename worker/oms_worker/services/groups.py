@@ -11,12 +11,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_engine.errors import RepositoryError
+from oms_engine.frozen import dataclass
 from oms_worker.db import credentials, subtasks
 from oms_worker.db import groups as rows
 from oms_worker.db.groups import GroupCounters, GroupFilter, GroupRow

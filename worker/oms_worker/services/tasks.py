@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets as randomness
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_engine.bandwidth import BandwidthPolicy, Window, parse_time
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 from oms_engine.model import Secret
 from oms_worker.db import credentials, groups
 from oms_worker.db import tasks as rows

@@ -15,10 +15,11 @@ import secrets as randomness
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from oms_engine.errors import ConfigError
+from oms_engine.frozen import dataclass
 from oms_engine.model import Secret
 from oms_worker.db import users as rows
 from oms_worker.db.engine import Database
