@@ -42,6 +42,9 @@ UNSTATED_AT_ONCE = 2
 TROUBLE_SECONDS = 1.0
 """How long the answer to "is the store there?" holds."""
 
+BULK_WINDOW = 0.25
+"""Seconds over which the rate of large objects is measured: a few megabytes take tens of milliseconds each."""
+
 DENIED_AT_ONCE = 20
 """So many objects refused for want of a permission, and none moved, end the task."""
 
@@ -208,7 +211,7 @@ class Session:
         self.live = Live()
         self.memory = Gate(lambda: settings.memory_bytes)
         threads = settings.wire.bulk_threads
-        self.bulk_pace = Pace(PaceSettings(start=min(4, threads), maximum=threads))
+        self.bulk_pace = Pace(PaceSettings(start=min(4, threads), maximum=threads, window_seconds=BULK_WINDOW))
         self.bulk = Gate(lambda: self.bulk_pace.limit)
         self.stopping = False
         """Pause asked for: begin nothing new."""

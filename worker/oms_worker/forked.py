@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # this module loads before anything else does
     from oms_engine.slots import SlotPlan
     from oms_worker.processes import Started
 
-_MODULES = ("uvloop", "oms_worker.slot_process", "openoms.compose")
+_MODULES = ("uvloop", "oms_worker.slot_process", "oms_adapters.registry", "oms_adapters.bucketstore")
 _LONGEST = 64 * 1024
 _FORK_SECONDS = 10.0
 """How long a child may be waited for; it takes milliseconds, and at the very start until the modules are loaded."""
@@ -85,6 +85,12 @@ class Nursery:
                 return int(pid)
         self._here.close()
         return None
+
+    def dismiss(self) -> None:
+        """Ask for no further child. It ends while its parent still has things to do: :meth:`close` need not wait."""
+        self._here.close()
+        if not self._children:
+            self._nurse.kill()
 
     def close(self) -> None:
         """End the nursery; its children must have ended, or end by themselves."""

@@ -51,6 +51,9 @@ def run_here(
             return uvloop.run(_run_interruptibly(migration, on_interrupt))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
+        finally:
+            if children is not None:
+                children.dismiss()
 
 
 async def _run_interruptibly(migration: EngineMigration, on_interrupt: Callable[[int], None] | None) -> Result:

@@ -176,7 +176,8 @@ class Relay(Generic[W, D]):
             self._throttle(size)
             if self._stopped:
                 raise Cancelled
-            if destination.answers_early(watch) or not destination.send_body(data):
+            between = 0 < sent < self._size - size  # nothing to answer before, nothing to save behind
+            if (between and destination.answers_early(watch)) or not destination.send_body(data):
                 source.spoil()
                 return sent
             sent += size
