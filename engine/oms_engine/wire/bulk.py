@@ -7,6 +7,7 @@ A thread with a large reused buffer costs a third of the event loop's CPU per by
 
 from __future__ import annotations
 
+import mmap
 import select
 import threading
 import time
@@ -214,7 +215,8 @@ class _Buffers:
         try:
             return self._free.pop()
         except IndexError:
-            return memoryview(bytearray(self._size))
+            # Memory is first touched, page by page, when a socket fills it: without the interpreter's lock.
+            return memoryview(mmap.mmap(-1, self._size))
 
     def give_back(self, buffer: memoryview) -> None:
         """Let the next one have it."""
