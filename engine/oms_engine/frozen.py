@@ -136,7 +136,12 @@ class _Fields:
 
     def __get__(self, _instance: object, cls: type) -> dict[str, dataclasses.Field[Any]]:
         kinds = {name: cls.__annotations__[name] for name in self._names}
-        likeness: Any = type(cls.__name__, (), {"__annotations__": kinds, "__module__": cls.__module__, **self._stated})
+        told = {
+            "__annotations__": kinds,
+            "__module__": cls.__module__,
+            "__doc__": "Like it.",
+        }  # else one is made, slowly
+        likeness: Any = type(cls.__name__, (), told | self._stated)
         dataclasses.dataclass(init=False, repr=False, eq=False)(likeness)
         found: dict[str, dataclasses.Field[Any]] = likeness.__dataclass_fields__
         type.__setattr__(cls, "__dataclass_fields__", found)
