@@ -51,7 +51,7 @@ class Crew:
         self.failure: TaskError | None = None
         """What ends the task."""
         self.small: Movers[_Item] = Movers(self._carry, session.small_limit)
-        self.bulk: Movers[_Item] = Movers(self._carry, lambda: session.bulk_pace.limit)
+        self.bulk: Movers[_Item] = Movers(self._carry, session.bulk_limit)
 
     def submit(self, item: _Item) -> None:
         """Hand a job to the movers its size calls for."""

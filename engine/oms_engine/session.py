@@ -42,6 +42,9 @@ UNSTATED_AT_ONCE = 2
 TROUBLE_SECONDS = 1.0
 """How long the answer to "is the store there?" holds."""
 
+BULK_AHEAD = 2
+"""Large bodies that wait in line for a thread, at most."""
+
 BULK_WINDOW = 0.25
 """Seconds over which the rate of large objects is measured: a few megabytes take tens of milliseconds each."""
 
@@ -212,7 +215,7 @@ class Session:
         self.memory = Gate(lambda: settings.memory_bytes)
         threads = settings.wire.bulk_threads
         self.bulk_pace = Pace(PaceSettings(start=min(4, threads), maximum=threads, window_seconds=BULK_WINDOW))
-        self.bulk = Gate(lambda: self.bulk_pace.limit)
+        self.bulk = Gate(self.bulk_limit)
         self.stopping = False
         """Pause asked for: begin nothing new."""
         self.hold_listing = False
@@ -270,6 +273,14 @@ class Session:
         """How many small objects may be under way: what both endpoints bear now."""
         return max(1, min(self._connections, self._read_pace.limit, self._write_pace.limit))
 
+    def bulk_limit(self) -> int:
+        """How many large bodies may be under way or next in line.
+
+        A thread that is done finds the next one waiting, and does not sleep until this loop has heard of the last.
+        """
+        limit = self.bulk_pace.limit
+        return limit + min(BULK_AHEAD, limit // 2)
+
     async def relay(
         self,
         read: Call[ObjectHead],
@@ -300,7 +311,8 @@ class Session:
         try:
             if self.stopping:
                 raise Stopped("paused before a thread was free")
-            moved = await self.wire.relay(read, describe, begin, size=size, on_bytes=self.count_bytes)
+            at_once = self.bulk_pace.limit
+            moved = await self.wire.relay(read, describe, begin, size=size, on_bytes=self.count_bytes, at_once=at_once)
         finally:
             self.bulk.release()
         self.bulk_pace.ok(time.monotonic() - began)

@@ -145,9 +145,11 @@ class Wire:
         *,
         size: int,
         on_bytes: Callable[[int], None] | None = None,
+        at_once: int | None = None,
     ) -> Relayed[W, D]:
         """Stream a GET of ``size`` bytes into a PUT, in a thread; the pair is retried by either error's verdict.
 
+        Of relays that were asked for, ``at_once`` move bytes; the others wait for the next thread that is done.
         ``digests`` is asked for a new object per attempt. ``on_bytes`` is called from the thread, for failed attempts
         too. Cancelling shuts both sockets and waits for the thread to let go.
         """
@@ -157,7 +159,7 @@ class Wire:
             nonlocal blamed
             relay = Relay(self._lane(), read, write, digests=digests(), size=size, on_bytes=on_bytes)
             try:
-                return await self._relay_once(relay)
+                return await self._relay_once(relay, at_once)
             finally:
                 blamed = relay.call
 
@@ -223,11 +225,11 @@ class Wire:
             body.close()
             raise
 
-    async def _relay_once(self, relay: Relay[W, D]) -> Relayed[W, D]:
+    async def _relay_once(self, relay: Relay[W, D], at_once: int | None) -> Relayed[W, D]:
         await self._hold(self._pool(relay.endpoint))
         self._relays.add(relay)
         errand = Errand(relay.run)
-        self._lane().threads.submit(errand)
+        self._lane().threads.submit(errand, at_once=at_once)
         try:
             relayed = await errand.outcome
         except asyncio.CancelledError:

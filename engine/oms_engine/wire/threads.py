@@ -73,7 +73,7 @@ class Threads:
     """Up to ``most`` threads, each started when it is needed: the first by who submits, others by the one before."""
 
     def __init__(self, most: int, name: str) -> None:
-        self._most = most
+        self._most = self._wanted = most
         self._name = name
         self._lock = threading.Lock()
         self._errands: SimpleQueue[Errand[object] | None] = SimpleQueue()
@@ -84,8 +84,8 @@ class Threads:
         self._starting = False
         self._closed = False
 
-    def submit(self, errand: Errand[R]) -> None:
-        """Have an errand run as soon as a thread is free.
+    def submit(self, errand: Errand[R], *, at_once: int | None = None) -> None:
+        """Have an errand run as soon as a thread is free; from now on ``at_once`` are run at the same time.
 
         Raises:
             RuntimeError: there is none and none can be started, or the threads were told to end.
@@ -93,6 +93,8 @@ class Threads:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the threads were told to end")
+            if at_once is not None:
+                self._wanted = max(1, min(at_once, self._most))
             self._queued += 1
             self._errands.put(errand)  # type: ignore[arg-type]
             another = self._another()
@@ -119,7 +121,7 @@ class Threads:
 
     def _another(self) -> threading.Thread | None:
         """Return a thread to be started, when errands wait for one. Called with the lock."""
-        if self._closed or self._starting or self._queued <= self._free or len(self._threads) >= self._most:
+        if self._closed or self._starting or self._queued <= self._free or len(self._threads) >= self._wanted:
             return None
         self._starting = True
         thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True)
@@ -152,4 +154,7 @@ class Threads:
             errand.run()
             del errand  # what it holds must not wait for the next one
             with self._lock:
+                if len(self._threads) > self._wanted and not self._closed:
+                    self._threads.remove(threading.current_thread())
+                    return
                 self._free += 1

@@ -55,6 +55,37 @@ async def test_no_more_threads_than_needed_or_allowed(threads):
     assert running() == 3
 
 
+async def test_fewer_at_once_when_told_so_and_more_again(threads):
+    """``at_once`` holds from the next errand on: threads too many end when they are done, and come back when wanted."""
+    working, most, lock = 0, 0, threading.Lock()
+
+    def work():
+        nonlocal working, most
+        with lock:
+            working += 1
+            most = max(most, working)
+        time.sleep(0.005)
+        with lock:
+            working -= 1
+
+    for at_once, expected in ((3, 3), (1, 1), (2, 2), (0, 1), (99, 3)):
+        told = Errand(int)  # whoever is too many ends with it, or with the first errand after it
+        threads.submit(told, at_once=at_once)
+        await told.outcome
+        while not threads.idle:
+            await asyncio.sleep(0.001)
+        settling = [Errand(work) for _ in range(3)]
+        for errand in settling:
+            threads.submit(errand, at_once=at_once)
+        await asyncio.gather(*(errand.outcome for errand in settling))
+        most = 0
+        errands = [Errand(work) for _ in range(12)]
+        for errand in errands:
+            threads.submit(errand, at_once=at_once)
+        await asyncio.gather(*(errand.outcome for errand in errands))
+        assert most == expected
+
+
 async def test_cancelled_before_it_began(threads):
     """An errand that no thread has begun when it is cancelled is never begun, and nobody waits for it."""
     go_on, begun = threading.Event(), []
