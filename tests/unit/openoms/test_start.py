@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 OPENOMS = Path(sys.executable).with_name("openoms")
 
 
@@ -60,3 +62,51 @@ start.main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "done\n", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the others have no such policy")
+@pytest.mark.parametrize(
+    ("command", "chosen", "expected"),
+    [
+        ("migrate", None, "SCHED_BATCH"),
+        ("run", None, "SCHED_BATCH"),
+        ("check", None, "SCHED_OTHER"),
+        ("migrate", "SCHED_IDLE", "SCHED_IDLE"),
+    ],
+)
+def test_a_migration_is_a_batch_job_to_the_scheduler(command, chosen, expected):
+    """So are its threads and children; a policy that the user chose stays, as does that of other commands."""
+    code = f"""
+import os, threading
+if {chosen!r}:
+    os.sched_setscheduler(0, getattr(os, {chosen!r}), os.sched_param(0))
+from openoms import cli, start
+def run(arguments):
+    told = [os.sched_getscheduler(0)]
+    thread = threading.Thread(target=lambda: told.append(os.sched_getscheduler(0)))
+    thread.start()
+    thread.join()
+    print(set(told) == {{os.{expected}}})
+    return 0
+cli.run = run
+start.sys.argv = ["openoms", {command!r}]
+start.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+def test_a_system_that_refuses_the_policy_is_no_error():
+    """Sandboxes may."""
+    code = """
+import os
+def refuse(*_):
+    raise PermissionError(1, "no")
+os.sched_setscheduler = refuse
+from openoms import start
+import sys
+sys.argv = ["openoms", "migrate", "--help"]
+start.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
