@@ -5,7 +5,8 @@ load before a run begins, a sixth of a small one. Here only ``__init__`` is writ
 classes is shared. To type checkers, and to ``fields``, ``replace`` and ``asdict``, it is the standard library's own.
 
 It takes what our classes have: fields with or without a default or :func:`dataclasses.field`, a ``__post_init__``,
-generic bases. Whatever else is asked for (to be changed, an order, a dataclass above it), the standard library makes.
+generic bases. Whatever else is asked for (to be changed, an order, a dataclass above it, a field that is compared or
+given in its own way), the standard library makes, or refuses.
 Modules that mypyc compiles import from there: it knows no other.
 """
 
@@ -30,12 +31,11 @@ else:
 
 def _finish(plain: type) -> type:
     """Return the class again, with slots for its fields and with its methods."""
-    kinds = inspect.get_annotations(plain)
-    names = [name for name, kind in kinds.items() if not str(kind).startswith("ClassVar")]
-    if not names or any(hasattr(base, "__dataclass_fields__") for base in plain.__bases__):
-        return dataclasses.dataclass(frozen=True, slots=True)(plain)
     body = dict(plain.__dict__)
+    names = [name for name, kind in inspect.get_annotations(plain).items() if "ClassVar" not in str(kind)]
     stated = {name: body.pop(name) for name in names if name in body}
+    if not names or not _is_simple(plain, stated):
+        return dataclasses.dataclass(frozen=True, slots=True)(plain)
     for name in ("__dict__", "__weakref__"):
         body.pop(name, None)
     body |= {"__slots__": tuple(names), "__match_args__": tuple(names)}
@@ -49,6 +49,21 @@ def _finish(plain: type) -> type:
     cls.__dataclass_fields__ = _Fields(names, stated)
     made: type = cls
     return made
+
+
+def _is_simple(plain: type, stated: dict[str, Any]) -> bool:
+    """Whether a class asks for nothing but what is made here."""
+    above = any(hasattr(base, "__dataclass_fields__") for base in plain.__bases__)
+    kinds = "".join(map(str, inspect.get_annotations(plain).values()))
+    return not above and "InitVar" not in kinds and "KW_ONLY" not in kinds and all(map(_is_plain, stated.values()))
+
+
+def _is_plain(default: Any) -> bool:
+    """Whether a field differs from others in its default and its place in the text only; no list is a default."""
+    if isinstance(default, dataclasses.Field):
+        usual = default.init and default.compare and default.hash is None and default.kw_only is not True
+        return usual and (default.default is dataclasses.MISSING or _is_plain(default.default))
+    return default.__class__.__hash__ is not None
 
 
 def _write_init(cls: type, names: list[str], stated: dict[str, Any]) -> Callable[..., None]:
@@ -136,11 +151,8 @@ class _Fields:
 
     def __get__(self, _instance: object, cls: type) -> dict[str, dataclasses.Field[Any]]:
         kinds = {name: cls.__annotations__[name] for name in self._names}
-        told = {
-            "__annotations__": kinds,
-            "__module__": cls.__module__,
-            "__doc__": "Like it.",
-        }  # else one is made, slowly
+        # A class without a docstring would be given one, made of its signature: ten times the work.
+        told = {"__annotations__": kinds, "__module__": cls.__module__, "__doc__": cls.__name__}
         likeness: Any = type(cls.__name__, (), told | self._stated)
         dataclasses.dataclass(init=False, repr=False, eq=False)(likeness)
         found: dict[str, dataclasses.Field[Any]] = likeness.__dataclass_fields__

@@ -216,7 +216,7 @@ class _Buffers:
             return self._free.pop()
         except IndexError:
             # Memory is first touched, page by page, when a socket fills it: without the interpreter's lock.
-            return memoryview(mmap.mmap(-1, self._size))
+            return memoryview(mmap.mmap(-1, self._size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
     def give_back(self, buffer: memoryview) -> None:
         """Let the next one have it."""

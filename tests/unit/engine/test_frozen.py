@@ -177,6 +177,49 @@ def test_generic_classes():
     assert Box(3) != Box(4)
 
 
+def test_what_it_does_not_make_the_standard_library_refuses():
+    """A list would be shared by all objects; a field without a default cannot follow one that has it."""
+    for default in ([], dataclasses.field(default=[])):
+        with pytest.raises(ValueError, match="mutable default"):
+            frozen.dataclass(frozen=True, slots=True)(
+                type("Shared", (), {"__annotations__": {"value": "list[int]"}, "value": default})
+            )
+    with pytest.raises((TypeError, SyntaxError), match="default"):
+        frozen.dataclass(frozen=True, slots=True)(
+            type("Late", (), {"__annotations__": {"first": "int", "second": "int"}, "first": 1})
+        )
+
+
+def test_fields_with_ways_of_their_own():
+    """Not given, given by name only, or not compared: as the standard library has them."""
+
+    @frozen.dataclass(frozen=True, slots=True)
+    class Made:
+        first: int
+        made: int = dataclasses.field(init=False, default=9)
+        note: str = dataclasses.field(default="", compare=False)
+        named: int = dataclasses.field(default=1, kw_only=True)
+
+    @frozen.dataclass(frozen=True, slots=True)
+    class Late:
+        first: int
+        _: dataclasses.KW_ONLY
+        second: int = 2
+
+    @frozen.dataclass(frozen=True, slots=True)
+    class Once:
+        first: int
+        given: dataclasses.InitVar[int] = 0
+
+    assert Made(1, note="a") == Made(1, note="b")
+    assert Made(1).made == 9
+    with pytest.raises(TypeError):
+        Made(1, "", 2)
+    with pytest.raises(TypeError):
+        Late(1, 2)
+    assert [item.name for item in dataclasses.fields(Once(1, 2))] == ["first"]
+
+
 def test_what_it_does_not_make_the_standard_library_makes():
     """Mutable and ordered classes, and one whose base has fields."""
 
