@@ -57,33 +57,35 @@ async def test_no_more_threads_than_needed_or_allowed(threads):
 
 async def test_fewer_at_once_when_told_so_and_more_again(threads):
     """``at_once`` holds from the next errand on: threads too many end when they are done, and come back when wanted."""
-    working, most, lock = 0, 0, threading.Lock()
+    lock = threading.Lock()
 
-    def work():
-        nonlocal working, most
-        with lock:
-            working += 1
-            most = max(most, working)
-        time.sleep(0.005)
-        with lock:
-            working -= 1
+    async def together(at_once, expected):
+        """Run errands that end only when ``expected`` are under way at once; return how many ever were."""
+        barrier, working, most = threading.Barrier(expected), 0, 0
 
-    for at_once, expected in ((3, 3), (1, 1), (2, 2), (0, 1), (99, 3)):
-        told = Errand(int)  # whoever is too many ends with it, or with the first errand after it
-        threads.submit(told, at_once=at_once)
-        await told.outcome
-        while not threads.idle:
-            await asyncio.sleep(0.001)
-        settling = [Errand(work) for _ in range(3)]
-        for errand in settling:
-            threads.submit(errand, at_once=at_once)
-        await asyncio.gather(*(errand.outcome for errand in settling))
-        most = 0
-        errands = [Errand(work) for _ in range(12)]
+        def work():
+            nonlocal working, most
+            with lock:
+                working += 1
+                most = max(most, working)
+            barrier.wait(20)
+            with lock:
+                working -= 1
+
+        errands = [Errand(work) for _ in range(4 * expected)]
         for errand in errands:
             threads.submit(errand, at_once=at_once)
         await asyncio.gather(*(errand.outcome for errand in errands))
-        assert most == expected
+        return most
+
+    for at_once, expected in ((3, 3), (1, 1), (2, 2), (0, 1), (99, 3)):
+        async with asyncio.timeout(20):
+            while running() > expected:  # whoever is too many ends with its next errand
+                rest = Errand(lambda: time.sleep(0.001))
+                threads.submit(rest, at_once=at_once)
+                await rest.outcome
+                await asyncio.sleep(0.001)
+        assert await together(at_once, expected) == expected
 
 
 async def test_cancelled_before_it_began(threads):
