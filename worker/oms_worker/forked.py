@@ -111,6 +111,8 @@ class _Forked:
     def __init__(self, pid: int) -> None:
         # Nobody waits for a child before the end, so its number is its own.
         self._handle = os.pidfd_open(pid)
+        self._watch = select.poll()  # select takes no descriptor above 1,023
+        self._watch.register(self._handle, select.POLLIN)
         self._ended = False
 
     def is_alive(self) -> bool:
@@ -127,7 +129,7 @@ class _Forked:
             signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     def _has_ended(self, timeout: float | None) -> bool:
-        if not self._ended and select.select([self._handle], [], [], timeout)[0]:
+        if not self._ended and self._watch.poll(None if timeout is None else timeout * 1000):
             self._ended = True
             with suppress(ChildProcessError):  # the nursery's, which waits for it itself
                 os.waitid(os.P_PIDFD, self._handle, os.WEXITED)

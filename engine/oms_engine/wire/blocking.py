@@ -114,8 +114,7 @@ class BlockingConnection:
 
     def send_body(self, data: memoryview) -> bool:
         """Send bytes of a streamed body; False when the store has stopped reading."""
-        if self._timeout != self._idle_timeout:
-            self._set_timeout(self._idle_timeout)
+        self._set_timeout(self._idle_timeout)
         try:
             self.sock.sendall(data)
         except (ConnectionError, ssl.SSLError):
@@ -127,9 +126,15 @@ class BlockingConnection:
         self._sent_all = self._left <= 0
         return True
 
-    def answers_early(self, watch: select.poll) -> bool:
+    def has_news(self) -> bool:
+        """Whether there is something to read, be it the end. By poll: select takes no descriptor above 1,023."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)  # breaks and hang-ups are told unasked
+        return bool(poll.poll(0))
+
+    def answers_early(self) -> bool:
         """Whether the store has answered or hung up; asked while the body is still being sent."""
-        return bool(watch.poll(0)) and not self._tls_noise()
+        return self.has_news() and not self._tls_noise()
 
     def _tls_noise(self) -> bool:
         """Whether the readable bytes are session tickets, not an answer: TLS 1.3 sends them after the handshake."""
@@ -243,8 +248,7 @@ class BlockingConnection:
         return data
 
     def _recv_into(self, view: memoryview) -> int:
-        if self._timeout != self._idle_timeout:
-            self._set_timeout(self._idle_timeout)
+        self._set_timeout(self._idle_timeout)
         try:
             # MSG_WAITALL returns a part of it when the timeout strikes; an SSLSocket takes no flags.
             got = self.sock.recv_into(view) if self._tls else self.sock.recv_into(view, 0, socket.MSG_WAITALL)
@@ -310,7 +314,7 @@ class BlockingPools:
             unused = time.monotonic() - connection.stamp
             if unused < _SURELY_OPEN:
                 return connection
-            if unused <= self._settings.keep_alive and not select.select([connection.sock], [], [], 0)[0]:
+            if unused <= self._settings.keep_alive and not connection.has_news():
                 return connection
             self._drop(connection)
         return self._open(endpoint)

@@ -8,7 +8,6 @@ A thread with a large reused buffer costs a third of the event loop's CPU per by
 from __future__ import annotations
 
 import mmap
-import select
 import threading
 import time
 from collections.abc import Callable
@@ -26,8 +25,6 @@ from oms_engine.wire.threads import Threads
 
 W = TypeVar("W")
 D = TypeVar("D", bound=Hashing)
-
-_CHECK = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +161,6 @@ class Relay(Generic[W, D]):
 
     def _pass_on(self, source: BlockingConnection, destination: BlockingConnection, buffer: memoryview) -> int:
         sent = 0
-        watch = select.poll()
-        watch.register(destination.sock, _CHECK)
         read, write = self._read, self.call
         self.call = read
         for data in source.body(buffer):
@@ -178,7 +173,7 @@ class Relay(Generic[W, D]):
             if self._stopped:
                 raise Cancelled
             between = 0 < sent < self._size - size  # nothing to answer before, nothing to save behind
-            if (between and destination.answers_early(watch)) or not destination.send_body(data):
+            if (between and destination.answers_early()) or not destination.send_body(data):
                 source.spoil()
                 return sent
             sent += size

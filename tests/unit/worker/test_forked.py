@@ -45,6 +45,24 @@ except ChildProcessError:
     assert (done.stdout.split("\n"), done.stderr, done.returncode) == (["end", "no child", ""], "", 0)
 
 
+def test_children_of_a_process_with_many_files_open():
+    """Their handles lie above 1,023 then, where select() would raise ValueError."""
+    done = run(
+        "import os, resource\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))\n"
+        "kept = [os.dup(0) for _ in range(1100)]\n"
+        + PLAN
+        + """
+print(nursery._nurse._handle > 1023, nursery._nurse.is_alive())
+nursery.close()
+print(nursery._nurse.is_alive())
+""",
+        stdin=subprocess.DEVNULL,
+    )
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["True", "True", "False"], "", 0)
+
+
 def test_a_nursery_follows_a_killed_parent():
     """A parent killed with -9 takes its nursery along, which holds the other end of a socket that is gone."""
     done = run(PLAN + "print(of(nursery._nurse), flush=True); os.kill(os.getpid(), 9)")
