@@ -32,9 +32,12 @@ else:
 def _finish(plain: type) -> type:
     """Return the class again, with slots for its fields and with its methods."""
     body = dict(plain.__dict__)
-    names = [name for name, kind in inspect.get_annotations(plain).items() if "ClassVar" not in str(kind)]
+    kinds = {name: str(kind) for name, kind in inspect.get_annotations(plain).items()}
+    names = [name for name, kind in kinds.items() if "ClassVar" not in kind]
     stated = {name: body.pop(name) for name in names if name in body}
-    if not names or not _is_simple(plain, stated):
+    above = any(hasattr(base, "__dataclass_fields__") for base in plain.__bases__)
+    special = any("InitVar" in kind or "KW_ONLY" in kind for kind in kinds.values())
+    if not names or above or special or not all(map(_is_plain, stated.values())):
         return dataclasses.dataclass(frozen=True, slots=True)(plain)
     for name in ("__dict__", "__weakref__"):
         body.pop(name, None)
@@ -42,20 +45,15 @@ def _finish(plain: type) -> type:
     cls: Any = type(plain)(plain.__name__, plain.__bases__, body)
     cls.__qualname__ = plain.__qualname__
     shown = [name for name in names if getattr(stated.get(name), "repr", True)]
-    for method in (_write_init(cls, names, stated), *_value_methods(cls, names), _repr(shown), *_FROZEN):
-        if method.__name__ not in body:
-            method.__qualname__ = f"{cls.__qualname__}.{method.__name__}"
+    own: list[Any] = [_write_init(cls, names, stated), *_value_methods(cls, names), _repr(shown)]
+    for method in own:
+        method.__qualname__ = f"{cls.__qualname__}.{method.__name__}"
+    for method in (*own, *_FROZEN):
+        if body.get(method.__name__) is None:  # Python itself writes None for the hash where it finds an __eq__
             setattr(cls, method.__name__, method)
     cls.__dataclass_fields__ = _Fields(names, stated)
     made: type = cls
     return made
-
-
-def _is_simple(plain: type, stated: dict[str, Any]) -> bool:
-    """Whether a class asks for nothing but what is made here."""
-    above = any(hasattr(base, "__dataclass_fields__") for base in plain.__bases__)
-    kinds = "".join(map(str, inspect.get_annotations(plain).values()))
-    return not above and "InitVar" not in kinds and "KW_ONLY" not in kinds and all(map(_is_plain, stated.values()))
 
 
 def _is_plain(default: Any) -> bool:
