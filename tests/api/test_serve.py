@@ -156,12 +156,12 @@ def test_what_runs_goes_on_after_the_process_ended(served, world, how):
     """Ended well or killed, a running task goes on in the next process from where it was; every object arrives once."""
     keys = served.add_user("alice")
     served.config.write_text("shutdown_seconds = 1.0\n" + served.config.read_text())
-    world.source.put_many((f"{n:03}", os.urandom(100_000)) for n in range(60))
+    world.source.put_many((f"{n:03}", os.urandom(1_000_000)) for n in range(60))
     served.start()
     rule = [{"start": "00:00", "end": "23:59", "max_bandwidth": 1_048_576}]
     number = create(served.client(keys), world, bandwidth_policy=rule)
-    until(served.client(keys), number, 2)
-    time.sleep(1.5)
+    while not until(served.client(keys), number, 2).successful_num:  # at this rate it takes a minute to its end
+        time.sleep(0.1)
     served.process.send_signal(how)
     code = served.process.wait(60)
     assert code == (0 if how == signal.SIGTERM else -9)

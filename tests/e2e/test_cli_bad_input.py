@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shlex
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from e2e.cli_support import Bench, open_bench
-from oms_adapters.sandbox import Delay, Fault, Match, Sandbox
+from oms_adapters.sandbox import Answer, Delay, Fault, Match, Sandbox
 
 pytestmark = pytest.mark.e2e
+OPENOMS = Path(sys.executable).with_name("openoms")
 
 
 @pytest.fixture(scope="module")
@@ -260,11 +263,43 @@ def test_closed_standard_streams_change_nothing(bench, closed):
     assert len(bench.copied()) == 2
 
 
-def test_a_full_standard_output_is_said_and_exits_with_3(bench):
+@pytest.mark.parametrize("streams", [("stdout",), ("stderr",), ("stdout", "stderr")])
+@pytest.mark.parametrize("output", [[], ["--json"], ["--quiet"]])
+def test_the_exit_code_is_about_the_objects_whoever_reads_the_output(bench, streams, output):
+    """A reader that is gone, as ``head`` is after its first lines, makes no object fail and no difference vanish."""
+
+    def run(command, *options):
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            ends = {name: writing if name in streams else subprocess.PIPE for name in ("stdout", "stderr")}
+            return subprocess.run(
+                [OPENOMS, command, *bench.places, *bench.ends, *output, *options], env=bench.environ(), text=True,
+                check=False, **ends,
+            )  # fmt: skip
+        finally:
+            os.close(writing)
+
+    different, done, same = run("check"), run("migrate"), run("check", "--all", "--one-way")
+    assert (different.returncode, done.returncode, same.returncode) == (1, 0, 0)
+    assert not any((done.stderr, same.stderr))
+    assert len(bench.copied()) == 2
+    bench.source.put("third", b"x")
+    bench.sandbox.s3.faults.add(
+        Fault(Match(operation="GetObject", key="third"), Answer(403, "AccessDenied"), times=None)
+    )
+    try:
+        assert run("migrate").returncode == 1
+    finally:
+        bench.sandbox.s3.faults.clear()
+
+
+@pytest.mark.parametrize("output", [[], ["--json"]])
+def test_a_full_standard_output_is_said_and_exits_with_3(bench, output):
     """Not with Python's own 120."""
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "openoms.cli", "migrate", *bench.places, *bench.ends],
+            [sys.executable, "-m", "openoms.cli", "migrate", *bench.places, *bench.ends, *output],
             env=bench.environ(), stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 3

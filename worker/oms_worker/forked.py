@@ -23,6 +23,8 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from oms_worker.fast_exit import flush_output
+
 if TYPE_CHECKING:  # this module loads before anything else does
     from oms_engine.limiter import SharedBlock
     from oms_engine.slots import SlotPlan
@@ -45,6 +47,7 @@ class Nursery:
         self._block: SharedBlock = _ForkedLock(), memoryview(mmap.mmap(-1, 4 * 8)).cast("q")
         self._children = False
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        flush_output()  # else the child would deliver it too
         pid = os.fork()
         if pid == 0:
             here.close()
@@ -168,6 +171,7 @@ def _nurse(there: socket.socket, block: SharedBlock) -> NoReturn:
                 break
             for name in modules.decode().split():
                 importlib.import_module(name)
+            flush_output()
             pid = os.fork()
             if pid == 0:
                 there.close()
@@ -182,6 +186,7 @@ def _nurse(there: socket.socket, block: SharedBlock) -> NoReturn:
         with suppress(ChildProcessError):
             while True:  # children end with their parent's end of their pipe; their CPU counts as the command's
                 os.wait()
+        flush_output()
         os._exit(code)
 
 

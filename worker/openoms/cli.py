@@ -10,13 +10,14 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oms_engine.errors import ConfigError, ConnectionBroken, OmsError, TimedOut
 from openoms import options, service_commands
 from openoms.command import Command, first_words
-from openoms.terminal import complain, open_streams, say
+from openoms.terminal import complain, flush_results, open_streams, say
 from openoms.words import unknown
 
 if TYPE_CHECKING:
@@ -268,15 +269,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code; all output is on its way."""
     open_streams()
     code = invoke(arguments)
-    try:
-        sys.stdout.flush()
-    except OSError:  # it was told; Python would try again at its exit, and answer 120
-        _drop_output()
+    flush_results()
     return code
-
-
-def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -288,9 +282,6 @@ def invoke(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         complain("stopped; run the same command again to go on.")
         return 130
-    except BrokenPipeError:
-        _drop_output()
-        return 1
     except Exception as error:
         if os.environ.get("OPENOMS_DEBUG", "") not in {"", "0"}:
             raise
@@ -298,7 +289,8 @@ def invoke(arguments: Sequence[str]) -> int:
         if "--json" in arguments:
             import json  # noqa: PLC0415
 
-            say(json.dumps({"error_code": getattr(error, "code", None), "error_msg": str(error)}))
+            with suppress(OSError):  # it may be standard output that failed
+                say(json.dumps({"error_code": getattr(error, "code", None), "error_msg": str(error)}))
         return code
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from oms_engine.frozen import dataclass
 from openoms.client_access import add_access, find_access
 from openoms.options import Parser
-from openoms.terminal import complain
+from openoms.terminal import complain, say_bytes
 
 if TYPE_CHECKING:
     from openoms.client import Reply, Service
@@ -58,9 +57,7 @@ class Call:
     def say_json(self, reply: Reply | Mapping[str, Any]) -> None:
         """Print a reply as it came, or what was made of several."""
         content = json.dumps(reply).encode() if isinstance(reply, Mapping) else reply.content.strip() or b"{}"
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content + b"\n")
-        sys.stdout.buffer.flush()
+        say_bytes(content)
 
 
 @contextmanager

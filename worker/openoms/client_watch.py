@@ -12,7 +12,7 @@ from openoms.client import Reply, ServiceFailed
 from openoms.client_looks import Look, look_line, objects_of, pace_of, sizes_of, state_cell, why
 from openoms.client_tables import render_percent, visible
 from openoms.display import PANEL_WIDTH, Screen
-from openoms.terminal import complain, say, spell
+from openoms.terminal import complain, is_read, say, spell
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -129,6 +129,8 @@ def watch(ask: Ask, read: Read, display: Display, *, every: float = LOOK_SECONDS
             display.show(look)
             if look.ended:
                 return reply, look
+            if not is_read(sys.stdout):
+                raise KeyboardInterrupt  # whoever read it has gone: as Ctrl-C
             time.sleep(every)
             reply = patiently(ask, over=ABSENT)
 

@@ -6,12 +6,13 @@ Rich is imported only when a panel is drawn. Everything goes to standard error: 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from oms_engine.task import MigrationSpec, Progress
 from openoms.report import progress_line, seconds_left
-from openoms.terminal import spell
+from openoms.terminal import spell, write
 from openoms.units import render_bytes, render_count, render_duration, render_rate
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class SilentDisplay:
 
     def say(self, text: str) -> None:
         """Write the sentence."""
-        self._stream.write(f"{spell(text, self._stream)}\n")
-        self._stream.flush()
+        with suppress(OSError):  # how a run looks changes nothing of what it does
+            write(self._stream, text)
 
 
 class PlainDisplay(SilentDisplay):
@@ -111,7 +112,8 @@ class Screen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError):  # the terminal is gone
+                self._live.stop()
 
     def draw(self, picture: RenderableType) -> None:
         """Redraw, where drawing has begun."""
@@ -140,7 +142,8 @@ class LiveDisplay(Screen):
 
     def say(self, text: str) -> None:
         """Print above the panel."""
-        self.console.print(text, markup=False)
+        with suppress(OSError):
+            self.console.print(text, markup=False)
 
 
 def render_lines(progress: Progress, spec: MigrationSpec, stream: object) -> RenderableType:

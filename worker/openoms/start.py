@@ -28,16 +28,16 @@ def main() -> None:
     if sys.platform == "linux" and sys.argv[1:2] in (["migrate"], ["run"], ["demo"]):
         _become_batch_job()
         children = _nursery()
-    from openoms import cli  # noqa: PLC0415 - after the lines above
+    from oms_worker.fast_exit import exit_now  # noqa: PLC0415 - after the lines above
+    from openoms import cli  # noqa: PLC0415
 
     signal.signal(signal.SIGINT, _HANDLER)
     code = cli.run(sys.argv[1:])
     if children is not None:
         children.close()
-    sys.stderr.flush()
     if "multiprocessing.synchronize" in sys.modules:  # spawned children: locks are given back as the interpreter ends
         sys.exit(code)
-    os._exit(code)
+    exit_now(code)
 
 
 def _become_batch_job() -> None:

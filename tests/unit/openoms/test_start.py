@@ -1,5 +1,6 @@
 """The command's first and last moments."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,15 +9,17 @@ from pathlib import Path
 import pytest
 
 OPENOMS = Path(sys.executable).with_name("openoms")
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+"""What is printed stays in the process until it is flushed, as for most users."""
 
 
 def test_output_and_code_arrive_whole_though_the_end_is_hard():
     """Everything written is there when the process is gone, through a pipe too."""
-    done = subprocess.run([OPENOMS, "migrate", "--help"], capture_output=True, text=True, check=False)
+    done = subprocess.run([OPENOMS, "migrate", "--help"], capture_output=True, text=True, env=BUFFERED, check=False)
     assert done.returncode == 0
     assert done.stdout.rstrip().splitlines()[-1].strip()
     assert len(done.stdout) > 4096
-    wrong = subprocess.run([OPENOMS, "migrate", "nowhere"], capture_output=True, text=True, check=False)
+    wrong = subprocess.run([OPENOMS, "migrate", "nowhere"], capture_output=True, text=True, env=BUFFERED, check=False)
     assert wrong.returncode == 2
     assert wrong.stderr.endswith("\n")
 
@@ -60,7 +63,7 @@ cli.run = run
 sys.argv = ["openoms", "migrate"]
 start.main()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=BUFFERED, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "done\n", "")
 
 
@@ -92,7 +95,7 @@ cli.run = run
 start.sys.argv = ["openoms", {command!r}]
 start.main()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=BUFFERED, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
 
 
@@ -108,5 +111,54 @@ import sys
 sys.argv = ["openoms", "migrate", "--help"]
 start.main()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=BUFFERED, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["migrate", "check"])
+def test_what_others_print_in_our_process_arrives_once(command):
+    """A plug-in's lines, a C library's, a log that is written at the end, an embedding program's from before."""
+    code = f"""
+import atexit, ctypes, logging.handlers, sys
+print("before")
+atexit.register(print, "registered")
+log = logging.handlers.MemoryHandler(1000, target=logging.StreamHandler(sys.stdout))
+logging.getLogger().addHandler(log)
+from openoms import cli, start
+def run(arguments):
+    print("printed")
+    print("warned", file=sys.stderr, end="")
+    ctypes.CDLL(None).puts(b"put")
+    logging.error("logged")
+    return 0
+cli.run = run
+start.sys.argv = ["openoms", {command!r}]
+start.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=BUFFERED, check=False)
+    assert (done.returncode, done.stderr) == (0, "warned")
+    assert sorted(done.stdout.split()) == ["before", "logged", "printed", "put", "registered"]
+
+
+def test_a_reader_that_is_gone_is_no_error_at_the_end():
+    """Neither a traceback nor another exit code, whichever stream it read."""
+    code = """
+import sys
+from openoms import cli, start
+def run(arguments):
+    print("printed")
+    print("warned", file=sys.stderr, end="")
+    return 0
+cli.run = run
+start.sys.argv = ["openoms", "check"]
+start.main()
+"""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        for gone in ("stdout", "stderr"):
+            streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, gone: writing}
+            done = subprocess.run([sys.executable, "-c", code], env=BUFFERED, text=True, check=False, **streams)
+            assert (done.returncode, done.stdout or "printed\n", done.stderr or "warned") == (0, "printed\n", "warned")
+    finally:
+        os.close(writing)
