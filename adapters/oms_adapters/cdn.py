@@ -30,6 +30,8 @@ from oms_engine.model import (
     WriteOptions,
     Written,
     WrittenPart,
+    same_etag,
+    strong_etag,
 )
 from oms_engine.store import BucketStore, Call, Endpoint, Reply, Request
 
@@ -131,7 +133,7 @@ class CdnStore:
         """Read an object as the CDN has it; ``if_match`` is held against its ETag here, a CDN need not know it."""
 
         def check(served: ObjectHead) -> ObjectHead:
-            if if_match is not None and served.etag != if_match:
+            if if_match is not None and not same_etag(served.etag, if_match):
                 raise self._error(CdnStale, key, f"the CDN serves ETag {served.etag!r} instead of {if_match!r}")
             return served
 
@@ -249,11 +251,11 @@ def difference(stated: ObjectHead, served: ObjectHead) -> str | None:
     """
     if None not in {stated.size, served.size} and stated.size != served.size:
         return f"it has {served.size} bytes, the bucket's {stated.size}"
-    ours, theirs = _COMPARABLE.fullmatch(stated.etag), _COMPARABLE.fullmatch(served.etag)
+    ours, theirs = _COMPARABLE.fullmatch(strong_etag(stated.etag)), _COMPARABLE.fullmatch(strong_etag(served.etag))
     alike = bool(ours and theirs and bool(ours[2]) == bool(theirs[2]))
-    if alike and stated.etag.lower() != served.etag.lower():
+    if ours and theirs and alike and ours[0].lower() != theirs[0].lower():
         return f"its ETag is {served.etag}, the bucket's {stated.etag}"
-    if served.last_modified:
+    if served.last_modified and stated.last_modified:
         if math.floor(stated.last_modified) != math.floor(served.last_modified):
             older = "older" if served.last_modified < stated.last_modified else "newer"
             return f"it is {older} than the bucket's"

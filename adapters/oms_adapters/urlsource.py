@@ -23,6 +23,7 @@ from oms_engine.model import (
     WriteOptions,
     Written,
     WrittenPart,
+    same_etag,
 )
 from oms_engine.store import BucketStore, Call, Capabilities, Endpoint, Reply, Request
 from oms_engine.urlkeys import parse_entry
@@ -79,7 +80,7 @@ class UrlStore:
                 raise error_of(reply, where, **names)
             check_span(reply, span, **names)
             head = _versioned(read_head(key, reply), reply)
-            if if_match is not None and head.etag != if_match:
+            if if_match is not None and not same_etag(head.etag, if_match):
                 message = f"another version is served now ({where})"
                 raise ConditionFailed(message, store=LABEL, operation=operation, key=name)
             return head

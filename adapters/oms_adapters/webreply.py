@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oms_adapters.dialects.heads import stated_span, whole_size
+from oms_adapters.dialects.heads import stated_etag, stated_span, stored_coding, whole_size
 from oms_adapters.dialects.times import parse_http_date
 from oms_engine.errors import (
     AccessDenied,
@@ -45,15 +45,14 @@ def read_head(key: str, reply: Reply) -> ObjectHead:
     """
     get = reply.headers.get
     time = get("last-modified", "")
-    etag = get("etag", "").strip()
     return ObjectHead(
         key,
         whole_size(reply.headers),
-        etag.strip('"') if not etag.startswith("W/") else etag,
+        stated_etag(get("etag", "").strip()),
         parse_http_date(time),
         Attributes(
             get("content-type"),
-            get("content-encoding"),
+            stored_coding(get("content-encoding")),
             get("cache-control"),
             get("content-disposition"),
             get("content-language"),

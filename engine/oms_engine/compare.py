@@ -298,7 +298,7 @@ def attribute_differences(source: Attributes, destination: Attributes) -> list[s
     """Return one phrase per header or metadata entry that differs."""
     phrases = []
     for item in fields(Attributes):
-        if item.name == "user":
+        if item.name in {"user", "withheld"}:
             continue
         name = item.name.replace("_", "-")
         here, there = getattr(source, item.name), getattr(destination, item.name)
@@ -308,6 +308,12 @@ def attribute_differences(source: Attributes, destination: Attributes) -> list[s
         here, there = source.user.get(name), destination.user.get(name)
         if not _arrived(name, here, there):
             phrases.append(_phrase(f"metadata {name}", here, there))
+    withheld = source.withheld, destination.withheld
+    phrases += [
+        f"{count} entries of metadata that the store {where} cannot return"
+        for count, where in zip(withheld, ("here", "there"), strict=True)
+        if count
+    ]
     return phrases
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from functools import lru_cache
+from typing import Any
 
 from oms_engine.errors import MetadataRejected
 from oms_engine.model import Attributes
@@ -37,7 +38,10 @@ def plan_attributes(attributes: Attributes, migrate: bool, *, max_user_bytes: in
     """
     if not migrate:
         return _plan_least(attributes.content_type, attributes.content_encoding)
-    planned = {name: plan_value(header, getattr(attributes, name)) for name, header in _HEADERS.items()}
+    if attributes.withheld:
+        message = f"the source holds {attributes.withheld} entries of user metadata that it cannot return in headers"
+        raise MetadataRejected(f"{message}: store them anew at the source, or migrate without metadata")
+    planned: dict[str, Any] = {name: plan_value(header, getattr(attributes, name)) for name, header in _HEADERS.items()}
     return Attributes(**planned, user=_plan_user(attributes.user, max_user_bytes) if attributes.user else _NOTHING)
 
 
@@ -49,7 +53,11 @@ def _plan_least(content_type: str | None, content_encoding: str | None) -> Attri
     )
 
 
-_HEADERS = {field.name: field.name.replace("_", "-").title() for field in fields(Attributes) if field.name != "user"}
+_HEADERS = {
+    field.name: field.name.replace("_", "-").title()
+    for field in fields(Attributes)
+    if field.name not in {"user", "withheld"}
+}
 
 
 def _plan_user(user: dict[str, str], max_bytes: int | None) -> dict[str, str]:

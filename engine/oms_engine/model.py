@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from oms_engine.frozen import dataclass
+
+UNKNOWN_TIME: Final = 0.0
+"""The time of an object whose store states none that can be read. No object is of 1970, so nothing true is lost."""
 
 
 class Secret:
@@ -120,6 +123,7 @@ class ListedObject(NamedTuple):
     key: str
     size: int
     last_modified: float
+    """``UNKNOWN_TIME`` where the store states none."""
     etag: str
     """Without quotes; opaque: an MD5 only where the store's capabilities say so and it has no ``-``."""
     storage_class: str
@@ -141,6 +145,8 @@ class Attributes:
     content_language: str | None = None
     expires: str | None = None
     user: dict[str, str] = field(default_factory=dict)
+    withheld: int = 0
+    """Entries of user metadata that the store holds and cannot return in a header (``x-amz-missing-meta``)."""
 
 
 class ObjectHead(NamedTuple):
@@ -239,6 +245,19 @@ class Outcome(StrEnum):
     MIGRATED = "migrated"
     SKIPPED = "skipped"
     FAILED = "failed"
+
+
+def strong_etag(text: str) -> str:
+    """Return an ETag without quotes and without the ``W/`` of a weak one.
+
+    Fronts that may change how a reply is coded (nginx, CDNs) weaken the ETags that pass; what they state is the same.
+    """
+    return text.strip().removeprefix("W/").strip('"')
+
+
+def same_etag(one: str, other: str) -> bool:
+    """Whether two ETags name one version, by weak comparison: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3.2."""
+    return one == other or strong_etag(one) == strong_etag(other)
 
 
 def key_bytes(key: str) -> bytes:

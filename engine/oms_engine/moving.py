@@ -7,7 +7,7 @@ from hashlib import md5
 from oms_engine.digest import Digests
 from oms_engine.ends import Copied
 from oms_engine.errors import ChecksumMismatch, ConditionFailed, DigestRefused, RangeIgnored, Retry, StoreError
-from oms_engine.model import ListedObject, ObjectHead, Written
+from oms_engine.model import ListedObject, ObjectHead, Written, same_etag
 from oms_engine.multipart import move_in_parts, move_unknown
 from oms_engine.plan import PartPlan, part_plan
 from oms_engine.session import Session, write_options
@@ -45,7 +45,7 @@ async def move(session: Session, listed: ListedObject, key: str, plan: PartPlan)
         return await _move_once_through(session, listed, key, plan)
     if not plan.single:
         head = await session.wire.call(session.source.head(listed.key))
-        if (listed.etag and head.etag != listed.etag) or head.size != listed.size:
+        if (listed.etag and not same_etag(head.etag, listed.etag)) or head.size != listed.size:
             raise _other_size(session, listed, head.size)
         plan = plan_of(session, listed, head.attributes.content_type)
         if not plan.single and head.etag:
@@ -79,7 +79,7 @@ async def _read_call(session: Session, listed: ListedObject) -> Call[ObjectHead]
     if session.fronted is None:
         return session.source.read(listed.key, if_match=listed.etag or None)
     stated = await session.wire.call(session.source.head(listed.key))
-    if (listed.etag and stated.etag != listed.etag) or stated.size != listed.size:
+    if (listed.etag and not same_etag(stated.etag, listed.etag)) or stated.size != listed.size:
         raise _other_size(session, listed, stated.size)
     return session.fronted.read_stated(stated)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from oms_engine.digest import Digests
 from oms_engine.errors import ChecksumMismatch, NotFound, ObjectError, Retry, StoreError, UploadGone
 from oms_engine.ledger import Upload
-from oms_engine.model import ListedObject, ObjectHead, Written, WrittenPart
+from oms_engine.model import ListedObject, ObjectHead, Written, WrittenPart, same_etag
 from oms_engine.plan import PartPlan
 from oms_engine.session import Session, Stopped, write_options
 from oms_engine.store import Call
@@ -76,7 +76,8 @@ async def _open(session: Session, key: str, head: ObjectHead, plan: PartPlan) ->
     remembered = await session.uploads.upload(key)
     if remembered is not None:
         upload, proved = remembered
-        if (upload.source_etag, upload.size, upload.part_size) == (head.etag, plan.size, plan.part_size):
+        same = same_etag(upload.source_etag, head.etag)
+        if same and (upload.size, upload.part_size) == (plan.size, plan.part_size):
             try:
                 return upload, await _stored(session, upload, proved)
             except UploadGone:

@@ -56,6 +56,7 @@ COPY_SIZE = Decision(Action.COPY, "other size")
 COPY_NEWER = Decision(Action.COPY, "source is newer")
 COPY_CRC64 = Decision(Action.COPY, "other CRC64")
 COPY_ENCRYPTION = Decision(Action.COPY, "other encryption")
+COPY_UNKNOWN = Decision(Action.COPY, "time unknown")
 SKIP_EXISTS = Decision(Action.SKIP, "exists, no overwrite")
 SKIP_NOT_OLDER = Decision(Action.SKIP, "same size, not older")
 SKIP_CRC64 = Decision(Action.SKIP, "same CRC64")
@@ -87,7 +88,7 @@ def decide(  # noqa: PLR0911  (one return per row of the table)
     any other               nothing is there                                                      see below
     NO_OVERWRITE            never                                                                 skipped
     SIZE_LAST_MODIFIED      sizes differ, or the source is newer (equal times: skipped),          skipped
-                            or the encryption differs
+                            or either time is unknown, or the encryption differs
     CRC64                   sizes differ, or both CRC64 are known and differ,                     skipped
                             or one is unknown and SIZE_LAST_MODIFIED copies,
                             or the encryption differs
@@ -112,6 +113,8 @@ def decide(  # noqa: PLR0911  (one return per row of the table)
         return COPY_SIZE
     if rule is _CRC64:
         return _decide_crc64(source, there, source_crc64, source_encrypted, want_kms)
+    if not source.last_modified or not there.last_modified:
+        return COPY_UNKNOWN
     if source.last_modified > there.last_modified and _is_newer(source, there):
         return COPY_NEWER
     if there.__class__ is ListedObject and not want_kms:
@@ -129,6 +132,8 @@ def _decide_crc64(
     if isinstance(there, ListedObject):
         return NEEDS_HEAD_CRC64
     if source_crc64 is None or there.crc64 is None:
+        if not source.last_modified or not there.last_modified:
+            return COPY_UNKNOWN
         decision = COPY_NEWER if _is_newer(source, there) else SKIP_NOT_OLDER
     else:
         decision = COPY_CRC64 if source_crc64 != there.crc64 else SKIP_CRC64
@@ -181,8 +186,11 @@ def effective_rule(rule: OverwriteMode, source: Capabilities, destination: Capab
 
 
 def decide_scope(source: ListedObject, migrate_since: float | None) -> Decision | None:
-    """Return the skip of an object not modified after ``migrate_since`` (strictly); None when it is in scope."""
-    if migrate_since is None or source.last_modified > migrate_since:
+    """Return the skip of an object not modified after ``migrate_since`` (strictly); None when it is in scope.
+
+    One whose time nobody knows is in scope.
+    """
+    if migrate_since is None or source.last_modified > migrate_since or not source.last_modified:
         return None
     return SKIP_SCOPE
 

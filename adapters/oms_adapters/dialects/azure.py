@@ -17,12 +17,12 @@ from typing import TypeVar
 
 from oms_adapters.dialects.azure_errors import error_of
 from oms_adapters.dialects.azure_listing import parse_blobs
-from oms_adapters.dialects.heads import render_md5, stated_span, whole_size
+from oms_adapters.dialects.heads import render_md5, stated_etag, stated_span, stored_coding, whole_size
 from oms_adapters.dialects.paging import Position, make_page, parse_position
 from oms_adapters.dialects.times import parse_http_date
 from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key, quote_value
-from oms_engine.errors import InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
+from oms_engine.errors import ConditionFailed, InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
 from oms_engine.model import (
     ArchiveState,
     Attributes,
@@ -36,6 +36,8 @@ from oms_engine.model import (
     WriteOptions,
     Written,
     WrittenPart,
+    same_etag,
+    strong_etag,
 )
 from oms_engine.store import Call, Capabilities, Endpoint, Reply, Request, Signer
 
@@ -112,13 +114,18 @@ class AzureDialect:
         headers = {"accept-encoding": "identity"}
         if span is not None:
             headers["x-ms-range"] = f"bytes={span.first}-{span.last}"
-        if if_match is not None:
+        weak = if_match if if_match is not None and if_match.startswith("W/") else None
+        if if_match is not None and weak is None:
             headers["if-match"] = f'"{if_match}"'
 
         def read(reply: Reply) -> ObjectHead:
             self._check(reply, "read", key)
             self._check_span(key, span, reply)
-            return read_head(key, reply.headers, self.capabilities)
+            head = read_head(key, reply.headers, self.capabilities)
+            if weak is not None and not same_etag(head.etag, weak):  # If-Match would never match a weak one
+                text = f"the blob was replaced: its ETag is {head.etag!r}, not {weak!r}"
+                raise ConditionFailed(text, store=self.label, operation="read", key=key, status=reply.status)
+            return head
 
         return self._call("read", "GET", key, read, headers=headers)
 
@@ -302,11 +309,11 @@ def read_head(key: str, headers: dict[str, str], capabilities: Capabilities) -> 
     return ObjectHead(
         key,
         whole_size(headers),
-        get("etag", "").strip('"'),
+        stated_etag(get("etag", "")),
         parse_http_date(get("last-modified", "")),
         Attributes(
             get("content-type"),
-            get("content-encoding"),
+            stored_coding(get("content-encoding")),
             get("cache-control"),
             get("content-disposition"),
             get("content-language"),
@@ -334,7 +341,7 @@ def stated_md5(headers: dict[str, str]) -> bytes | None:
 
 def read_written(headers: dict[str, str], *, md5: bytes | None) -> Written:
     """Return what the reply to a write states."""
-    return Written(headers.get("etag", "").strip('"'), md5, None, parse_http_date(headers.get("date", "")), None)
+    return Written(strong_etag(headers.get("etag", "")), md5, None, parse_http_date(headers.get("date", "")), None)
 
 
 def render_attributes(attributes: Attributes) -> dict[str, str]:

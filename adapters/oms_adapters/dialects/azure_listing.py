@@ -10,10 +10,10 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from oms_adapters.dialects.times import parse_http_date
+from oms_adapters.dialects.times import parse_listed_time
 from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_engine.errors import UnexpectedReply
-from oms_engine.model import ListedObject
+from oms_engine.model import ListedObject, strong_etag
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -64,24 +64,17 @@ def _fast(blob: str) -> ListedObject:
     name, when, etag, size = found.groups()
     at = blob.find(_TIER, found.end())
     tier = blob[at + len(_TIER) : blob.index("</AccessTier>", at)] if at >= 0 else ""
-    return ListedObject(name, int(size), _moment(when), etag.strip('"'), tier)
+    return ListedObject(name, int(size), parse_listed_time(when), strong_etag(etag), tier)
 
 
 def _listed(name: str, fields: dict[str, str]) -> ListedObject:
     return ListedObject(
         name,
         int(fields["Content-Length"]),
-        _moment(fields["Last-Modified"]),
-        fields["Etag"].strip('"'),
+        parse_listed_time(fields.get("Last-Modified", "")),
+        strong_etag(fields.get("Etag", "")),
         fields.get("AccessTier", ""),
     )
-
-
-def _moment(text: str) -> float:
-    moment = parse_http_date(text)
-    if not moment:
-        raise ValueError(text)
-    return moment
 
 
 def parse_slow(body: bytes) -> tuple[list[ListedObject], str]:
@@ -97,7 +90,7 @@ def parse_slow(body: bytes) -> tuple[list[ListedObject], str]:
     try:
         return [_blob(element) for element in blobs.findall("Blob")], find_text(root, "NextMarker").strip()
     except (KeyError, ValueError):
-        raise UnexpectedReply("the listing states a size or time that is none") from None
+        raise UnexpectedReply("the listing states no size that can be read") from None
 
 
 def _blob(element: Element) -> ListedObject:

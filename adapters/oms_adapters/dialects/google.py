@@ -14,16 +14,15 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from oms_adapters.dialects.codes import CODES, SENTENCES, STATUSES
-from oms_adapters.dialects.heads import HeadReader, whole_size
+from oms_adapters.dialects.heads import HeadReader, stored_coding, whole_size
 from oms_adapters.dialects.paging import Position, make_page, parse_position
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.s3 import S3Dialect
-from oms_adapters.dialects.times import parse_http_date
+from oms_adapters.dialects.times import parse_http_date, parse_listed_time
 from oms_adapters.signing.google import AccessToken
 from oms_adapters.signing.quoting import Query, quote_value
 from oms_engine.errors import (
@@ -107,7 +106,7 @@ class GoogleHeads(HeadReader):
         coding, caching = get("x-goog-stored-content-encoding"), get("cache-control")
         return Attributes(
             get("content-type"),
-            get("content-encoding") or (None if coding == "identity" else coding),
+            stored_coding(get("content-encoding") or (None if coding == "identity" else coding)),
             None if caching == PRIVATE_DEFAULT else caching,
             get("content-disposition"),
             get("content-language"),
@@ -246,7 +245,7 @@ class InteropDialect(S3Dialect):
 
 
 def _listed(item: dict[str, Any]) -> ListedObject:
-    when = datetime.fromisoformat(item["updated"]).timestamp()
+    when = parse_listed_time(item.get("updated", ""))
     return ListedObject(item["name"], int(item["size"]), when, item["generation"], item.get("storageClass", ""))
 
 

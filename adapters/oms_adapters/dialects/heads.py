@@ -10,7 +10,15 @@ from mypy_extensions import mypyc_attr
 
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.times import parse_http_date
-from oms_engine.model import ArchiveState, Attributes, ObjectHead, WriteOptions, Written, WrittenPart
+from oms_engine.model import (
+    ArchiveState,
+    Attributes,
+    ObjectHead,
+    WriteOptions,
+    Written,
+    WrittenPart,
+    strong_etag,
+)
 
 _TOTAL = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
 
@@ -33,6 +41,7 @@ class HeadReader:
         prefix = profile.header_prefix
         self._profile = profile
         self._meta = f"{prefix}meta-"
+        self._withheld = f"{prefix}missing-meta"
         self._class = f"{prefix}storage-class"
         self._restore = f"{prefix}restore"
         self._archive_status = f"{prefix}archive-status"
@@ -48,7 +57,7 @@ class HeadReader:
         """Return the object that the headers of a HEAD or GET state."""
         get = headers.get
         word = get(self._class, "")
-        etag = get("etag", "").strip('"')
+        etag = stated_etag(get("etag", ""))
         encryption = self.encryption(headers)
         return ObjectHead(
             key,
@@ -65,14 +74,14 @@ class HeadReader:
 
     def written(self, headers: dict[str, str], *, etag: str | None = None, single: bool = True) -> Written:
         """Return what the reply to a write states; ``single`` when the object came in one request."""
-        etag = headers.get("etag", "").strip('"') if etag is None else etag
+        etag = strong_etag(headers.get("etag", "")) if etag is None else etag
         encryption = self.encryption(headers)
         md5 = self._md5(etag, encryption) if single and self._etag_is_md5 else None
         return Written(etag, md5, self.crc64(headers), parse_http_date(headers.get("date", "")), encryption)
 
     def part(self, number: int, size: int, headers: dict[str, str]) -> WrittenPart:
         """Return what the reply to a part states."""
-        etag = headers.get("etag", "").strip('"')
+        etag = strong_etag(headers.get("etag", ""))
         md5 = self._md5(etag, self.encryption(headers)) if self._part_etag_is_md5 else None
         return WrittenPart(number, etag, size, md5, self.crc64(headers))
 
@@ -90,6 +99,7 @@ class HeadReader:
         return int(text) if text.isascii() and text.isdigit() else None
 
     def _md5(self, etag: str, encryption: str | None) -> bytes | None:
+        etag = etag.removeprefix("W/")
         if len(etag) != 32 or encryption not in self._md5_when:
             return None
         try:
@@ -110,11 +120,38 @@ class HeadReader:
         meta, cut = self._meta, len(self._meta)
         user = {name[cut:]: value for name, value in headers.items() if name.startswith(meta)}
         get = headers.get
-        kind, encoding, caching = get("content-type"), get("content-encoding"), get("cache-control")
+        kind, encoding, caching = get("content-type"), stored_coding(get("content-encoding")), get("cache-control")
         disposition, language, expires = get("content-disposition"), get("content-language"), get("expires")
-        if user:
-            return Attributes(kind, encoding, caching, disposition, language, expires, user)
+        if user or self._withheld in headers:
+            withheld = withheld_entries(headers.get(self._withheld))
+            return Attributes(kind, encoding, caching, disposition, language, expires, user, withheld)
         return _system(kind, encoding, caching, disposition, language, expires)
+
+
+def stated_etag(text: str) -> str:
+    """Return an ETag without its quotes; a weak one keeps its ``W/``, since no If-Match can name it."""
+    return f"W/{strong_etag(text)}" if text.startswith("W/") else text.strip('"')
+
+
+def stored_coding(text: _Text) -> _Text:
+    """Return Content-Encoding without ``aws-chunked``, which frames an upload and is no coding of what is stored.
+
+    Stores that keep it hand it on with the object: https://github.com/boto/boto3/issues/4564
+    """
+    if text is None or "aws-chunked" not in text.lower():
+        return text
+    kept = [coding for coding in map(str.strip, text.split(",")) if coding.lower() not in {"aws-chunked", ""}]
+    return ",".join(kept) or None
+
+
+def withheld_entries(text: _Text) -> int:
+    """Return how many entries of user metadata a store says it holds and cannot return in a header.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html (``x-amz-missing-meta``)
+    """
+    if text is None:
+        return 0
+    return int(text) if text.isascii() and text.isdigit() else 1
 
 
 def whole_size(headers: dict[str, str]) -> int | None:

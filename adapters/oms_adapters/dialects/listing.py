@@ -13,11 +13,11 @@ from functools import partial
 from operator import lt
 from typing import TYPE_CHECKING
 
-from oms_adapters.dialects.times import parse_iso_time
+from oms_adapters.dialects.times import parse_listed_time
 from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_adapters.signing.quoting import unquote_form
 from oms_engine.errors import UnexpectedReply
-from oms_engine.model import ListedObject, ListPage, key_bytes
+from oms_engine.model import UNKNOWN_TIME, ListedObject, ListPage, key_bytes, strong_etag
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -27,7 +27,7 @@ _CHECKSUM = r"(?:<Checksum(?:Algorithm|Type)>[^<&]*</Checksum(?:Algorithm|Type)>
 _QUOTE = r'(?:"|&quot;|&#34;)?'
 _OBJECT = re.compile(
     r"<Contents><Key>([^<&]*)</Key><LastModified>([0-9T:.-]+Z)</LastModified>"
-    rf'<ETag>{_QUOTE}([^<&"]*){_QUOTE}</ETag>{_CHECKSUM}{_SKIPPED}<Size>([0-9]+)</Size>'
+    rf'<ETag>{_QUOTE}((?!W/)[^<&"]*){_QUOTE}</ETag>{_CHECKSUM}{_SKIPPED}<Size>([0-9]+)</Size>'
     rf"{_SKIPPED}(?:<StorageClass>([^<&]*)</StorageClass>)?{_SKIPPED}</Contents>",
     re.ASCII,
 )
@@ -100,10 +100,12 @@ def _build(found: list[tuple[str, str, str, str, str]], *, decoded: bool) -> lis
     try:
         # Most stores state whole seconds, so many objects of a page share one: each text is read once.
         moments = {text: _TIMESTAMP(_FROM_ISO(text)) for text in set(times)}
-        at = map(moments.__getitem__, times)
-        return list(map(_NEW, zip(keys, map(int, sizes), at, etags, words, strict=True)))
-    except ValueError as error:
-        raise UnexpectedReply(f"the listing states a time that is none: {error}") from None
+    except ValueError:
+        moments = {text: parse_listed_time(text) for text in set(times)}
+    if min(moments.values()) < UNKNOWN_TIME:
+        moments = {text: max(moment, UNKNOWN_TIME) for text, moment in moments.items()}
+    at = map(moments.__getitem__, times)
+    return list(map(_NEW, zip(keys, map(int, sizes), at, etags, words, strict=True)))
 
 
 def parse_slow(body: bytes) -> tuple[list[ListedObject], bool]:
@@ -128,12 +130,12 @@ def _object(element: Element, *, decoded: bool) -> ListedObject:
         return ListedObject(
             unquote_form(key) if decoded else key,
             int(find_text(element, "Size")),
-            parse_iso_time(find_text(element, "LastModified").strip()),
-            find_text(element, "ETag").strip().strip('"'),
+            parse_listed_time(find_text(element, "LastModified").strip()),
+            strong_etag(find_text(element, "ETag")),
             find_text(element, "StorageClass").strip(),
         )
     except ValueError as error:
-        raise UnexpectedReply(f"the listing states a size or time that is none: {error}") from None
+        raise UnexpectedReply(f"the listing states no size that can be read: {error}") from None
 
 
 def _check_order(objects: list[ListedObject], prefix: str, start_after: str, *, truncated: bool) -> None:

@@ -19,7 +19,7 @@ from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.xml import escape, find_text, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key, unquote_form
 from oms_engine.digest import combine_crc64
-from oms_engine.errors import InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
+from oms_engine.errors import ConditionFailed, InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
 from oms_engine.model import (
     ListPage,
     ObjectHead,
@@ -30,6 +30,8 @@ from oms_engine.model import (
     WriteOptions,
     Written,
     WrittenPart,
+    same_etag,
+    strong_etag,
 )
 from oms_engine.store import Call, Endpoint, Reply, Request, Signer
 
@@ -100,9 +102,23 @@ class S3Dialect:
         headers = self._reading.copy()
         if span is not None:
             headers["range"] = f"bytes={span.first}-{span.last}"
-        if if_match is not None:
+        reader = partial(self._read_object, key, span)
+        if if_match is not None and if_match.startswith("W/"):
+            reader = partial(self._read_weak, key, span, if_match)
+        elif if_match is not None:
             headers["if-match"] = f'"{if_match}"'
-        return self._call("read", "GET", key, partial(self._read_object, key, span), headers=headers)
+        return self._call("read", "GET", key, reader, headers=headers)
+
+    def _read_weak(self, key: str, span: Span | None, etag: str, reply: Reply) -> ObjectHead:
+        """Hold a reply against a weak ETag here: If-Match would never match it.
+
+        https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
+        """
+        head = self._read_object(key, span, reply)
+        if not same_etag(head.etag, etag):
+            text = f"the object was replaced: its ETag is {head.etag!r}, not {etag!r}"
+            raise ConditionFailed(text, store=self.label, operation="read", key=key, status=reply.status)
+        return head
 
     def _read_object(self, key: str, span: Span | None, reply: Reply) -> ObjectHead:
         self._check(reply, "read", key)
@@ -196,7 +212,7 @@ class S3Dialect:
             # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html: 200, then it fails.
             raise error_of(reply, self._asked("complete_upload", key), self._profile, status=500)
         # Ceph before 17 leaves the ETag empty; the caller asks HEAD.
-        etag = find_text(root, "ETag").strip().strip('"')
+        etag = strong_etag(find_text(root, "ETag"))
         return self._reader.written(reply.headers, etag=etag, single=False)
 
     def abort_upload(self, key: str, upload_id: str) -> Call[None]:
@@ -224,7 +240,7 @@ class S3Dialect:
         root = parse_xml(reply.body)
         parts = []
         for element in root.findall("Part"):
-            etag = find_text(element, "ETag").strip().strip('"')
+            etag = strong_etag(find_text(element, "ETag"))
             size = int(find_text(element, "Size"))
             parts.append(self._reader.part(int(find_text(element, "PartNumber")), size, {"etag": etag}))
         parts.sort(key=lambda part: part.number)

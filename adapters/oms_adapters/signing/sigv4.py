@@ -26,10 +26,11 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 ALGORITHM = "AWS4-HMAC-SHA256"
 
 UNSIGNED_HEADERS = frozenset(
-    """baggage connection expect keep-alive proxy-authenticate proxy-authorization te traceparent tracestate trailer
-    transfer-encoding upgrade user-agent x-amzn-trace-id""".split()  # noqa: SIM905 - a table
+    """accept-encoding baggage connection expect keep-alive proxy-authenticate proxy-authorization te traceparent
+    tracestate trailer transfer-encoding upgrade user-agent x-amzn-trace-id""".split()  # noqa: SIM905 - a table
 )
-"""Headers a proxy may add or change: never signed, as in AWS's own SDK (botocore/auth.py)."""
+"""Headers a proxy may add or change: never signed, as in AWS's own SDK (botocore/auth.py), which sends Accept-Encoding
+unsigned too. Google's front end rewrites it before it verifies: https://github.com/aws/aws-sdk-go-v2/issues/1816"""
 
 _BLANKS = re.compile(r"[ \t]+")
 

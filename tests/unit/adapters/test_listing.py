@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from oms_adapters.dialects.listing import parse_fast, parse_listing, parse_slow, without_indent
 from oms_engine.errors import UnexpectedReply
-from oms_engine.model import key_bytes
+from oms_engine.model import UNKNOWN_TIME, key_bytes
 
 raw_keys = st.lists(st.binary(min_size=1, max_size=12), max_size=6, unique=True)
 xml_text = st.text(
@@ -186,7 +186,33 @@ def test_sizes_that_are_none_are_refused(broken):
         parse_listing(page(re.sub("<Size>.*</Size>", broken, entry("a"))))
 
 
-def test_times_that_are_none_are_refused():
-    """A date that does not exist is an unexpected reply, on either path."""
-    with pytest.raises(UnexpectedReply, match="time"):
-        parse_listing(page(entry("a", time="2026-13-45T00:00:00Z")))
+@pytest.mark.parametrize(
+    ("stated", "seconds"),
+    [
+        ("2026-11-20T23:53:44Z", 1_795_218_824.0),
+        ("2026-11-20T23:53:44.123456789Z", 1_795_218_824.123456),
+        ("2026-11-20T23:53:44.000+00:00", 1_795_218_824.0),
+        ("2026-11-21T07:53:44+08:00", 1_795_218_824.0),
+        ("2026-11-20T23:53:44", 1_795_218_824.0),
+        ("Fri, 20 Nov 2026 23:53:44 GMT", 1_795_218_824.0),
+        ("2026-13-45T00:00:00Z", UNKNOWN_TIME),
+        ("0001-01-01T00:00:00Z", UNKNOWN_TIME),
+        ("1970-01-01T00:00:00.000Z", UNKNOWN_TIME),
+        ("yesterday", UNKNOWN_TIME),
+        ("", UNKNOWN_TIME),
+    ],
+)
+def test_times_are_read_in_every_spelling_and_else_unknown(stated, seconds):
+    """An instant is the same however it is written; one that cannot be read is unknown and refuses no listing."""
+    listed = parse_listing(page(entry("a", time=stated) + entry("b"))).objects
+    assert listed[0].last_modified == pytest.approx(seconds, abs=1e-6)
+    assert listed[1].last_modified > 0
+    without = re.sub("<LastModified>.*</LastModified>", "", entry("a"))
+    assert parse_listing(page(without)).objects[0].last_modified == UNKNOWN_TIME
+
+
+@pytest.mark.parametrize("etag", ['W/"0123"', "W/&quot;0123&quot;", "W/0123"])
+def test_weak_etags_of_a_listing_are_what_they_stand_for(etag):
+    """A weak ETag and the strong one beside it name the same version."""
+    weak = re.sub("<ETag>.*</ETag>", f"<ETag>{etag}</ETag>", entry("a"))
+    assert parse_listing(page(weak)).objects[0].etag == "0123"

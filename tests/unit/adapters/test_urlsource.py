@@ -68,7 +68,7 @@ def test_heads_say_what_http_says():
     assert urls().head(ENTRY).read(Reply(200, {}, b"")).size is None
     assert urls().head(ENTRY).read(Reply(200, {}, b"")).etag == ""
     assert TIME in urls().head(ENTRY).read(Reply(200, {"last-modified": TIME}, b"")).etag
-    assert urls().head(ENTRY).read(Reply(200, {"etag": 'W/"1"'}, b"")).etag == 'W/"1"'
+    assert urls().head(ENTRY).read(Reply(200, {"etag": 'W/"1"'}, b"")).etag == "W/1"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ ASCII = st.text(st.characters(max_codepoint=127), max_size=5)
 TEXTS = st.none() | ASCII
 ATTRIBUTES = st.builds(
     Attributes,
-    **{item.name: TEXTS for item in fields(Attributes) if item.name != "user"},
+    **{item.name: TEXTS for item in fields(Attributes) if item.name not in {"user", "withheld"}},
     user=st.dictionaries(st.sampled_from(["a", "b", "c"]), ASCII),
 )
 
@@ -53,11 +53,17 @@ def test_attributes_differ_exactly_when_a_phrase_says_so(ours, theirs):
     """No field is forgotten, and each phrase is about one field that differs."""
     phrases = attribute_differences(ours, theirs)
     assert (phrases == []) == (ours == theirs)
-    headers = [item.name for item in fields(Attributes) if item.name != "user"]
+    headers = [item.name for item in fields(Attributes) if item.name not in {"user", "withheld"}]
     names = {name.replace("_", "-") for name in headers if getattr(ours, name) != getattr(theirs, name)}
     names |= {f"metadata {name}" for name in "abc" if ours.user.get(name) != theirs.user.get(name)}
     assert len(phrases) == len(names)
     assert all(any(phrase.startswith(f"{name} ") for name in names) for phrase in phrases)
+
+
+def test_metadata_that_a_store_cannot_return_is_a_difference():
+    """Entries that nobody can see were not compared, so the two are not called equal."""
+    assert len(attribute_differences(Attributes(withheld=2), Attributes())) == 1
+    assert len(attribute_differences(Attributes(withheld=2), Attributes(withheld=2))) == 2
 
 
 def test_a_value_that_was_percent_encoded_on_its_way_is_no_difference():

@@ -64,8 +64,8 @@ def test_always_claims_nothing_of_the_destination(source, there):
 
 
 def is_later(source: float, there: float) -> bool:
-    """Whether a time is later, in whole seconds where the destination states no finer ones."""
-    return source >= there + 1 or (source > there and there % 1 != 0)
+    """Whether a time may be later, in whole seconds where the destination states no finer ones."""
+    return 0 in {source, there} or source >= there + 1 or (source > there and there % 1 != 0)
 
 
 @given(listed, headed, st.sampled_from(COMPARING), sums, flags, flags)
@@ -104,6 +104,16 @@ def test_kms_wanted_is_compared_with_the_copy_not_with_the_source(rule):
     assert decide(source, ThereObject(5, 7.0), rule, **options).action is Action.SKIP
 
 
+@pytest.mark.parametrize("rule", COMPARING)
+@pytest.mark.parametrize(("source", "there"), [(0.0, 7.0), (7.0, 0.0), (0.0, 0.0)])
+def test_an_unknown_time_copies(rule, source, there):
+    """Where either side states no time, nothing says that the copy is not older: it is made again."""
+    listed = ListedObject("k", 5, source, "e", "")
+    assert decide(listed, ThereObject(5, there), rule).reason == "time unknown"
+    assert decide(listed, ListedObject("k", 5, there, "e", ""), OverwriteMode.SIZE_LAST_MODIFIED).action is Action.COPY
+    assert decide_scope(ListedObject("k", 5, 0.0, "e", ""), 7.0) is None
+
+
 def test_equal_times_are_skipped_with_the_reason_of_the_list():
     """Same size and same time counts as present; the reason is the one shown."""
     a = ListedObject("k", 5, 7.0, "e", "")
@@ -131,7 +141,7 @@ def test_a_head_becomes_what_is_compared():
 def test_scope_is_strictly_after(modified, since):
     """Only objects modified after the instant are in scope; the others are skips with a reason."""
     decision = decide_scope(ListedObject("k", 0, modified, "", ""), since)
-    if since is None or modified > since:
+    if since is None or modified > since or modified == 0:
         assert decision is None
     else:
         assert decision == (Action.SKIP, "not modified since")
