@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from typing import Any
 
-from oms_engine.compare import CheckSummary, Compared, Mark, Side, compare
+from oms_engine.compare import CheckRules, CheckSummary, Compared, Mark, Side, compare
+from oms_engine.errors import ConfigError
 from oms_engine.frozen import dataclass
-from openoms.plan import MigrateOptions, build_run, side_options
+from oms_engine.model import StoragePolicy
+from openoms.plan import STORAGE_ALIASES, MigrateOptions, build_run, side_options
 from openoms.settings import Settings
 from openoms.settings import Side as SettledSide
 from openoms.terminal import say
 from openoms.units import render_count
 from openoms.urls import parse_url
+from openoms.words import parse_choice
 
 LEGEND = {
     Mark.SAME: "equal",
@@ -20,7 +24,9 @@ LEGEND = {
     Mark.ONLY_DESTINATION: "missing at the source",
     Mark.DIFFERENT: "different",
     Mark.ERROR: "could not be compared",
+    Mark.UNPROVED: "same size, and nothing proves more",
 }
+REMEDY = "~ passes with --size-only; --content reads both objects and settles it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +35,37 @@ class CheckRequest:
 
     source: str
     destination: str
-    attributes: bool = False
-    one_way: bool = False
+    rules: CheckRules = CheckRules()
     show_all: bool = False
     as_json: bool = False
     quiet: bool = False
+
+
+def build_request(said: Namespace) -> CheckRequest:
+    """Return what the command line asked for.
+
+    Raises:
+        ConfigError: an unknown storage class, or options that exclude each other.
+    """
+    if said.content and said.size_only:
+        raise ConfigError("--content reads what --size-only leaves unread; choose one of them.")
+    if said.storage_class and not said.attributes:
+        raise ConfigError("--storage-class is compared with --attributes; add that, or leave it out.")
+    storage = (
+        parse_choice("storage class", said.storage_class, StoragePolicy, STORAGE_ALIASES)
+        if said.storage_class
+        else None
+    )
+    rules = CheckRules(
+        attributes=said.attributes,
+        one_way=said.one_way,
+        content=said.content,
+        size_only=said.size_only,
+        storage=storage,
+    )
+    return CheckRequest(
+        said.source, said.destination, rules, show_all=said.show_all, as_json=said.as_json, quiet=said.quiet
+    )
 
 
 def run_check(request: CheckRequest, settings: Settings, options: MigrateOptions) -> int:
@@ -73,8 +105,7 @@ async def _check(
             Side(ours, source.url.prefix),
             Side(theirs, destination.url.prefix + options.get("save_prefix", "")),
             summary,
-            attributes=request.attributes,
-            one_way=request.one_way,
+            request.rules,
         ):
             if not request.as_json and not request.quiet and (compared.mark is not Mark.SAME or request.show_all):
                 say(render_compared(compared))
@@ -84,7 +115,10 @@ async def _check(
 def render_compared(compared: Compared) -> str:
     """Return ``* key  (differences)`` as one line: control characters of the key are shown as escapes."""
     key = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in compared.key)
-    why = f"  ({'; '.join(compared.differences)})" if compared.mark in {Mark.DIFFERENT, Mark.ERROR} else ""
+    phrases = compared.differences
+    if compared.mark is Mark.UNPROVED:
+        phrases = ("size only", *phrases)
+    why = f"  ({'; '.join(phrases)})" if compared.mark in {Mark.DIFFERENT, Mark.ERROR, Mark.UNPROVED} else ""
     return f"{compared.mark.value} {key}{why}"
 
 
@@ -95,19 +129,32 @@ def summary_lines(summary: CheckSummary, request: CheckRequest) -> list[str]:
         f"{render_count(count)} by {method.value}" for method, count in summary.methods.items() if count
     )
     if methods:
-        lines.append(f"compared: {methods}{' and attributes' if request.attributes else ''}")
+        lines.append(f"compared: {methods}{' and attributes' if request.rules.attributes else ''}")
+    if summary.lists_error:
+        lines.append(f"the success lists at the destination could not be read: {summary.lists_error}")
     if summary.records:
-        lines.append(f"left out: {render_count(summary.records)} objects of the destination's record folder oms/task/")
+        lines.append(
+            f"left out: {render_count(summary.records)} objects of the destination's record folders under oms/"
+        )
+    if summary.marks[Mark.UNPROVED]:
+        lines.append(REMEDY)
     return lines
 
 
 def summary_json(summary: CheckSummary, request: CheckRequest) -> dict[str, Any]:
     """Return the summary as one JSON object."""
-    names = {Mark.SAME: "equal", Mark.ONLY_SOURCE: "missing_at_destination", Mark.ONLY_DESTINATION: "missing_at_source"}
+    names = {
+        Mark.SAME: "equal",
+        Mark.ONLY_SOURCE: "missing_at_destination",
+        Mark.ONLY_DESTINATION: "missing_at_source",
+        Mark.UNPROVED: "size_only",
+    }
     return {
         **{names.get(mark, mark.name.lower()): count for mark, count in summary.marks.items()},
         "compared_by": {method.value.replace(" ", "_"): count for method, count in summary.methods.items() if count},
-        "attributes": request.attributes,
-        "one_way": request.one_way,
+        "attributes": request.rules.attributes,
+        "one_way": request.rules.one_way,
+        "content": request.rules.content,
         "records_left_out": summary.records,
+        "lists_error": summary.lists_error or None,
     }

@@ -100,27 +100,15 @@ def _read_task(name: str) -> str:
 
 def _declare_check(parser: options.Parser) -> None:
     options.add_places(parser)
-    group = parser.add_argument_group("comparison")
-    group.add_argument(
-        "--attributes", action="store_true", help="compare Content-Type, other headers, metadata and storage class too"
-    )
-    group.add_argument("--one-way", action="store_true", help="what only the destination has is no difference")
-    group.add_argument("--all", dest="show_all", action="store_true", help="name the objects that are equal too")
-    group.add_argument(
-        "--save-prefix", metavar="PREFIX", default="", help="the destination was migrated to with this prefix"
-    )
+    options.add_comparison(parser)
     options.add_run(parser, state=False)
 
 
 def _check(said: Namespace) -> int:
-    from openoms.checking import CheckRequest, run_check  # noqa: PLC0415
+    from openoms.checking import build_request, run_check  # noqa: PLC0415
     from openoms.settings import load_settings  # noqa: PLC0415
 
-    request = CheckRequest(
-        said.source, said.destination, attributes=said.attributes, one_way=said.one_way, show_all=said.show_all,
-        as_json=said.as_json, quiet=said.quiet,
-    )  # fmt: skip
-    return run_check(request, load_settings(said.config), options.migrate_options(said))
+    return run_check(build_request(said), load_settings(said.config), options.migrate_options(said))
 
 
 def _declare_check_store(parser: options.Parser) -> None:
@@ -206,8 +194,9 @@ COMMANDS = {
         _declare_migrate, _migrate, "SRC DST [options]  or  --url-list URL DST [options]", options.CREDENTIALS_HELP,
     ),
     "check": Command(
-        "Compare SRC and DST without copying; exit code 1 on any difference. Marks: = equal, + missing at the "
-        "destination, - missing at the source, * different, ! could not be compared.",
+        "Compare SRC and DST without copying; exit code 1 on any difference, and on what nothing proves. Marks: = "
+        "equal, + missing at the destination, - missing at the source, * different, ! could not be compared, ~ same "
+        "size and nothing proves more.",
         _declare_check, _check, "SRC DST [options]", options.CREDENTIALS_HELP,
     ),
     "check-store": Command(

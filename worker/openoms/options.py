@@ -214,6 +214,31 @@ def add_rules(parser: Parser) -> None:
     )
 
 
+def add_comparison(parser: Parser) -> None:
+    """Add what a check compares, and what counts as proved."""
+    group = parser.add_argument_group("comparison")
+    group.add_argument(
+        "--attributes", action="store_true", help="compare Content-Type, other headers and user metadata too"
+    )
+    group.add_argument(
+        "--storage-class", metavar="CLASS",
+        help="with --attributes: compare the storage class, by migrate's option of that name; default: any is right",
+    )  # fmt: skip
+    group.add_argument(
+        "--content", action="store_true", help="read every object on both sides: the proof that needs no statement"
+    )
+    group.add_argument(
+        "--size-only", action="store_true",
+        help="where nothing but the size is stated, equal sizes are enough; otherwise such an object is named with ~ "
+        "and the exit code is 1",
+    )  # fmt: skip
+    group.add_argument("--one-way", action="store_true", help="what only the destination has is no difference")
+    group.add_argument("--all", dest="show_all", action="store_true", help="name the objects that are equal too")
+    group.add_argument(
+        "--save-prefix", metavar="PREFIX", default="", help="the destination was migrated to with this prefix"
+    )
+
+
 def add_save_prefix(parser: argparse._ActionsContainer) -> None:
     """Add what goes before every key."""
     parser.add_argument("--save-prefix", metavar="PREFIX", default="", help="put this, as it stands, before every key")

@@ -106,7 +106,8 @@ class Relay(Generic[W, D]):
             for connection in self._connections:
                 self._lane.pools.give_back(connection)
 
-    def _run(self) -> Relayed[W, D]:
+    def _open_source(self) -> tuple[ObjectHead, BlockingConnection]:
+        """Send the read and return the head it states, and where its body comes from."""
         source, status, headers = self._start(self._read)
         if status >= 300:
             read_reply(self._read, Reply(status, headers, source.read_rest()))
@@ -114,6 +115,10 @@ class Relay(Generic[W, D]):
         head = read_reply(self._read, Reply(status, headers, b""))
         if source.framing >= 0 and source.framing != self._size:
             raise UnexpectedReply(f"the store sends {source.framing} bytes instead of {self._size}")
+        return head, source
+
+    def _run(self) -> Relayed[W, D]:
+        head, source = self._open_source()
         write = self.call = self._write(head)
         destination = self._begin(write)
         sent = self._pump(source, destination)

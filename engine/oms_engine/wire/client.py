@@ -22,6 +22,7 @@ from oms_engine.wire.blocking import BlockingPools
 from oms_engine.wire.bulk import BulkLane, Cancelled, Relay, Relayed
 from oms_engine.wire.codec import render_head
 from oms_engine.wire.dns import Resolver
+from oms_engine.wire.drain import Drain
 from oms_engine.wire.pool import Pool
 from oms_engine.wire.proxy import Proxy, goes_direct, parse_proxy
 from oms_engine.wire.renewal import Renewals, is_due
@@ -167,6 +168,17 @@ class Wire:
             return await attempt(False)
         except StoreError as error:
             return await self._again(error, lambda: blamed, attempt)
+
+    async def drain(self, read: Call[ObjectHead], digests: Callable[[], D], *, size: int) -> Relayed[None, D]:
+        """Read ``size`` bytes in a thread and keep nothing but their digests; retried as :meth:`relay` is."""
+
+        async def attempt(_: bool) -> Relayed[None, D]:
+            return await self._relay_once(Drain(self._lane(), read, digests=digests(), size=size), None)
+
+        try:
+            return await attempt(False)
+        except StoreError as error:
+            return await self._again(error, lambda: read, attempt)
 
     def pace(self, endpoint: Endpoint) -> Pace:
         """Return the pace of an endpoint, or of the one it was redirected to."""
