@@ -289,3 +289,6 @@ class BucketStore(MultipartStore, ArchiveStore, Protocol):
 
 
 AnyCall = Call[Any]
+
+LONG_OPERATIONS = frozenset({"complete_upload"})
+"""Calls whose work takes a store minutes for a large object."""

@@ -76,13 +76,6 @@ def _class_of(code: str, status: int, operation: str, own: Mapping[str, type[Sto
     return UploadGone if found is NotFound and operation in UPLOAD_CALLS else found
 
 
-def _seconds(text: str | None) -> float | None:
-    try:
-        return max(0.0, float(text)) if text else None
-    except ValueError:
-        return None
-
-
 def _location(reply: Reply, stated: _Stated, asked: Asked, profile: S3Profile) -> str:
     """Return the URL to go to: Location, else the Endpoint element or the region's host with the path asked for."""
     if location := reply.headers.get("location"):
@@ -114,7 +107,6 @@ def error_of(reply: Reply, asked: Asked, profile: S3Profile, *, status: int | No
         "status": reply.status,
         "vendor_code": stated.code,
         "request_id": stated.request_id,
-        "retry_after": _seconds(reply.headers.get("retry-after")),
     }
     location = _location(reply, stated, asked, profile) if kind is Redirected or stated.code == WRONG_REGION else ""
     if kind is Redirected or location:

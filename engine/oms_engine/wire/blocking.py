@@ -7,12 +7,10 @@ import select
 import socket
 import ssl
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from oms_engine.errors import ConnectionBroken, TimedOut, UnexpectedReply
-from oms_engine.netguard import public_only
 from oms_engine.store import Endpoint, Request
 from oms_engine.wire.codec import (
     CHUNKED,
@@ -20,31 +18,21 @@ from oms_engine.wire.codec import (
     UNTIL_CLOSE,
     ChunkedDecoder,
     body_framing,
+    check_interim,
     keeps_alive,
     parse_head,
     render_head,
 )
-from oms_engine.wire.dns import name_to_ask, plain_name, resolve_now
 from oms_engine.wire.http1 import ERROR_LIMIT
-from oms_engine.wire.proxy import Proxy, route_text, tunnel_failure
-from oms_engine.wire.retry import ConnectFailed, StaleConnection
-from oms_engine.wire.settings import WireSettings, WireStats
-from oms_engine.wire.tls import connect_error
+from oms_engine.wire.retry import StaleConnection
+from oms_engine.wire.settings import WireSettings
+from oms_engine.wire.watch import Watch
 
 TLS_FILL = 256 * 1024
 """How much is collected from TLS records before it is passed on."""
-_NEAR = 0.002
-_NEAR_BUFFER = 1_000_000
-"""Connected within 2 ms: a fixed send buffer, which holds more than such a way can, wakes both ends less often than one
-that grows (6 % of the time of 200 x 4 MB). Farther away the kernel's growing one may become larger."""
-
 _READ = 64 * 1024
 _READ_HEAD = 8 * 1024
-_SURELY_OPEN = 0.1
-"""Seconds: no store closes a kept connection sooner. One whose server ended in that time costs an attempt."""
-
 _MORE = getattr(socket, "MSG_MORE", 0)  # Linux has it
-_IDLE_PER_ENDPOINT = 64
 
 
 class BlockingConnection:
@@ -57,7 +45,9 @@ class BlockingConnection:
         self.endpoint = endpoint
         self.framing = 0
         self.stamp = 0.0
-        self._idle_timeout = settings.idle_timeout
+        # One wait may collect bytes for as long as the watch looks at, no longer.
+        longest = settings.min_rate_seconds if settings.min_rate else settings.idle_timeout
+        self._idle_timeout = min(settings.idle_timeout, longest)
         self._extra = extra
         self._prefix = prefix
         self._tls = isinstance(sock, ssl.SSLSocket)
@@ -69,6 +59,9 @@ class BlockingConnection:
         self._served = 0
         self._timeout = 0.0
         self._left = 0
+        self._interim = 0
+        self._watch = Watch(settings.min_rate, settings.min_rate_seconds)
+        self._least = f"fewer than {settings.min_rate:g} bytes/s over {settings.min_rate_seconds:g} s"
 
     @property
     def reusable(self) -> bool:
@@ -100,6 +93,8 @@ class BlockingConnection:
         self._got_all = False
         self._sent_all = request.body_size is None
         self._left = request.body_size or 0
+        self._interim = 0
+        self._watch.reset()
         self._set_timeout(self._idle_timeout)
         try:
             if self._left and not self._tls:
@@ -115,14 +110,19 @@ class BlockingConnection:
     def send_body(self, data: memoryview) -> bool:
         """Send bytes of a streamed body; False when the store has stopped reading."""
         self._set_timeout(self._idle_timeout)
+        size, sent = len(data), 0
         try:
-            self.sock.sendall(data)
+            while sent < size:
+                began = time.monotonic()
+                some = self.sock.send(data[sent:] if sent else data)
+                self._count(began, some)
+                sent += some
         except (ConnectionError, ssl.SSLError):
             self._alive = False
             return False
         except OSError as error:
             raise self._broken(error) from None
-        self._left -= len(data)
+        self._left -= size
         self._sent_all = self._left <= 0
         return True
 
@@ -133,22 +133,48 @@ class BlockingConnection:
         return bool(poll.poll(0))
 
     def answers_early(self) -> bool:
-        """Whether the store has answered or hung up; asked while the body is still being sent."""
-        return self.has_news() and not self._tls_noise()
+        """Whether the store has answered or hung up; asked while the body is still being sent.
 
-    def _tls_noise(self) -> bool:
-        """Whether the readable bytes are session tickets, not an answer: TLS 1.3 sends them after the handshake."""
-        if not isinstance(self.sock, ssl.SSLSocket):
+        An interim reply is no answer, asked for or not (RFC 9110, 15.2).
+
+        Raises:
+            UnexpectedReply: what it sends is no HTTP.
+        """
+        if not self.has_news():
             return False
+        try:
+            data = self._recv_waiting()
+        except (ssl.SSLWantReadError, BlockingIOError):
+            return False  # session tickets: TLS 1.3 sends them after the handshake
+        except OSError:
+            return True
+        if not data:
+            return True
+        self._rest += data
+        return self._answer_begun()
+
+    def _recv_waiting(self) -> bytes:
+        """Receive what is there, without waiting."""
+        if not self._tls:
+            return self.sock.recv(_READ, socket.MSG_DONTWAIT)
         self.sock.settimeout(0)
         self._timeout = -1.0
-        try:
-            self._rest += self.sock.recv(_READ)
-        except (ssl.SSLWantReadError, BlockingIOError):
-            return True
-        except OSError:
-            return False
-        return False
+        return self.sock.recv(_READ)
+
+    def _answer_begun(self) -> bool:
+        """Take interim replies off the front of what was received; whether anything else stands behind them."""
+        while (end := self._rest.find(b"\r\n\r\n")) >= 0:
+            status, _ = parse_head(self._rest[: end + 2])
+            if status >= 200:
+                return True
+            self._pass_over(status)
+            self._rest = self._rest[end + 4 :]
+        begun = self._rest
+        return len(begun) > HEAD_LIMIT or not b"HTTP/1.".startswith(begun[:7]) or begun[9:10] not in {b"", b"1"}
+
+    def _pass_over(self, interim: int) -> None:
+        self._interim += 1
+        check_interim(interim, self._interim)
 
     # -- receiving --------------------------------------------------------------------------------------------------
 
@@ -158,6 +184,7 @@ class BlockingConnection:
         Raises:
             StaleConnection: a kept connection that had been closed.
         """
+        began = time.monotonic()
         self._set_timeout(first_byte_timeout)
         data = self._rest
         while True:
@@ -166,11 +193,16 @@ class BlockingConnection:
                 status, headers = parse_head(data[: end + 2])
                 if status >= 200:
                     break
+                self._pass_over(status)
                 data = data[end + 4 :]
+                left = first_byte_timeout - (time.monotonic() - began)
+                if left <= 0:  # they buy no time: some proxies send one every few seconds, for ever
+                    raise TimedOut(f"no reply within {first_byte_timeout:g} s")
+                self._set_timeout(left)
                 continue
             if len(data) > HEAD_LIMIT or not b"HTTP/1.".startswith(data[:7]):
                 raise UnexpectedReply("the reply is no HTTP/1.1 message")
-            piece = self._recv(_READ_HEAD, stale=self._served > 0 and not data)
+            piece = self._recv(_READ_HEAD, stale=self._served > 0 and not data, counted=bool(data))
             if not data:
                 self._set_timeout(self._idle_timeout)
             data += piece
@@ -234,9 +266,12 @@ class BlockingConnection:
                 self.spoil()
                 return
 
-    def _recv(self, most: int, *, stale: bool = False, eof: bool = False) -> bytes:
+    def _recv(self, most: int, *, stale: bool = False, eof: bool = False, counted: bool = True) -> bytes:
+        began = time.monotonic()
         try:
             data = self.sock.recv(most)
+            if counted:
+                self._count(began, len(data))
         except OSError as error:
             if stale and isinstance(error, ConnectionError):
                 raise StaleConnection("the store closed the kept connection") from None
@@ -249,6 +284,7 @@ class BlockingConnection:
 
     def _recv_into(self, view: memoryview) -> int:
         self._set_timeout(self._idle_timeout)
+        began = time.monotonic()
         try:
             # MSG_WAITALL returns a part of it when the timeout strikes; an SSLSocket takes no flags.
             got = self.sock.recv_into(view) if self._tls else self.sock.recv_into(view, 0, socket.MSG_WAITALL)
@@ -256,7 +292,18 @@ class BlockingConnection:
             raise self._broken(error) from None
         if not got:
             raise ConnectionBroken("the store closed the connection before the end of its reply")
+        self._count(began, got)
         return got
+
+    def _count(self, began: float, size: int) -> None:
+        """Count bytes and the time spent waiting for them.
+
+        Raises:
+            TimedOut: they trickle.
+        """
+        if self._watch.too_slow(time.monotonic() - began, size):
+            self._alive = False
+            raise TimedOut(self._least)
 
     def _broken(self, error: OSError) -> ConnectionBroken | TimedOut:
         self._alive = False
@@ -273,144 +320,8 @@ class BlockingConnection:
             if self._tls:
                 self.sock.settimeout(seconds)
             else:
-                limit = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
+                limit = struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1e6)))
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         except OSError as error:
             raise self._broken(error) from None
-
-
-class BlockingPools:
-    """Kept blocking connections by endpoint. Thread-safe."""
-
-    def __init__(
-        self,
-        settings: WireSettings,
-        stats: WireStats,
-        *,
-        context: Callable[[], ssl.SSLContext],
-        proxy_for: Callable[[Endpoint], Proxy | None],
-    ) -> None:
-        self._settings = settings
-        self._stats = stats
-        self._context = context
-        self._proxy_for = proxy_for
-        self._lock = threading.Lock()
-        self._idle: dict[Endpoint, list[BlockingConnection]] = {}
-        self._closed = False
-
-    def take(self, endpoint: Endpoint, *, fresh: bool = False) -> BlockingConnection:
-        """Return a kept connection that is still open, or a new one.
-
-        Raises:
-            ConnectionBroken: none can be opened.
-        """
-        while not fresh:
-            with self._lock:
-                idle = self._idle.get(endpoint)
-                if not idle:
-                    break
-                connection = idle.pop()
-            unused = time.monotonic() - connection.stamp
-            if unused < _SURELY_OPEN:
-                return connection
-            if unused <= self._settings.keep_alive and not connection.has_news():
-                return connection
-            self._drop(connection)
-        return self._open(endpoint)
-
-    def give_back(self, connection: BlockingConnection) -> None:
-        """Keep a connection if another request may follow, else close it."""
-        if connection.reusable:
-            connection.stamp = time.monotonic()
-            with self._lock:
-                idle = self._idle.setdefault(connection.endpoint, [])
-                if not self._closed and len(idle) < _IDLE_PER_ENDPOINT:
-                    idle.append(connection)
-                    return
-        self._drop(connection)
-
-    def sweep(self) -> None:
-        """Close kept connections that nobody has used for their time."""
-        oldest = time.monotonic() - self._settings.keep_alive
-        with self._lock:
-            old = [one for idle in self._idle.values() for one in idle if one.stamp < oldest]
-            for connection in old:
-                self._idle[connection.endpoint].remove(connection)
-            self._idle = {endpoint: idle for endpoint, idle in self._idle.items() if idle}
-        for connection in old:
-            self._drop(connection)
-
-    def close(self) -> None:
-        """Close the kept connections."""
-        with self._lock:
-            self._closed = True
-            kept = [connection for idle in self._idle.values() for connection in idle]
-            self._idle.clear()
-        for connection in kept:
-            self._drop(connection)
-
-    def _drop(self, connection: BlockingConnection) -> None:
-        connection.close()
-        with self._lock:
-            self._stats.bulk_connections -= 1
-
-    def _open(self, endpoint: Endpoint) -> BlockingConnection:
-        proxy = self._proxy_for(endpoint)
-        where = route_text(endpoint, proxy)
-        try:
-            sock = self._connect(endpoint, proxy)
-        except TimeoutError:
-            raise ConnectFailed(f"no connection to {where} within {self._settings.connect_timeout:g} s") from None
-        except (OSError, ValueError) as error:
-            raise connect_error(error, where) from None
-        with self._lock:
-            self._stats.bulk_connections += 1
-        plain_proxy = proxy is not None and endpoint.scheme != "https"
-        extra = f"User-Agent: {self._settings.user_agent}\r\n" + (proxy.header if proxy and plain_proxy else "")
-        prefix = f"http://{endpoint.netloc}" if plain_proxy else ""
-        return BlockingConnection(sock, endpoint, self._settings, extra=extra, prefix=prefix)
-
-    def _connect(self, endpoint: Endpoint, proxy: Proxy | None) -> socket.socket:
-        to = (proxy.host, proxy.port) if proxy else (endpoint.host, endpoint.port)
-        hosts = [name_to_ask(to[0])]
-        if endpoint.public:
-            judged = public_only(endpoint.host, resolve_now(endpoint.host, endpoint.port))
-            hosts = hosts if proxy else judged
-        began = time.monotonic()
-        sock = _dial(hosts, to[1], self._settings.connect_timeout)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if time.monotonic() - began < _NEAR:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _NEAR_BUFFER)
-            if endpoint.scheme == "https":
-                if proxy is not None:
-                    _tunnel(sock, proxy, endpoint)
-                return self._context().wrap_socket(sock, server_hostname=endpoint.host)
-            sock.settimeout(None)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-
-def _dial(hosts: list[str], port: int, timeout: float) -> socket.socket:
-    """Connect to the first host or address that takes a connection."""
-    for host in hosts[:-1]:
-        with contextlib.suppress(OSError):
-            return socket.create_connection((plain_name(host), port), timeout)
-    return socket.create_connection((plain_name(hosts[-1]), port), timeout)
-
-
-def _tunnel(sock: socket.socket, proxy: Proxy, endpoint: Endpoint) -> None:
-    """Ask a proxy for a tunnel."""
-    sock.sendall(proxy.connect_head(endpoint))
-    data = b""
-    while (end := data.find(b"\r\n\r\n")) < 0 and len(data) <= HEAD_LIMIT:
-        piece = sock.recv(4096)
-        if not piece:
-            raise OSError("the proxy closed the connection")
-        data += piece
-    failure = tunnel_failure(data, end)
-    if failure is not None:
-        raise failure

@@ -17,7 +17,8 @@ from oms_engine.errors import StoreError, UnexpectedReply
 from oms_engine.frozen import dataclass
 from oms_engine.model import ObjectHead
 from oms_engine.store import AnyCall, Call, Endpoint, Renewable, Reply, Request
-from oms_engine.wire.blocking import BlockingConnection, BlockingPools
+from oms_engine.wire.blocking import BlockingConnection
+from oms_engine.wire.blocking_pools import BlockingPools
 from oms_engine.wire.renewal import is_due
 from oms_engine.wire.retry import StaleConnection, read_reply
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings

@@ -7,22 +7,22 @@ import random
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
-from oms_engine.errors import ConnectionBroken, InvalidRequest, Redirected, Retry, StoreError
+from oms_engine.errors import ConnectionBroken, InvalidRequest, Redirected, Retry, StoreError, Throttled
 from oms_engine.model import ObjectHead
 from oms_engine.pace import Pace
-from oms_engine.store import AnyCall, Call, Endpoint, Reply, Request
+from oms_engine.store import LONG_OPERATIONS, AnyCall, Call, Endpoint, Reply, Request
 from oms_engine.weburl import MAX_REDIRECTS, follow_trail
-from oms_engine.wire.blocking import BlockingPools
+from oms_engine.wire.blocking_pools import BlockingPools
 from oms_engine.wire.bulk import BulkLane, Cancelled, Relay, Relayed
 from oms_engine.wire.codec import render_head
 from oms_engine.wire.dns import Resolver
 from oms_engine.wire.drain import Drain
+from oms_engine.wire.endpoints import check_endpoint, endpoint_or_none
 from oms_engine.wire.pool import Pool
 from oms_engine.wire.proxy import Proxy, goes_direct, parse_proxy
 from oms_engine.wire.renewal import Renewals, is_due
@@ -69,13 +69,14 @@ class Wire:
         self._sweeper: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
         self._closed = False
+        self._hurried = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         # Hours pass between renewals: no kept connection is worth a try.
         self._renewals = Renewals(partial(self._attempt, limit=self.settings.reply_limit, fresh=True))
         times = self.settings
-        self._every = min(1.0, max(0.02, min(times.first_byte_timeout, times.idle_timeout, times.keep_alive) / 4))
+        self._every = min(1.0, max(0.02, min(self._shortest(), times.keep_alive) / 4))
         self._sweep()
         return self
 
@@ -97,14 +98,37 @@ class Wire:
             await asyncio.to_thread(self._bulk.close)
         await asyncio.sleep(0)  # lets transports report their end
 
+    def _shortest(self) -> float:
+        times = self.settings
+        return min(times.first_byte_timeout, times.idle_timeout, times.min_rate_seconds, times.completion_timeout)
+
+    def hurry(self) -> None:
+        """End every wait between attempts now, and begin none: what would be tried again fails with its last error."""
+        self._hurried.set()
+
+    def calm(self) -> None:
+        """Wait and try again from now on, as before :meth:`hurry`."""
+        self._hurried.clear()
+
+    async def rest(self, seconds: float) -> bool:
+        """Sleep; False as soon as the wire is hurried."""
+        if seconds and not self._hurried.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._hurried.wait()
+        return not self._hurried.is_set()
+
     # -- calls ------------------------------------------------------------------------------------------------------
 
     async def call(self, call: Call[T], *, final: type[StoreError] | None = None) -> T:
-        """Perform a call; its reply is held in memory, up to ``reply_limit``. An error of ``final`` is not retried."""
+        """Perform a call; its reply is held in memory, up to ``reply_limit``. An error of ``final`` is not retried.
+
+        A redirect is followed all the same.
+        """
         try:
             return (await self._attempt(call, self.settings.reply_limit))[0]
         except StoreError as error:
-            if final is not None and isinstance(error, final):
+            if final is not None and isinstance(error, final) and not isinstance(error, Redirected):
                 raise self._name(error, call) from None
             limit = self.settings.reply_limit
             again = await self._again(error, lambda: call, lambda fresh: self._attempt(call, limit, fresh=fresh))
@@ -200,7 +224,7 @@ class Wire:
         stats = self.stats
         stats.requests += 1
         stats.bytes_out += len(request.body)
-        waiter = connection.send(request.method, head, request.body, limit)
+        waiter = connection.send(request.method, head, request.body, limit, False, call.operation in LONG_OPERATIONS)
         sent = connection.stamp
         try:
             reply = await waiter
@@ -297,12 +321,12 @@ class Wire:
             if isinstance(error, Redirected) and hops < MAX_REDIRECTS and self._follow(call, error, hops):
                 hops += 1
             else:
-                delay = None if self._closed else retrier.delay_or_none(error, reached=self._reached(call, error))
-                if delay is None:
+                long = call.operation in LONG_OPERATIONS
+                reached = self._reached(call, error)
+                delay = None if self._closed else retrier.delay_or_none(error, reached=reached, long=long)
+                if delay is None or not (await self.rest(delay) or delay == 0):
                     raise error
                 self.stats.retries += 1
-                if delay:
-                    await asyncio.sleep(delay)
             try:
                 return await attempt(isinstance(error, StaleConnection))
             except StoreError as again:
@@ -344,9 +368,14 @@ class Wire:
         return request if moved is None else request._replace(endpoint=moved)
 
     async def _hold(self, pool: Pool) -> None:
-        """Wait until the store will be asked again."""
-        while (delay := pool.pace.not_before - time.monotonic()) > 0:  # noqa: ASYNC110 - the pace may move it on
-            await asyncio.sleep(delay + random.uniform(0, min(0.2, delay)))
+        """Wait until the store will be asked again.
+
+        Raises:
+            Throttled: not any more, as the run stops.
+        """
+        while (delay := pool.pace.not_before - time.monotonic()) > 0:  # the pace may move it on
+            if not await self.rest(delay + random.uniform(0, min(0.2, delay))):
+                raise Throttled("the store asked for a pause, and the run stops")
         pool.pace.not_before = 0.0
 
     def _pool(self, endpoint: Endpoint) -> Pool:
@@ -391,28 +420,3 @@ class Wire:
         if self._bulk is not None:
             self._bulk.pools.sweep()
         self._sweeper = self._loop.call_later(self._every, self._sweep)
-
-
-def check_endpoint(endpoint: Endpoint) -> None:
-    """Refuse an endpoint that cannot stand in a request."""
-    host = endpoint.host
-    if (
-        endpoint.scheme not in ("http", "https")
-        or not host
-        or not host.isascii()
-        or not host.isprintable()
-        or set(host) & set(" /?#@\\")
-    ):
-        raise InvalidRequest("the endpoint is no http or https host")
-
-
-def endpoint_or_none(location: str) -> Endpoint | None:
-    """Return the endpoint of an absolute http URL, None for anything else."""
-    try:
-        parts = urlsplit(location)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return None
-    return Endpoint(parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80))

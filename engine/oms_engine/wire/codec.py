@@ -17,6 +17,9 @@ from oms_engine.store import Endpoint, Request
 HEAD_LIMIT = 64 * 1024
 """Largest reply head, in bytes. Stores allow 2-8 KiB of user metadata."""
 
+INTERIM_LIMIT = 100
+"""Interim replies (1xx) that may come before one reply."""
+
 CHUNKED = -1
 UNTIL_CLOSE = -2
 
@@ -161,6 +164,18 @@ def _fold(value: str, line: str) -> str:
     """Join a folded line (RFC 9112, 5.2) to the value before it."""
     more = line.strip(" \t")
     return f"{value} {more}".strip(" \t")
+
+
+def check_interim(status: int, count: int) -> None:
+    """Judge the ``count``-th interim reply to a request (RFC 9110, 15.2): it is passed over, asked for or not.
+
+    Raises:
+        UnexpectedReply: it is no interim reply that can be passed over, or one too many.
+    """
+    if status == 101:
+        raise UnexpectedReply("the store switched protocols without being asked")
+    if status < 100 or count > INTERIM_LIMIT:
+        raise UnexpectedReply("the store sends interim replies without end")
 
 
 def keeps_alive(head: bytes, headers: dict[str, str]) -> bool:

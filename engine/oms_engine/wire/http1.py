@@ -17,12 +17,14 @@ from oms_engine.wire.codec import (
     UNTIL_CLOSE,
     ChunkedDecoder,
     body_framing,
+    check_interim,
     keeps_alive,
     parse_head,
 )
 from oms_engine.wire.retry import ReplyTooLarge, StaleConnection
 from oms_engine.wire.settings import WireSettings, WireStats
 from oms_engine.wire.stream import BodyStream
+from oms_engine.wire.watch import Watch
 
 ERROR_LIMIT = 1024 * 1024
 """Largest body of an error reply that is read."""
@@ -56,21 +58,28 @@ class Connection:
 
     __slots__ = (
         "_alive",
+        "_began",
         "_buffer",
         "_decoder",
         "_framing",
         "_got",
+        "_interim",
         "_limit",
+        "_long",
+        "_looked",
         "_loop",
         "_method",
         "_opened",
         "_pieces",
         "_reply",
+        "_seen",
         "_state",
         "_stream",
         "_streaming",
         "_transport",
         "_unsent",
+        "_watch",
+        "_watched",
         "closed",
         "owner",
         "served",
@@ -96,6 +105,14 @@ class Connection:
         self._pieces: list[bytes] = []
         self._decoder: ChunkedDecoder | None = None
         self._unsent = 0
+        self._interim = 0
+        self._long = False
+        self._began = 0.0
+        self._watch = Watch(owner.settings.min_rate, owner.settings.min_rate_seconds)
+        self._watched = -1
+        """Number of the exchange that the watch is about."""
+        self._looked = 0.0
+        self._seen = 0
         self.waiter: asyncio.Future[Reply] | None = None
         self.served = 0
         self.closed = False
@@ -103,14 +120,21 @@ class Connection:
 
     # -- the caller's side ------------------------------------------------------------------------------------------
 
-    def send(self, method: str, head: bytes, body: bytes, limit: int, streaming: bool = False) -> asyncio.Future[Reply]:
-        """Send a request; the future is its reply, or for ``streaming`` the head of a 2xx reply."""
+    def send(
+        self, method: str, head: bytes, body: bytes, limit: int, streaming: bool = False, long: bool = False
+    ) -> asyncio.Future[Reply]:
+        """Send a request; the future is its reply, or for ``streaming`` the head of a 2xx reply.
+
+        ``long`` gives the store the time that its work on a large object takes.
+        """
         self._state = _HEAD
         self._method = method
         self._limit = limit
         self._streaming = streaming
+        self._interim = 0
+        self._long = long
         self._opened = BodyStream(self, self.owner.settings.stream_buffer) if streaming else None
-        self.stamp = self._loop.time()
+        self.stamp = self._began = self._loop.time()
         waiter = self.waiter = self._loop.create_future()
         if len(body) <= _JOIN:
             self._transport.write(head + body)
@@ -137,17 +161,41 @@ class Connection:
         if self._state == _IDLE:
             return
         settings = self.owner.settings
+        idle, first_byte = settings.idle_timeout, settings.first_byte_timeout
+        if self._long:
+            idle = first_byte = max(settings.completion_timeout, first_byte)
+            if now - self._began > settings.completion_limit:
+                self._fail(TimedOut(f"no whole reply within {settings.completion_limit:g} s"))
+                return
         unsent = self._transport.get_write_buffer_size()
-        if unsent != self._unsent:
+        waiting = bool(unsent or self._buffer or self._state == _BODY)
+        if self._trickles(now, unsent, waiting):
+            self._fail(TimedOut(f"fewer than {settings.min_rate:g} bytes/s over {settings.min_rate_seconds:g} s"))
+        elif unsent != self._unsent:
             self._unsent = unsent
             self.stamp = now
         elif self._stream is not None and self._stream.paused:
             self.stamp = now
-        elif unsent or self._buffer or self._state == _BODY:
-            if now - self.stamp > settings.idle_timeout:
-                self._fail(TimedOut(f"nothing moved for {settings.idle_timeout:g} s"))
-        elif now - self.stamp > settings.first_byte_timeout:
-            self._fail(TimedOut(f"no reply within {settings.first_byte_timeout:g} s"))
+        elif waiting:
+            if now - self.stamp > idle:
+                self._fail(TimedOut(f"nothing moved for {idle:g} s"))
+        elif now - self.stamp > first_byte:
+            self._fail(TimedOut(f"no reply within {first_byte:g} s"))
+
+    def _trickles(self, now: float, unsent: int, waiting: bool) -> bool:
+        """Whether what the other end takes or gives is below the least rate; asked now and then, never per byte."""
+        got = self._got + len(self._buffer)
+        moved = abs(unsent - self._unsent) + abs(got - self._seen)
+        seconds = now - self._looked
+        self._looked, self._seen = now, got
+        if self._watched != self.served:
+            self._watched = self.served
+            self._watch.reset()
+            return False
+        if not waiting or self._long or (self._stream is not None and self._stream.paused):
+            self._watch.reset()
+            return False
+        return self._watch.too_slow(seconds, moved)
 
     def pause(self) -> None:
         """Stop reading from the socket."""
@@ -209,20 +257,23 @@ class Connection:
     # -- the reply --------------------------------------------------------------------------------------------------
 
     def _take_head(self, data: bytes) -> None:
-        end = data.find(b"\r\n\r\n")
-        if end < 0 or end > HEAD_LIMIT:
-            self._wait_for_head(data)
-            return
-        head = data[: end + 2]
-        status, headers = parse_head(head)
-        if status < 200:
-            if status == 101:
-                raise UnexpectedReply("the store switched protocols without being asked")
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end < 0 or end > HEAD_LIMIT:
+                self._wait_for_head(data)
+                return
+            head = data[: end + 2]
+            status, headers = parse_head(head)
+            if status >= 200:
+                break
+            self._interim += 1
+            check_interim(status, self._interim)
             self._buffer = b""
-            self.stamp = self._loop.time()
-            if len(data) > end + 4:
-                self._take_head(data[end + 4 :])
-            return
+            if self._long:  # elsewhere they buy no time: some proxies send one every few seconds, for ever
+                self.stamp = self._loop.time()
+            data = data[end + 4 :]
+            if not data:
+                return
         framing = body_framing(self._method, status, headers)
         if status >= 300 and self._limit < ERROR_LIMIT:
             self._limit = ERROR_LIMIT

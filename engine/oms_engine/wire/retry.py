@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 import time
+from collections.abc import Mapping
+from datetime import UTC
 from typing import TypeVar
 
-from oms_engine.errors import ConnectionBroken, Retry, StoreError, UnexpectedReply
+from oms_engine.errors import ConnectionBroken, Retry, StoreError, TimedOut, UnexpectedReply
 from oms_engine.store import Call, Reply
 from oms_engine.wire.settings import WireSettings, WireStats
 
@@ -35,20 +38,48 @@ class ReplyTooLarge(UnexpectedReply):
     retry = Retry.NEVER
 
 
-def parse_retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or a date), None when there is none."""
+_SECONDS = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,15})?")
+_IN_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
+"""https://learn.microsoft.com/en-us/azure/storage/blobs/storage-retry-policy; the SDKs read them before Retry-After."""
+
+
+def stated_wait(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds a reply asks to wait, at most RETRY_AFTER_MAXIMUM; None when it does not say.
+
+    It is the one place where any dialect's wait is read, so that no store can ask for a day.
+    """
+    for name in _IN_MILLISECONDS:
+        value = headers.get(name)
+        if value is not None and _SECONDS.fullmatch(value.strip()):
+            return min(float(value) / 1000, RETRY_AFTER_MAXIMUM)
+    return parse_retry_after(headers.get("retry-after"), headers.get("date"))
+
+
+def parse_retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or a date), None when there is none.
+
+    A date is held against ``date``, the store's own clock, where the reply states it.
+    """
     if value is None:
         return None
     value = value.strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value[:6]), RETRY_AFTER_MAXIMUM)
+    if _SECONDS.fullmatch(value):
+        return min(float(value), RETRY_AFTER_MAXIMUM)
+    when = _instant(value)
+    if when is None:
+        return None
+    now = _instant(date) if date else None
+    return min(max(0.0, when - (time.time() if now is None else now)), RETRY_AFTER_MAXIMUM)
+
+
+def _instant(value: str) -> float | None:
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few stores say when, and it is slow to load
 
     try:
-        when = parsedate_to_datetime(value).timestamp()
+        when = parsedate_to_datetime(value)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-    return min(max(0.0, when - time.time()), RETRY_AFTER_MAXIMUM)
 
 
 def read_reply(call: Call[T], reply: Reply) -> T:
@@ -57,7 +88,7 @@ def read_reply(call: Call[T], reply: Reply) -> T:
         return call.read(reply)
     except StoreError as error:
         if error.retry_after is None and error.retry is not Retry.NEVER:
-            error.retry_after = parse_retry_after(reply.headers.get("retry-after"))
+            error.retry_after = stated_wait(reply.headers)
         raise
 
 
@@ -90,15 +121,16 @@ class RetryBudget:
 class Retrier:
     """The attempts of one call."""
 
-    __slots__ = ("_budget", "_settings", "attempts", "stale")
+    __slots__ = ("_budget", "_settings", "attempts", "stale", "timed_out")
 
     def __init__(self, settings: WireSettings, budget: RetryBudget) -> None:
         self._settings = settings
         self._budget = budget
         self.attempts = 1
         self.stale = 0
+        self.timed_out = 0
 
-    def delay_or_none(self, error: StoreError, *, reached: bool = True) -> float | None:
+    def delay_or_none(self, error: StoreError, *, reached: bool = True, long: bool = False) -> float | None:
         """Return the seconds to wait before the next attempt, None when the error is final.
 
         ============  ==========================================================
@@ -108,6 +140,9 @@ class Retrier:
         stale         0, once, outside attempts and budget; then as SOON
         SOON          uniform in [0, backoff * 2^n], within attempts and budget
         SLOW_DOWN     the same, at least Retry-After; the budget is not asked
+        timed out     as SOON, within fewer attempts, as each has cost a minute;
+                      a ``long`` call gets one more: it finds out what became
+                      of the first
         ============  ==========================================================
 
         The pace already thins out what a slowing store gets, so SLOW_DOWN does not draw on the budget.
@@ -117,9 +152,13 @@ class Retrier:
         if isinstance(error, StaleConnection) and not self.stale:
             self.stale = 1
             return 0.0
+        if isinstance(error, TimedOut) and not error.status:
+            self.timed_out += 1
+            if self.timed_out >= (2 if long else self._settings.timed_out_attempts):
+                return None
         most = self._settings.attempts if reached else self._settings.unreached_attempts
         if self.attempts >= most or (error.retry is Retry.SOON and not self._budget.spend()):
             return None
         bound = min(self._settings.backoff_maximum, self._settings.backoff * 2 ** (self.attempts - 1))
         self.attempts += 1
-        return max(random.uniform(0, bound), error.retry_after or 0.0)
+        return max(random.uniform(0, bound), min(error.retry_after or 0.0, RETRY_AFTER_MAXIMUM))

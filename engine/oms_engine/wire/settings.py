@@ -20,8 +20,18 @@ class WireSettings:
     """From the last byte of the request to the first of the reply."""
     idle_timeout: float = 60.0
     """Between two bytes, either way."""
+    min_rate: float = 1024.0
+    """Bytes a second that a transfer or a reply must reach over each ``min_rate_seconds`` of waiting; 0: any."""
+    min_rate_seconds: float = 60.0
+    completion_timeout: float = 600.0
+    """The same as the two timeouts above for calls whose work takes long (``store.LONG_OPERATIONS``). Blanks that a
+    store sends to keep the connection alive count as life."""
+    completion_limit: float = 3600.0
+    """How long such a call may take in all."""
     attempts: int = 8
     """How often a call is tried, the first time included."""
+    timed_out_attempts: int = 3
+    """The same for attempts that end in a timeout, each of which has cost a minute."""
     unreached_attempts: int = 3
     """The same towards an endpoint that never took a connection: a mistyped host should not take a minute."""
     backoff: float = 0.2

@@ -14,7 +14,7 @@ from oms_engine.errors import ConnectionBroken, Retry
 from oms_engine.model import Attributes, ObjectHead
 from oms_engine.netguard import AddressRefused, is_public, public_only
 from oms_engine.store import Call, Endpoint, Request
-from oms_engine.wire import Wire, WireSettings, blocking, dns
+from oms_engine.wire import Wire, WireSettings, blocking_pools, dns
 from support.webserver import Page, serving
 
 PRIVATE4 = [
@@ -151,7 +151,7 @@ async def test_the_address_that_was_judged_is_connected_to(second_is_public, mon
         return [next(answers)]
 
     monkeypatch.setattr(dns.Resolver, "_ask", staticmethod(ask))
-    monkeypatch.setattr(blocking, "resolve_now", lambda _host, _port: [next(answers)])
+    monkeypatch.setattr(blocking_pools, "resolve_now", lambda _host, _port: [next(answers)])
     with serving("127.0.0.2") as public, serving("127.0.0.1", public.port) as private:
         public.pages["/x"] = private.pages["/x"] = Page(b"hello")
         settings = WireSettings(attempts=2, backoff=0.01, connect_timeout=3.0, dns_seconds=0.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from oms_engine.errors import AccessDenied, ConfigError, Throttled, Unavailable
 from oms_engine.store import Endpoint
-from oms_engine.wire.client import endpoint_or_none
+from oms_engine.wire.endpoints import endpoint_or_none
 from oms_engine.wire.proxy import goes_direct, parse_proxy
 from oms_engine.wire.retry import Retrier, RetryBudget, StaleConnection, parse_retry_after
 from oms_engine.wire.settings import WireSettings, WireStats
