@@ -11,7 +11,14 @@ from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address
 from oms_adapters.control import BucketSummary, need, speaking
 from oms_adapters.dialects.oss import CODES, SENTENCES, OssDialect
 from oms_adapters.dialects.profile import ClassTable, S3Profile
-from oms_adapters.regions.aliyun import SHAPE, endpoint_of, is_aliyun_host, plain_region, region_of_host
+from oms_adapters.regions.aliyun import (
+    SHAPE,
+    endpoint_of,
+    is_aliyun_host,
+    names_shared_in,
+    plain_region,
+    region_of_host,
+)
 from oms_adapters.signing.oss import OssV1, OssV4
 from oms_adapters.signing.sigv4 import anonymous
 from oms_engine.errors import ConfigError
@@ -51,6 +58,7 @@ PROFILE = S3Profile(
         max_user_metadata_bytes=8 * KIB,  # https://www.alibabacloud.com/help/en/oss/developer-reference/putobject
         class_of=CLASSES.class_of,
         is_archived_class=CLASSES.is_archived,
+        names_shared_in=names_shared_in,
     ),
     class_words={
         StorageClass.STANDARD: "Standard",

@@ -10,7 +10,7 @@ from oms_adapters.bucketstore import s3_bucket
 from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
 from oms_adapters.control import BucketSummary, speaking
 from oms_adapters.dialects.profile import ClassTable, S3Profile
-from oms_adapters.regions.aws import SHAPE, endpoint_of, host_in_region, is_aws_host, region_of_host
+from oms_adapters.regions.aws import SHAPE, endpoint_of, host_in_region, is_aws_host, names_shared_in, region_of_host
 from oms_adapters.signing.sigv4 import SigV4, anonymous
 from oms_engine.errors import ConfigError
 from oms_engine.model import RestoreTier, StorageClass
@@ -47,6 +47,7 @@ PROFILE = S3Profile(
         max_object_size=10_000 * 5 * GIB,
         class_of=CLASSES.class_of,
         is_archived_class=CLASSES.is_archived,
+        names_shared_in=names_shared_in,
     ),
     class_words={
         StorageClass.STANDARD: "STANDARD",

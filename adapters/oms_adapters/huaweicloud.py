@@ -10,7 +10,7 @@ from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address
 from oms_adapters.control import BucketSummary, need, speaking
 from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.dialects.times import parse_iso_time
-from oms_adapters.regions.huaweicloud import SHAPE, endpoint_of, region_of_host
+from oms_adapters.regions.huaweicloud import SHAPE, endpoint_of, names_shared_in, region_of_host
 from oms_adapters.signing.obs import ObsSignature
 from oms_adapters.signing.sigv4 import anonymous
 from oms_engine.errors import ConfigError
@@ -47,6 +47,7 @@ PROFILE = S3Profile(
         max_user_metadata_bytes=8 * KIB,  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0007.html
         class_of=CLASSES.class_of,
         is_archived_class=CLASSES.is_archived,
+        names_shared_in=names_shared_in,
     ),
     class_words={
         StorageClass.STANDARD: "STANDARD",

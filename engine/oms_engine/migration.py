@@ -20,6 +20,7 @@ from oms_engine.ledger import Ledger, RunInfo, Segment
 from oms_engine.limiter import Limiter
 from oms_engine.meter import Meter
 from oms_engine.multipart import abandon_all
+from oms_engine.places import refuse_same_place
 from oms_engine.scope import check_list, identity_of, open_keys, rules_of, run_name, segments_of
 from oms_engine.segment import Crew
 from oms_engine.session import EngineSettings, LedgerUploads, Session, StoreOpener, listing_error
@@ -108,6 +109,7 @@ class Migration:
         """
         self._loop = asyncio.get_running_loop()
         source, destination = self._open_source(), self._open_destination()
+        refuse_same_place(self.spec, source, destination)
         self._limiter.set_rate(rate_at(self._bandwidth, time.time()))
         async with Wire(self.settings.wire, limiter=self._limiter) as wire:
             try:

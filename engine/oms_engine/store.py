@@ -153,6 +153,8 @@ class Capabilities:
     """The vendor's word -> OMS's word; unknown words are STANDARD."""
     is_archived_class: Callable[[str], bool] = field(default=lambda _word: False)
     """Whether objects of this vendor class need a restore before they are read."""
+    names_shared_in: Callable[[str], str] = field(default=lambda _host: "")
+    """A host of the vendor -> its hosts among which a bucket's name is given once; empty: another host's own names."""
     storage_classes: frozenset[StorageClass] = frozenset(StorageClass)
     """OMS's classes that a write may ask for."""
 

@@ -32,6 +32,7 @@ from oms_engine.errors import (
 from oms_engine.ledger import ParkKind
 from oms_engine.model import ConsistencyCheck, ListedObject, ObjectHead, Outcome, OverwriteMode, Written
 from oms_engine.moving import AT_ONCE, UNKNOWN, move, move_whole, plan_of
+from oms_engine.places import names_object
 from oms_engine.plan import (
     Action,
     Decision,
@@ -42,6 +43,7 @@ from oms_engine.plan import (
     there_object,
 )
 from oms_engine.session import Session
+from oms_engine.urlkeys import parse_entry
 from oms_engine.verify import Verdict, verify
 
 ATTEMPTS = 2
@@ -118,7 +120,8 @@ async def _end_or_none(session: Session, job: ObjectJob, listed: ListedObject) -
     if out is not None:
         return skipped(session, listed, out.reason)
     key = _destination_key(session, listed)
-    _refuse_unstated(session, listed)
+    if not session.source.capabilities.lists:
+        _refuse_page(session, listed, key)
     decision, there = await _decision(session, job, listed, key)
     if decision.action is Action.SKIP:
         if job.resumed and there is not None and is_ours(session, there):
@@ -141,16 +144,18 @@ async def _look_up(session: Session, key: str) -> ListedObject:
     return ListedObject(key, size, head.last_modified, head.etag, head.storage_class)
 
 
-def _refuse_unstated(session: Session, listed: ListedObject) -> None:
-    """Refuse an object of the web whose size nobody states, where size and time are to be compared.
+def _refuse_page(session: Session, listed: ListedObject, key: str) -> None:
+    """Refuse what the web names and cannot be copied as asked: a page of unknown size, the copy's own address.
 
     Raises:
-        ObjectError: it needs ``no_check``.
+        ObjectError: it needs ``no_check``, or another name.
     """
-    unstated = listed.size == UNKNOWN and not session.source.capabilities.lists
-    if unstated and session.spec.check is not ConsistencyCheck.NO_CHECK:
+    if listed.size == UNKNOWN and session.spec.check is not ConsistencyCheck.NO_CHECK:
         message = "the server states no Content-Length, so the copy cannot be checked: migrate it with no_check"
         raise ObjectError(message, code="CHECK_SRC_OBJ_SIZE_FAILURE")
+    if names_object(parse_entry(listed.key)[1], session.destination, key):
+        message = "the URL is that of the object it would be stored as: name it differently, or leave it out"
+        raise ObjectError(message, code="GET_SRC_URL_INVALID_FAILURE")
 
 
 def _archived(session: Session, listed: ListedObject) -> bool:

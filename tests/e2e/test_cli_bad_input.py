@@ -84,12 +84,12 @@ def test_usage_and_configuration_errors_exit_with_2(bench, options, hints):
         (["s3://", "obs://archive"], "no bucket"),
         (["s3://photos"], "DST"),
         (["s3://photos", "obs://archive", "third"], "third"),
-        (["s3://photos", "s3://photos"], "overlap"),
+        (["s3://photos", "s3://photos"], "one bucket"),
     ],
 )
 def test_malformed_places_exit_with_2(bench, places, hint):
     """The sentence says how a place is written."""
-    same = ["--destination-endpoint", bench.sandbox.s3.url] if hint == "overlap" else []
+    same = ["--destination-endpoint", bench.sandbox.s3.url] if hint == "one bucket" else []
     refused(bench.run("migrate", *places, *bench.ends, *same), 2, hint)
 
 

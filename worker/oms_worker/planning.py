@@ -13,6 +13,7 @@ from oms_adapters.config import StoreConfig, check_bucket
 from oms_adapters.registry import adapter_for, open_store
 from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
+from oms_engine.places import refuse_same_place
 from oms_engine.store import BucketStore
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
 from oms_worker.db.tasks import TaskRow
@@ -74,12 +75,12 @@ class Planner:
             ConfigError: OMS.0057, OMS.0058, OMS.0079, OMS.0080, TRF.0060, S3M.0082.
         """
         plan = self.plan(request, secrets)
-        refuse_same_place(plan, request.get(DESTINATION, {}).get("save_prefix", ""))
         refuse_long_prefix(plan.spec.save_prefix)
         refuse_region(plan.source, SOURCE_REGION)
         refuse_region(plan.destination, DESTINATION_REGION)
-        refuse_restore(plan, _opened(plan.source, SOURCE_INVALID))
-        _opened(plan.destination, DESTINATION_INVALID)
+        source = _opened(plan.source, SOURCE_INVALID)
+        refuse_restore(plan, source)
+        refuse_same_place(plan.spec, source, _opened(plan.destination, DESTINATION_INVALID))
         if plan.listing is not None:
             _opened(plan.listing, DESTINATION_INVALID)
 
@@ -199,18 +200,6 @@ def _opened(config: StoreConfig, code: str) -> BucketStore:
 
 def _label(config: StoreConfig) -> str:
     return f"{adapter_for(config.cloud_type).scheme}://{config.bucket}"
-
-
-def refuse_same_place(plan: RunPlan, save_prefix: str) -> None:
-    """Refuse to migrate a bucket onto itself: every run would find its own output as new work.
-
-    Raises:
-        ConfigError: OMS.0058.
-    """
-    here, there = plan.source, plan.destination
-    same = (here.cloud_type, here.bucket, here.endpoint) == (there.cloud_type, there.bucket, there.endpoint)
-    if same and here.region == there.region and any(save_prefix.startswith(key) for key in plan.spec.scope.keys):
-        raise ConfigError("source and destination are one bucket, and their keys overlap.", code=DESTINATION_INVALID)
 
 
 def refuse_region(config: StoreConfig, code: str) -> None:

@@ -134,7 +134,6 @@ def build_plan(source: str | None, destination: str, settings: Settings, options
     source_side = _source_side(source, settings, options)
     source_url = source_side.url
     destination_side = settings.side("destination", destination_url, side_options("destination", options))
-    refuse_same_place(source_side, destination_side)
     if options.get("dry_run") and options.get("retry_failed"):
         raise ConfigError("--dry-run remembers nothing, so it has nothing to retry; leave --retry-failed out.")
     scope, list_bucket = build_scope(source_url, destination_url, options)
@@ -194,20 +193,6 @@ def refuse_destination(url: BucketUrl) -> None:
             f"{url.label} can only be a source: a destination is obs://, or s3:// with the endpoint of any store that "
             "speaks S3's protocol."
         )
-
-
-def refuse_same_place(source: Side, destination: Side) -> None:
-    """Refuse to migrate a folder into itself: every run would find its own output as new work.
-
-    Raises:
-        ConfigError: one folder contains the other in the same bucket of the same store.
-    """
-    ours, theirs = source.url, destination.url
-    same_bucket = (ours.bucket, source.endpoint) == (theirs.bucket, destination.endpoint)
-    if not same_bucket or (source.endpoint is None and ours.scheme != theirs.scheme):
-        return
-    if theirs.prefix.startswith(ours.prefix) or ours.prefix.startswith(theirs.prefix):
-        raise ConfigError(f"{ours} and {theirs} overlap in one bucket; choose folders that do not contain each other.")
 
 
 def build_spec(

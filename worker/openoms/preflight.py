@@ -5,6 +5,7 @@ from __future__ import annotations
 from oms_adapters.registry import adapter_for, open_store
 from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, OverwriteMode
+from oms_engine.places import refuse_same_place
 from oms_engine.store import BucketStore
 from openoms.clouds import known_regions
 from openoms.plan import Plan
@@ -35,6 +36,7 @@ def judge(plan: Plan, *, strict_regions: bool = False) -> None:
     check_region(plan.destination, DESTINATION_REGION, strict=strict_regions)
     source = _open(plan.source, SOURCE_INVALID, requester_pays=plan.requester_pays)
     destination = _open(plan.destination, DESTINATION_INVALID)
+    refuse_same_place(plan.spec, source, destination)
     refuse_restore(plan, source)
     refuse_crc64(plan, source, destination)
 

@@ -21,7 +21,7 @@ from oms_worker.shapes.words import CONSTRAINT, DEFAULT_CLOUD_TYPE, DESTINATION_
 from openoms.clouds import URL_SOURCE, Cloud, cloud_of_type, every_cloud
 from openoms.instants import LATEST_SINCE
 from openoms.keys import SideName
-from openoms.plan import Plan, RunOptions, check_prefix, refuse_same_place
+from openoms.plan import Plan, RunOptions, check_prefix
 from openoms.preflight import judge
 from openoms.settings import Settings, Side, SideOptions
 from openoms.sources import web_side, with_cdn
@@ -43,7 +43,6 @@ def parse_task(text: str | bytes, settings: Settings, run: RunOptions | None = N
     run = run or RunOptions()
     source = _source_side(body, settings, allow_private=run.allow_private_urls)
     destination = _destination_side(body, settings)
-    refuse_same_place(source, destination)
     scope = _scope(body)
     plan = Plan(
         spec=_spec(body, scope, source, destination, settings),

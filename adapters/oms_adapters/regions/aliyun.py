@@ -51,3 +51,11 @@ def region_of_host(host: str) -> str | None:
 def is_aliyun_host(host: str) -> bool:
     """Whether a host is Alibaba Cloud's own."""
     return host.endswith(".aliyuncs.com")
+
+
+def names_shared_in(host: str) -> str:
+    """Return what all OSS hosts share, a bucket's name being given once in all regions; empty for hosts of others.
+
+    https://www.alibabacloud.com/help/en/oss/user-guide/bucket-naming-conventions
+    """
+    return "aliyuncs.com" if is_aliyun_host(host) else ""

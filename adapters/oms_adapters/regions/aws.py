@@ -42,3 +42,13 @@ def host_in_region(host: str, region: str) -> str | None:
 def is_aws_host(host: str) -> bool:
     """Whether a host is AWS's own."""
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"))
+
+
+def names_shared_in(host: str) -> str:
+    """Return the partition of an AWS host, in which a bucket's name is given once; empty for hosts of others.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    """
+    if not is_aws_host(host):
+        return ""
+    return "aws-us-gov" if ".us-gov-" in host else host.partition(".amazonaws.")[2]

@@ -30,3 +30,12 @@ def region_of_host(host: str) -> str | None:
     """Return the region an OBS host belongs to, None for a host of others."""
     found = _HOST.fullmatch(host)
     return found[1] if found else None
+
+
+def names_shared_in(host: str) -> str:
+    """Return what OBS hosts share, a bucket's name being given once in all regions; empty for hosts of others.
+
+    https://support.huaweicloud.com/intl/en-us/ugobs-obs/obs_41_0009.html
+    """
+    head, mark, domain = host.rpartition(".myhuaweicloud.")
+    return domain if head and mark else ""

@@ -223,11 +223,13 @@ def test_an_unknown_scheme_lists_the_known_ones_or_names_the_nearest():
 
 THIRD_PARTY = """
 from types import SimpleNamespace
+from oms_engine.store import Capabilities, Endpoint
 
 class Adapter:
     cloud_type, scheme = "MyCloud", "my"
     def open(self, config):
-        return SimpleNamespace(capabilities=SimpleNamespace(restore=False, states_crc64=False))
+        endpoint = Endpoint("https", "my.example", 443)
+        return SimpleNamespace(bucket=config.bucket, endpoint=endpoint, capabilities=Capabilities(restore=False))
     def endpoint_for(self, region): return f"https://{region}.my.example"
     def list_buckets(self, config): return []
     def bucket_region(self, config): return ""

@@ -160,27 +160,6 @@ def test_a_bad_bandwidth_window_carries_omss_code(windows, code):
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize(
-    ("source", "destination"),
-    [
-        ("obs://same", "obs://same"),
-        ("obs://same/a", "obs://same/a/b"),
-        ("obs://same/a/b", "obs://same/a"),
-        ("obs://same", "obs://same/copy"),
-    ],
-)
-def test_a_folder_is_not_migrated_into_itself(source, destination):
-    """Every run would find its own output as new work."""
-    with pytest.raises(ConfigError, match="overlap"):
-        plan(source, destination)
-
-
-def test_two_folders_of_one_bucket_may_be_migrated():
-    """Only folders that contain each other are refused, and only in the same store."""
-    assert plan("obs://same/a", "obs://same/b").spec.strip_prefix == "a/"
-    assert plan("s3://same", "obs://same").spec.strip_prefix == ""
-
-
 def test_a_list_file_is_read_with_the_destinations_account():
     """The list's bucket is remembered beside the key."""
     made = plan(list_file="obs://lists/today list.txt")
