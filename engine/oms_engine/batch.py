@@ -15,6 +15,15 @@ from oms_engine.model import Outcome
 from oms_engine.task import Counters
 
 
+class Stored(NamedTuple):
+    """What a write left at the destination, as its reply states it."""
+
+    source: str
+    """The object's key at the source."""
+    key: str
+    etag: str
+
+
 class End(NamedTuple):
     """How one object left its batch: with its outcome, or parked (``outcome`` None)."""
 
@@ -24,12 +33,28 @@ class End(NamedTuple):
     record: str = ""
     failure: Failure | None = None
     parked: Parked | None = None
+    stored: Stored | None = None
+    """Of an object this run wrote: what the closing look must find."""
+    seen: bool = False
+    """The destination itself was seen to hold the object after it was written."""
 
 
 class Batch:
     """Objects that are under way together. Mutable, owned by one event loop."""
 
-    __slots__ = ("bytes", "counts", "failures", "listed", "marker", "parked", "pending", "reasons", "records")
+    __slots__ = (
+        "bytes",
+        "counts",
+        "failures",
+        "listed",
+        "marker",
+        "parked",
+        "pending",
+        "reasons",
+        "records",
+        "seen",
+        "written",
+    )
 
     def __init__(self, marker: str) -> None:
         self.marker = marker
@@ -42,10 +67,21 @@ class Batch:
         self.records: dict[Outcome, list[str]] = {Outcome.MIGRATED: [], Outcome.SKIPPED: [], Outcome.FAILED: []}
         self.failures: list[Failure] = []
         self.parked: list[Parked] = []
+        self.seen = 0
+        self.written: list[End] = []
+        """Ends that the closing look has not confirmed yet: they count once it has."""
 
     def add(self, end: End) -> None:
-        """Give one object its end."""
+        """Give one object its end; one that was written waits for the closing look."""
+        if end.stored is not None:
+            self.written.append(end)
+            return
+        self.close(end, seen=end.seen)
+
+    def close(self, end: End, *, seen: bool) -> None:
+        """Count an end."""
         self.listed += 1
+        self.seen += seen
         outcome = end.outcome
         if outcome is None:
             if end.parked is not None:
@@ -82,6 +118,7 @@ def _plus(counters: Counters, batch: Batch) -> Counters:
         migrated_bytes=counters.migrated_bytes + sizes[Outcome.MIGRATED],
         skipped_bytes=counters.skipped_bytes + sizes[Outcome.SKIPPED],
         failed_bytes=counters.failed_bytes + sizes[Outcome.FAILED],
+        seen=counters.seen + batch.seen,
     )
 
 
@@ -122,7 +159,7 @@ class Window:
         failures: list[Failure] = []
         parked: list[Parked] = []
         moved = False
-        while self._batches and not self._batches[0].pending:
+        while self._batches and not (self._batches[0].pending or self._batches[0].written):
             batch = self._batches.popleft()
             self._counters = _plus(self._counters, batch)
             for (outcome, reason), count in batch.reasons.items():

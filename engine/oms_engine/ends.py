@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from oms_engine.batch import End
+from oms_engine.batch import End, Stored
 from oms_engine.digest import Digests
 from oms_engine.errors import AccessDenied, Archived, ObjectError, Retry, StoreError
 from oms_engine.ledger import Failure, Parked, ParkKind
@@ -45,7 +45,7 @@ class Copied(NamedTuple):
     digests: Digests
 
 
-def migrated(session: Session, listed: ListedObject, copied: Copied, verdict: Verdict) -> End:
+def migrated(session: Session, listed: ListedObject, key: str, copied: Copied, verdict: Verdict) -> End:
     """End an object that lies at the destination, proved."""
     line = success_line(
         session.clock_text(),
@@ -57,7 +57,7 @@ def migrated(session: Session, listed: ListedObject, copied: Copied, verdict: Ve
         verdict.method,
         verdict.detail,
     )
-    return End(Outcome.MIGRATED, "", listed.size, line)
+    return End(Outcome.MIGRATED, "", listed.size, line, stored=Stored(listed.key, key, copied.written.etag))
 
 
 def skipped(session: Session, listed: ListedObject, reason: str) -> End:
@@ -80,7 +80,7 @@ def copied_before(session: Session, listed: ListedObject, etag: str) -> End:
         "size_last_modified",
         COPIED_BEFORE,
     )
-    return End(Outcome.MIGRATED, COPIED_BEFORE, listed.size, line)
+    return End(Outcome.MIGRATED, COPIED_BEFORE, listed.size, line, seen=True)
 
 
 def is_ours(session: Session, there: ListedObject | ThereObject) -> bool:

@@ -119,6 +119,8 @@ class Settlement:
     reason: str
     record: RecordLine
     failure: Failure | None = None
+    seen: bool = False
+    """The destination was seen to hold it."""
 
 
 @dataclass(frozen=True, slots=True)

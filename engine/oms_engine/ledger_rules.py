@@ -25,6 +25,7 @@ COUNTER_NAMES = (
     "migrated_bytes",
     "skipped_bytes",
     "failed_bytes",
+    "seen",
 )
 """The fields of ``Counters``, in its order."""
 
@@ -35,7 +36,7 @@ _values = attrgetter(*COUNTER_NAMES)
 
 
 def counter_values(counters: Counters) -> tuple[int, ...]:
-    """Return the nine numbers in the order of ``COUNTER_NAMES``."""
+    """Return the numbers in the order of ``COUNTER_NAMES``."""
     values: tuple[int, ...] = _values(counters)
     return values
 
@@ -184,7 +185,7 @@ def settled_counters(settlement: Settlement) -> Counters:
     """Return what one settled object adds to the totals: one less waiting, one more ended."""
     size = settlement.size
     if settlement.outcome is Outcome.MIGRATED:
-        return Counters(waiting=-1, migrated=1, migrated_bytes=size)
+        return Counters(waiting=-1, migrated=1, migrated_bytes=size, seen=int(settlement.seen))
     if settlement.outcome is Outcome.SKIPPED:
         return Counters(waiting=-1, skipped=1, skipped_bytes=size)
     return Counters(waiting=-1, failed=1, failed_bytes=size)

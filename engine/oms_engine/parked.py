@@ -8,6 +8,7 @@ from oms_engine.batch import End, reason_text
 from oms_engine.ends import ObjectJob, failed, store_failed
 from oms_engine.errors import ObjectError, RepositoryError, StoreError, TaskError
 from oms_engine.ledger import Parked, ParkKind, RecordLine, Settlement
+from oms_engine.look import look
 from oms_engine.model import ListedObject
 from oms_engine.restore import thaw
 from oms_engine.session import Session, Stopped
@@ -49,7 +50,17 @@ async def _revisit(session: Session, entry: Parked, job: ObjectJob) -> Settlemen
     if end.outcome is None and policy is not None:  # archived behind a class that does not say so
         readable = await thaw(session, entry, policy)
         return Later(entry.key, session.now() + (0 if readable else policy.poll_seconds))
+    if end.stored is not None and session.settings.closing_look:
+        end = await _look(session, end)
     return _settle(entry, end)
+
+
+async def _look(session: Session, end: End) -> End:
+    """See that the destination holds what was written."""
+    looked = await look(session, [end], None)
+    if looked.failed:
+        return looked.failed[0][1]
+    return end._replace(seen=bool(looked.seen))
 
 
 def _settle(entry: Parked, end: End) -> Settlement:
@@ -61,4 +72,5 @@ def _settle(entry: Parked, end: End) -> Settlement:
         reason=reason_text(end.outcome, end.reason),
         record=RecordLine(end.outcome, end.record),
         failure=end.failure,
+        seen=end.seen,
     )

@@ -15,6 +15,7 @@ from oms_engine.gates import Movers
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Checkpoint, Segment
 from oms_engine.listing import Bounds, list_pages
+from oms_engine.look import Listing, look
 from oms_engine.model import ListedObject, OverwriteMode, key_before
 from oms_engine.plan import Action, decide, decide_scope
 from oms_engine.records import skip_line
@@ -41,6 +42,10 @@ class _Item(NamedTuple):
     job: ObjectJob
     batch: Batch
     run: SegmentRun
+
+
+LOOKS_AHEAD = 16
+"""Batches of a segment whose closing look may be under way; the listing waits beyond."""
 
 
 class Crew:
@@ -132,6 +137,9 @@ class SegmentRun:
         self._wake = asyncio.Event()
         self.room = asyncio.Event()
         self._unreported = 0
+        self._looks: set[asyncio.Task[None]] = set()
+        mapped = _mapped(self.session.spec.strip_prefix, self.session.spec.save_prefix, segment.prefix)
+        self._listing = Listing(self.session, mapped if keys is None else self.session.spec.save_prefix)
 
     def lower(self, at: str) -> bool:
         """Give ``(at, hi]`` away, if none of it has been listed yet."""
@@ -141,17 +149,60 @@ class SegmentRun:
         return True
 
     def batch_ended(self, batch: Batch) -> None:
-        """Note that all objects of a batch have their end."""
+        """Note that all objects of a batch have their end; those that were written are looked at first."""
+        if batch.written and self.session.settings.closing_look:
+            task = asyncio.get_running_loop().create_task(self._look(batch))
+            self._looks.add(task)
+            return
+        written, batch.written = batch.written, []
+        for end in written:
+            batch.close(end, seen=False)
+        self._closed(batch)
+
+    def _closed(self, batch: Batch) -> None:
+        """Note that a batch can be reported."""
         self._unreported += batch.listed
         self.room.set()
-        if self._unreported > REPORT_RECORDS or not self.pending:
+        if self._unreported > REPORT_RECORDS or self.idle:
             self._wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether every object that was handed over has left, and no closing look is under way."""
+        return not self.pending and not self._looks
+
+    async def _look(self, batch: Batch) -> None:
+        """See that the destination holds what a batch wrote; where that is not found out, the batch is not reported."""
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            looked = await look(self.session, batch.written, self._listing)
+        except Stopped:
+            pass
+        except StoreError as error:
+            self.crew.fail(listing_error(error, source=False))
+        except TaskError as error:
+            self.crew.fail(error)
+        except Exception as error:  # noqa: BLE001  (a fault of ours must not leave the run waiting for a report)
+            self.crew.fail(TaskError("TRF.0001", f"the closing look failed: {type(error).__name__}: {error}"))
+        else:
+            for end in looked.seen:
+                batch.close(end, seen=True)
+            for end in looked.unseen:
+                batch.close(end, seen=False)
+            for end, instead in looked.failed:
+                batch.close(instead, seen=False)
+                self.session.live.correct(end, instead)
+            batch.written = []
+        finally:
+            self._looks.discard(task)
+            self._closed(batch)
 
     def dropped(self) -> None:
         """Note that an object leaves without an end, because the run stops: its batch is never reported."""
         self.pending -= 1
         self.room.set()
-        if not self.pending:
+        if self.idle:
             self._wake.set()
 
     async def reports(self) -> AsyncIterator[Checkpoint]:
@@ -165,7 +216,7 @@ class SegmentRun:
         try:
             while True:
                 await self._wait(producer)
-                listed = producer.done() and not self.pending
+                listed = producer.done() and self.idle
                 complete = listed and producer.exception() is None and producer.result()
                 self._unreported = 0
                 checkpoint = self._window.checkpoint(done=bool(complete))
@@ -178,10 +229,12 @@ class SegmentRun:
                     return
         finally:
             producer.cancel()
+            for task in list(self._looks):
+                task.cancel()
 
     async def _wait(self, producer: asyncio.Future[bool]) -> None:
         self._wake.clear()
-        if producer.done() and not self.pending:
+        if producer.done() and self.idle:
             return
         try:
             async with asyncio.timeout(self.session.settings.checkpoint_seconds):
@@ -252,11 +305,14 @@ class SegmentRun:
 
     async def _room(self) -> None:
         await self.crew.room()
-        while (self.pending > WINDOW_OBJECTS or self.session.hold_listing) and not self.session.stopping:
+        while self._full() and not self.session.stopping:
             self.room.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(HOLD_SECONDS):
                     await self.room.wait()
+
+    def _full(self) -> bool:
+        return self.pending > WINDOW_OBJECTS or len(self._looks) > LOOKS_AHEAD or self.session.hold_listing
 
     def _decide_page(self, page: list[ListedObject], there: list[ListedObject | None], *, known: bool) -> None:
         """Give every object that need not move its end here, and hand the others over."""

@@ -29,6 +29,7 @@ from oms_engine.model import ObjectHead, Outcome, TaskType, WriteOptions, Writte
 from oms_engine.pace import Pace, PaceSettings
 from oms_engine.plan import effective_rule, storage_class_for
 from oms_engine.records import render_time
+from oms_engine.sight import Sight
 from oms_engine.store import MIB, BucketStore, Call, FrontedStore
 from oms_engine.task import MigrationSpec
 from oms_engine.urlkeys import entry_name
@@ -73,6 +74,10 @@ class EngineSettings:
     progress_seconds: float = 0.5
     processes_from: int = 1000
     """Further processes are started once this many objects have been listed."""
+    closing_look: bool = True
+    """Once objects were written, see that the destination holds them: one LIST for 1,000."""
+    look_again_seconds: float = 2.0
+    """What the destination does not hold then is asked for once more after so long: stores may be late."""
     outage_failures: int = 100
     """This many objects in a row failing with a store that does not answer stop the task instead of failing it all."""
 
@@ -138,6 +143,14 @@ class Live:
             return
         self.outcomes[end.outcome] += 1
         self.bytes[end.outcome] += end.size
+
+    def correct(self, end: End, instead: End) -> None:
+        """Count another end instead of one that was counted."""
+        if end.outcome is not None and instead.outcome is not None:
+            self.outcomes[end.outcome] -= 1
+            self.bytes[end.outcome] -= end.size
+            self.outcomes[instead.outcome] += 1
+            self.bytes[instead.outcome] += instead.size
 
     def count_skipped(self, objects: int, size: int) -> None:
         """Count objects that need not move."""
@@ -220,6 +233,7 @@ class Session:
         """Pause asked for: begin nothing new."""
         self.hold_listing = False
         """Enough objects wait: list no further for now."""
+        self.sight = Sight()
         self._outage = 0
         self._denied = 0
         self._asked: dict[bool, tuple[float, asyncio.Future[TaskError | None]]] = {}

@@ -108,6 +108,8 @@ class Counters:
     migrated_bytes: int = 0
     skipped_bytes: int = 0
     failed_bytes: int = 0
+    seen: int = 0
+    """Of the migrated: those that the destination itself was seen to hold after they were written."""
 
     @property
     def balanced(self) -> bool:

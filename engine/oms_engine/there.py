@@ -47,7 +47,7 @@ class DestinationCursor:
             if not jumped and self._reached is not None and key_before(self._reached, keys[0]):
                 # A whole page before the first key asked for: go there.
                 jumped = True
-                start = _just_before(keys[0])
+                start = just_before(keys[0])
                 if key_before(self._reached, start):
                     self._jump(start)
                 continue
@@ -78,7 +78,7 @@ class DestinationCursor:
             self._ahead = None
 
 
-def _just_before(key: str) -> str:
+def just_before(key: str) -> str:
     """Return a string that sorts before a key and after nearly all that does; a key before it need not exist."""
     last = ord(key[-1])
     if last in (0, 0xE000) or 0xD800 <= last < 0xE000 or len(key) > _LONGEST_JUMP:

@@ -110,7 +110,7 @@ async def _journey(session: Session, job: ObjectJob) -> End:
         verdict = await _prove(session, key, copied, verdict)
     if plan.size is None:
         listed = listed._replace(size=copied.digests.size)
-    return migrated(session, listed, copied, verdict)
+    return migrated(session, listed, key, copied, verdict)
 
 
 async def _end_or_none(session: Session, job: ObjectJob, listed: ListedObject) -> End | None:

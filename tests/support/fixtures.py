@@ -11,7 +11,7 @@ from support.migrations import World
 
 _NUMBERS = count(1)
 
-SETTINGS = ("latency", "max_requests_per_second", "clock_skew", "restore_seconds", "crc64")
+SETTINGS = ("latency", "max_requests_per_second", "clock_skew", "restore_seconds", "crc64", "list_lag", "fold")
 
 
 @pytest.fixture(scope="session")

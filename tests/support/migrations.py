@@ -32,6 +32,7 @@ QUICK = EngineSettings(
         attempts=6, backoff=0.01, backoff_maximum=0.1, first_byte_timeout=5.0, idle_timeout=5.0, connect_timeout=3.0
     ),
     checkpoint_seconds=0.05,
+    look_again_seconds=0.05,
     progress_seconds=0.05,
 )
 """The engine's settings with short waits: nothing here tests patience."""

@@ -10,13 +10,13 @@ from functools import cache
 from typing import Any
 
 from oms_engine.errors import ConfigError
-from oms_engine.ledger_rules import COUNTER_NAMES
 from oms_worker.sql_database import Row, SqlDatabase
 from oms_worker.sqlite_file import APPLICATION_ID, check_file, explain
 
 _STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 _STRICT_KEYED = "STRICT, WITHOUT ROWID" if _STRICT else "WITHOUT ROWID"
-_COUNTERS = ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in COUNTER_NAMES)
+_COUNTED = "listed migrated skipped failed waiting listed_bytes migrated_bytes skipped_bytes failed_bytes"
+_COUNTERS = ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in _COUNTED.split())
 
 # Keys are BLOBs: they may hold bytes that are not UTF-8, and BLOBs compare by memcmp, as object stores sort keys.
 _VERSION_1 = f"""
@@ -59,7 +59,12 @@ CREATE TABLE record_file (
 ) {_STRICT_KEYED};
 """
 
-UPGRADES = (_VERSION_1,)
+_VERSION_2 = """
+ALTER TABLE run ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE segment ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+"""
+
+UPGRADES = (_VERSION_1, _VERSION_2)
 """Scripts that lead from each schema version to the next; the version is their number. Only ever append."""
 
 

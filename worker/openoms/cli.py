@@ -30,6 +30,7 @@ def _declare_migrate(parser: options.Parser) -> None:
     options.add_cdn(parser)
     options.add_what(parser)
     options.add_rules(parser)
+    options.add_look(parser)
     options.add_pace(parser)
     options.add_run(parser)
 

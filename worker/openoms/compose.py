@@ -120,7 +120,7 @@ def engine_settings(plan: Plan, settings: Settings) -> EngineSettings:
     if plan.run.processes is not None:
         chosen = replace(chosen, processes=plan.run.processes)
     wanted = plan.run.connections if plan.run.connections is not None else chosen.connections
-    return replace(chosen, connections=fitting_connections(wanted))
+    return replace(chosen, connections=fitting_connections(wanted), closing_look=plan.run.closing_look)
 
 
 def wire_settings(run: RunOptions, sides: list[Side], proxies: Proxies) -> WireSettings:

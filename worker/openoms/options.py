@@ -239,6 +239,14 @@ def add_comparison(parser: Parser) -> None:
     )
 
 
+def add_look(parser: Parser) -> None:
+    """Add the way to do without the closing look."""
+    parser.add_argument(
+        "--no-closing-look", dest="closing_look", action="store_false",
+        help="do not read the destination's listing once objects were written, to see that it holds them",
+    )  # fmt: skip
+
+
 def add_save_prefix(parser: argparse._ActionsContainer) -> None:
     """Add what goes before every key."""
     parser.add_argument("--save-prefix", metavar="PREFIX", default="", help="put this, as it stands, before every key")

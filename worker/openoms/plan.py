@@ -93,6 +93,7 @@ class MigrateOptions(TypedDict, total=False):
     connections: int | None
     ca_file: str | None
     verify_tls: bool
+    closing_look: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class RunOptions:
     connections: int | None = None
     ca_file: str | None = None
     verify_tls: bool = True
+    closing_look: bool = True
     allow_private_urls: bool = False
     """URLs of a task body's list may lead anywhere; a plan's source carries it itself."""
 
@@ -311,6 +313,7 @@ def build_run(settings: Settings, options: MigrateOptions) -> RunOptions:
         connections=_within("connections", options, settings, 1, 10_000),
         ca_file=ca_file,
         verify_tls=options.get("verify_tls", True),
+        closing_look=options.get("closing_look", True),
         allow_private_urls=options.get("allow_private_urls", False),
     )
 

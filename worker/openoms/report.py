@@ -42,7 +42,7 @@ def balance_lines(result: Result, plan: Plan) -> list[str]:
     """Return the end of a run as plain lines: the balance, per reason, rate, lists, and what to do next."""
     return [
         *_headline(result, plan),
-        *_balance(result),
+        *_balance(result, dry_run=plan.spec.dry_run),
         *_where_lists_lie(result, plan),
         *_next_step(result, plan),
     ]
@@ -80,7 +80,7 @@ def failure_sentence(result: Result) -> str:
     return f"{message}; {remedy}." if remedy else message
 
 
-def _balance(result: Result) -> list[str]:
+def _balance(result: Result, *, dry_run: bool) -> list[str]:
     counters = result.counters
     rows = [
         ("listed", counters.listed, counters.listed_bytes),
@@ -91,12 +91,24 @@ def _balance(result: Result) -> list[str]:
     lines = [f"  {name:<11}{render_count(count):>12}  {render_bytes(size):>10}" for name, count, size in rows]
     if counters.waiting:
         lines.append(f"  {'+ waiting':<11}{render_count(counters.waiting):>12}")
+    lines += [] if dry_run else _seen(counters)
     if not counters.balanced:
         lines.append("  THE BALANCE DOES NOT HOLD: this is a defect of OpenOMS, please report it.")
     lines += [f"      {render_count(count):>8}  {reason}" for reason, count in sorted(result.reasons.items())]
     if result.duplicates:
         lines.append(f"      {render_count(result.duplicates):>8}  keys were named more than once and counted once")
     return [*lines, _pace(result)]
+
+
+def _seen(counters: Counters) -> list[str]:
+    """Say how many of the migrated objects the destination was seen to hold; nothing where none was migrated."""
+    if not counters.migrated:
+        return []
+    if counters.seen == counters.migrated:
+        return [f"  seen at the destination: {render_count(counters.seen)}"]
+    seen = f"{render_count(counters.seen)} of {render_count(counters.migrated)}"
+    why = "--no-closing-look, or its key may neither list the bucket nor HEAD its objects"
+    return [f"  seen at the destination: {seen} (for the others nobody looked: {why})"]
 
 
 def _pace(result: Result) -> str:
@@ -246,6 +258,7 @@ def _ours(result: Result, plan: Plan) -> dict[str, Any]:
         "exit_code": int(exit_code(result)),
         "state": result.state.value,
         "waiting_num": result.counters.waiting,
+        "seen_num": result.counters.seen,
         "reasons": dict(sorted(result.reasons.items())),
         "records": dict(sorted(result.records.items())),
         "transferred_bytes": result.transferred_bytes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from oms_adapters.sandbox.context import Context
-from oms_adapters.sandbox.core import Bucket, Upload
+from oms_adapters.sandbox.core import Bucket, Object, Upload
 from oms_adapters.sandbox.dialect import parse_token
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.reply import Reply, xml_reply
@@ -84,8 +84,17 @@ def list_objects(context: Context) -> Reply:
     else:
         after = incoming.bytes_query("marker")
     listing = bucket.page(incoming.bytes_query("prefix"), after, limit, incoming.bytes_query("delimiter"))
+    lag = context.state.settings.list_lag
+    if lag:
+        listing = listing._replace(
+            entries=[entry for entry in listing.entries if not _late(entry[1], context.now - lag)]
+        )
     reply = xml_reply(context.dialect.render_list(incoming, listing, text_of(after)))
     return with_charge(context, bucket, reply)
+
+
+def _late(item: Object | None, since: float) -> bool:
+    return item is not None and item.mtime > since
 
 
 def delete_objects(context: Context) -> Reply:

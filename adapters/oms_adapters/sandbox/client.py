@@ -130,6 +130,8 @@ class Cloud:
     min_part_size = Setting()
     crc64 = Setting()
     domains = Setting()
+    list_lag = Setting()
+    fold = Setting()
     region = Setting()
 
     def __init__(self, name: str, endpoint: Endpoint, account: Account, command: Callable[..., Any]) -> None:

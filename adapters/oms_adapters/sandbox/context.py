@@ -27,6 +27,11 @@ class Settings:
     min_part_size: int = 5 * 1024 * 1024
     crc64: str = "sent"
     """When a CRC-64 is kept: ``sent`` by the client, ``always`` or ``never``."""
+    list_lag: float = 0.0
+    """Seconds that pass before a stored object is listed."""
+    fold: str = ""
+    """What the cloud takes for one key, as stores on file systems do: ``path`` (``a//b`` and ``a/b``, ``/a`` and ``a``,
+    ``a/`` and ``a``), ``case`` or ``form`` (Unicode NFC); the key that was stored first keeps its name."""
     domains: tuple[str, ...] = ("s3.test", "obs.test", "localhost")
     """Suffixes of virtual-hosted requests: ``bucket.s3.test``."""
 

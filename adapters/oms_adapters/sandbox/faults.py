@@ -95,6 +95,11 @@ class FlipStoredBit(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class LoseWrite(Action):
+    """Answer a write or a completion as if it were done; what lay under the key before still does."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoseReply(Action):
     """Do the work, then close without a reply."""
 

@@ -22,8 +22,10 @@ from oms_adapters.sandbox.faults import (
     FlipStoredBit,
     Garbage,
     LoseReply,
+    LoseWrite,
     Redirect,
 )
+from oms_adapters.sandbox.folding import folded
 from oms_adapters.sandbox.http import Exchange
 from oms_adapters.sandbox.misbehave import send
 from oms_adapters.sandbox.receive import receive
@@ -145,8 +147,10 @@ class Service:
         if isinstance(action, FlipStoredBit):
             context.body = context.body.flipped(action.offset)
         context.now = self.now()
+        if self.state.settings.fold and incoming.key:
+            incoming.key = folded(self.state, incoming)
         perform = dialect.operations.get(incoming.operation) or _OPERATIONS[incoming.operation]
-        reply = perform(context)
+        reply = _losing(context, perform) if isinstance(action, LoseWrite) else perform(context)
         assert isinstance(reply, Reply)
         return reply
 
@@ -208,6 +212,18 @@ def _titled(name: str, prefix: str) -> str:
     if name.startswith(prefix):
         return name
     return "ETag" if name == "etag" else name.title()
+
+
+def _losing(context: Context, perform: Callable[[Context], Reply]) -> Reply:
+    """Perform a write and undo it, as far as the object is concerned."""
+    bucket, key = context.bucket(), context.incoming.key
+    before = bucket.objects.get(key)
+    reply = perform(context)
+    if before is None:
+        bucket.delete(key)
+    else:
+        bucket.put(key, before)
+    return reply
 
 
 def _refuse_on_demand(incoming: Incoming, action: Action | None) -> None:

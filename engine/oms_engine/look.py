@@ -1,0 +1,251 @@
+"""The closing look: once objects were written, the destination itself is asked whether each stands there as written.
+
+It is the net under whatever a reply can hide: writes that were acknowledged and not stored, keys that the store folds
+into one, parts that were lost, and what others did meanwhile. One LIST serves a batch of up to 1,000 objects; what the
+listing lacks or states otherwise is asked for by HEAD, and what HEAD denies too once more after a pause, since stores
+may be late.
+
+===========================================  ==============================================
+listing, or else HEAD, states                then
+===========================================  ==============================================
+size and ETag of the write                   seen
+size of the write, ETag not stated           seen
+same size, another ETag (listing)            HEAD decides: some listings have other ETags
+another size or ETag (HEAD), after a pause   failed: CHECK_DST_OBJ_CHANGED_FAILURE
+nothing, after a pause                       failed: CHECK_DST_OBJ_MISSING_FAILURE
+not permitted to list and HEAD               migrated, and not counted as seen
+===========================================  ==============================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from oms_engine.batch import End, Stored
+from oms_engine.ends import ObjectJob, failed, store_failed
+from oms_engine.errors import AccessDenied, NotFound, ObjectError, StoreError
+from oms_engine.model import ListedObject, ObjectHead, key_before, key_bytes
+from oms_engine.session import Session, Stopped
+from oms_engine.there import just_before
+
+MISSING = "CHECK_DST_OBJ_MISSING_FAILURE"
+CHANGED = "CHECK_DST_OBJ_CHANGED_FAILURE"
+
+SPARSE = 16
+"""A page of the destination's listing with less than one in so many objects of the batch: the rest is asked by HEAD."""
+ROOM = 16
+"""Objects of others that a page has room for."""
+STOP_SECONDS = 0.1
+"""How often a pause looks whether the run stops."""
+
+
+class Looked(NamedTuple):
+    """What the closing look of a batch found."""
+
+    seen: list[End]
+    unseen: list[End]
+    """Nobody may look: taken as the write stated them."""
+    failed: list[tuple[End, End]]
+    """Ends that do not hold, each with the end that takes its place."""
+
+
+class Listing:
+    """The destination's listing of one segment, as far as closing looks read it.
+
+    Where a listing cannot start anywhere, it goes on from the positions that earlier pages named.
+    """
+
+    def __init__(self, session: Session, prefix: str) -> None:
+        self._session = session
+        self._prefix = prefix
+        self._anywhere = session.destination.capabilities.list_start_anywhere
+        self._positions: list[str] = []
+        self._turn = asyncio.Lock()
+
+    async def find(self, keys: Sequence[str]) -> tuple[dict[str, ListedObject], str | None]:
+        """Return what is listed of ``keys``, which ascend, and up to which key that is the whole truth (None: all)."""
+        if self._anywhere:
+            return await self._pages(keys, just_before(keys[0]))
+        async with self._turn:
+            at = bisect_left(self._positions, key_bytes(keys[0]), key=key_bytes)
+            return await self._pages(keys, self._positions[at - 1] if at else "")
+
+    async def _pages(self, keys: Sequence[str], after: str) -> tuple[dict[str, ListedObject], str | None]:
+        session = self._session
+        wanted, last = set(keys), keys[-1]
+        found: dict[str, ListedObject] = {}
+        limit = min(session.destination.capabilities.list_limit, len(keys) + len(keys) // 8 + ROOM)
+        while True:
+            call = session.destination.list_page(self._prefix, start_after=after, limit=limit)
+            page = await session.wire.call(call)
+            hits = {entry.key: entry for entry in page.objects if entry.key in wanted}
+            found.update(hits)
+            reached = page.next_start
+            if reached is None or not key_before(reached, last):
+                return found, None
+            if not key_before(after, reached) or (self._anywhere and len(hits) * SPARSE < len(page.objects)):
+                return found, reached
+            after = self._onward(keys, reached)
+
+    def _onward(self, keys: Sequence[str], reached: str) -> str:
+        """Return where the next page starts: before the next key asked for, when that is a jump."""
+        if not self._anywhere:
+            self._positions.append(reached)
+            return reached
+        following = just_before(keys[bisect_left(keys, key_bytes(reached), key=key_bytes)])
+        return following if key_before(reached, following) else reached
+
+
+async def look(session: Session, ends: Sequence[End], listing: Listing | None) -> Looked:
+    """Ask the destination for the objects of these ends, each of which says what was ``stored``.
+
+    Raises:
+        TaskError: the destination does not answer.
+        Stopped: the run pauses before it was known.
+    """
+    sight = session.sight
+    if sight.blind:
+        return Looked([], list(ends), [])
+    left = list(ends)
+    if listing is not None and sight.may_list and len(left) > 1:
+        left = await _look_by_listing(session, left, listing)
+    heads = await _ask_all(session, left)
+    again = [end for end, said in zip(left, heads, strict=True) if _judge(session, end, said) is not None]
+    late = dict(zip(map(_key, again), await _ask_again(session, again), strict=True))
+    unseen: list[End] = []
+    lost: list[tuple[End, End]] = []
+    for end, first in zip(left, heads, strict=True):
+        said = late.get(_key(end), first)
+        if isinstance(said, AccessDenied) and not sight.may_head:
+            unseen.append(end)
+        elif (fault := _judge(session, end, said)) is not None:
+            lost.append((end, await _failed(session, end, fault)))
+    sight.blind = bool(unseen) and not sight.may_list and not sight.may_head
+    gone = {id(end) for end in unseen} | {id(end) for end, _ in lost}
+    return Looked([end for end in ends if id(end) not in gone], unseen, lost)
+
+
+def _key(end: End) -> str:
+    assert end.stored is not None
+    return end.stored.key
+
+
+async def _look_by_listing(session: Session, ends: list[End], listing: Listing) -> list[End]:
+    """Return the ends that the listing does not confirm."""
+    keys = sorted(map(_key, ends))
+    if not all(map(str.isascii, keys)):
+        keys.sort(key=key_bytes)
+    try:
+        found, _ = await listing.find(keys)
+    except AccessDenied:
+        session.sight.may_list = False
+        return ends
+    return [end for end in ends if not _stands(end, found.get(_key(end)))]
+
+
+def _stands(end: End, there: ListedObject | None) -> bool:
+    stored = end.stored
+    if there is None or stored is None or there.size != end.size:
+        return False
+    return there.etag == stored.etag or same_etag(there.etag, stored.etag)
+
+
+def same_etag(one: str, other: str) -> bool:
+    """Whether two ETags name the same bytes, quotes, case and weakness apart; one that is not stated speaks not."""
+    return not one or not other or _plain(one) == _plain(other)
+
+
+def _plain(etag: str) -> str:
+    return etag.strip().removeprefix("W/").strip('"').lower()
+
+
+Said = ObjectHead | ListedObject | StoreError
+"""What HEAD says of a key, or the listing where HEAD is denied."""
+
+
+async def _ask_all(session: Session, ends: Sequence[End]) -> list[Said]:
+    said = await asyncio.gather(*(_ask(session, _key(end)) for end in ends))
+    if any(isinstance(answer, ObjectHead) for answer in said):
+        session.sight.may_head = True
+    return said
+
+
+async def _ask(session: Session, key: str) -> Said:
+    async with session.sight.heads:
+        try:
+            return await session.wire.call(session.destination.head(key))
+        except AccessDenied as error:
+            return await _ask_listing(session, key, error)
+        except StoreError as error:
+            return error
+
+
+async def _ask_listing(session: Session, key: str, denied: AccessDenied) -> Said:
+    """Ask the listing for one key: of those that begin with it, it is the first."""
+    if session.sight.may_head or not session.sight.may_list:
+        return denied
+    try:
+        page = await session.wire.call(session.destination.list_page(key, limit=1))
+    except StoreError:
+        return denied
+    if page.objects and page.objects[0].key == key:
+        return page.objects[0]
+    return NotFound("it is not listed", store=denied.store, operation="list_page", key=key)
+
+
+async def _ask_again(session: Session, ends: Sequence[End]) -> list[Said]:
+    """Ask once more after a pause: one for all of them.
+
+    Raises:
+        Stopped: the run pauses meanwhile.
+    """
+    if not ends:
+        return []
+    await _pause(session)
+    return await _ask_all(session, ends)
+
+
+async def _pause(session: Session) -> None:
+    until = time.monotonic() + session.settings.look_again_seconds
+    while (left := until - time.monotonic()) > 0:
+        if session.stopping:
+            raise Stopped("paused before the destination was asked once more")
+        await asyncio.sleep(min(left, STOP_SECONDS))
+
+
+def _judge(session: Session, end: End, said: Said) -> ObjectError | StoreError | None:
+    """Return what is wrong with an object, None when it stands as it was written. See the table above."""
+    stored = end.stored
+    assert stored is not None
+    if isinstance(said, NotFound) or (isinstance(said, AccessDenied) and session.sight.may_head):
+        return ObjectError(
+            f"the destination acknowledged the write of {stored.key!r} but does not hold it: somebody deleted it"
+            " since, or the store lost it; run the same again",
+            code=MISSING,
+        )
+    if isinstance(said, StoreError):
+        return None if isinstance(said, AccessDenied) else said
+    if said.size in {None, end.size} and same_etag(said.etag, stored.etag):
+        return None
+    return ObjectError(
+        f"the destination holds another object under {stored.key!r} than this run wrote ({said.size} bytes, ETag"
+        f" {said.etag}; written: {end.size} bytes, ETag {stored.etag}): somebody changed it since, or the store takes"
+        " several keys for one; run the same again",
+        code=CHANGED,
+    )
+
+
+async def _failed(session: Session, end: End, fault: ObjectError | StoreError) -> End:
+    stored = end.stored
+    assert stored is not None
+    job = ObjectJob(stored.source, ListedObject(stored.source, end.size, 0.0, "", ""))
+    if isinstance(fault, StoreError):
+        return await store_failed(session, job, fault)
+    return failed(session, job, fault)
+
+
+__all__ = ["CHANGED", "MISSING", "Listing", "Looked", "Stored", "look", "same_etag"]
