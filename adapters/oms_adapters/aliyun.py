@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
-from oms_adapters.control import BucketSummary, need, speaking
+from oms_adapters.control import Account
+from oms_adapters.dialects.accounts import S3Account
 from oms_adapters.dialects.oss import CODES, SENTENCES, OssDialect
 from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.regions.aliyun import (
@@ -121,19 +119,6 @@ def _signer(config: StoreConfig, region: str | None, bucket: str | None) -> Sign
     return OssV4(config.credentials, region or "", bucket, region_of=region_of_host)
 
 
-@contextmanager
-def _speaking(config: StoreConfig) -> Iterator[None]:
-    """Turn what oss2 raises into a ConfigError; its own text may repeat the security token in what was signed."""
-    with speaking(config.cloud_type):
-        try:
-            yield
-        except Exception as error:
-            if code := getattr(error, "code", ""):
-                told = f"oss://{config.bucket}: {getattr(error, 'status', '')} {code}: {getattr(error, 'message', '')}"
-                raise ConfigError(told) from None
-            raise
-
-
 class AliyunAdapter:
     """Opens OSS buckets and lists them; see :class:`oms_adapters.registry.Adapter`."""
 
@@ -202,53 +187,21 @@ class AliyunAdapter:
             )
         return config.addressing == "path" or not fits_host(config.bucket)
 
-    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
-        """Return the account's buckets. Blocks; by oss2.
+    def account(self, config: StoreConfig) -> Account:
+        """Return the account; see :class:`oms_adapters.control.Account`. Without a place Hangzhou is asked.
 
         Raises:
-            ConfigError: the SDK is missing, or the store refuses.
+            ConfigError: bad endpoint, region or bucket.
         """
-        with _speaking(config):
-            oss2, auth, endpoint, region = self._session(config)
-            service = oss2.Service(auth, endpoint, region=region)
-            found = oss2.BucketIterator(service, max_retries=1)
-            return [BucketSummary(b.name, plain_region(b.location), float(b.creation_date)) for b in found]
-
-    def bucket_region(self, config: StoreConfig) -> str:
-        """Return the region of the bucket. Blocks; by oss2.
-
-        Raises:
-            ConfigError: the SDK is missing, or the store refuses.
-        """
-        with _speaking(config):
-            oss2, auth, endpoint, region = self._session(config)
-            cname = bool(config.extra.get("cname"))
-            bucket = oss2.Bucket(auth, endpoint, config.bucket, region=region, is_cname=cname)
-            try:
-                return plain_region(bucket.get_bucket_location().location)
-            except oss2.exceptions.ServerError as error:
-                # Asked in another region, OSS refuses and names the bucket's endpoint.
-                found = region_of_host(error.details.get("Endpoint", ""))
-                if found is None:
-                    raise
-                return found
-
-    def _session(self, config: StoreConfig) -> tuple[Any, Any, str, str | None]:
-        """Return the SDK, its signer, the endpoint URL and the region."""
-        oss2 = need("oss2", "aliyun")
-        if config.endpoint is None and config.region is None:
-            config = replace(config, region=HOME)
-        endpoint, region = self.place(config)
-        url = f"{endpoint.scheme}://{endpoint.netloc}"
-        keys = config.credentials
-        if keys is None:
-            return oss2, oss2.AnonymousAuth(), url, region
-        version = oss2.AUTH_VERSION_4 if _version(config, region) == "v4" else oss2.AUTH_VERSION_1
-        secret = keys.secret_key.reveal()
-        if keys.token is None:
-            return oss2, oss2.make_auth(keys.access_key, secret, auth_version=version), url, region
-        auth = oss2.StsAuth(keys.access_key, secret, keys.token.reveal(), auth_version=version)
-        return oss2, auth, url, region
+        somewhere = config if config.endpoint or config.region else replace(config, region=HOME)
+        endpoint, region = self.place(somewhere)
+        return S3Account(
+            _tuned(config),
+            service=endpoint,
+            signer=_signer(somewhere, region, None),
+            store=self.open(somewhere) if config.bucket else None,
+            region_of=plain_region,
+        )
 
 
 ADAPTER = AliyunAdapter()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from oms_adapters.botoclient import s3_client
 from oms_adapters.bucketstore import s3_bucket
 from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
-from oms_adapters.control import BucketSummary, speaking
+from oms_adapters.control import Account
+from oms_adapters.dialects.accounts import S3Account
 from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.regions.aws import SHAPE, endpoint_of, host_in_region, is_aws_host, names_shared_in, region_of_host
 from oms_adapters.signing.sigv4 import SigV4, anonymous
@@ -128,36 +127,24 @@ class AwsAdapter:
             return False
         return config.addressing == "path" or not is_aws_host(endpoint.host) or not fits_host(config.bucket)
 
-    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
-        """Return the account's buckets. Blocks; by boto3.
+    def account(self, config: StoreConfig) -> Account:
+        """Return the account; see :class:`oms_adapters.control.Account`.
 
         Raises:
-            ConfigError: boto3 is missing, or the store refuses.
+            ConfigError: bad endpoint, region or bucket.
         """
-        with speaking(config.cloud_type):
-            found = self._client(config).list_buckets().get("Buckets", [])
-        return [BucketSummary(b["Name"], b.get("BucketRegion", ""), b["CreationDate"].timestamp()) for b in found]
+        somewhere = config if config.endpoint or config.region else replace(config, region="us-east-1")
+        endpoint, region = self.place(somewhere)
+        signer: Signer = anonymous
+        if config.credentials is not None:
+            signer = SigV4(config.credentials, region, region_of=region_of_host)
+        store = self.open(somewhere) if config.bucket else None
+        return S3Account(_tuned(config), service=endpoint, signer=signer, store=store, region_of=_region_of_location)
 
-    def bucket_region(self, config: StoreConfig) -> str:
-        """Return the region of the bucket. Blocks; by boto3.
 
-        Raises:
-            ConfigError: boto3 is missing, or the store refuses.
-        """
-        with speaking(config.cloud_type):
-            where = self._client(config).get_bucket_location(Bucket=config.bucket).get("LocationConstraint")
-        # Empty is us-east-1: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
-        return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(where, str(where))
-
-    def _client(self, config: StoreConfig) -> Any:
-        endpoint, region = self.place(config) if config.endpoint or config.region else (None, "us-east-1")
-        return s3_client(
-            "aws",
-            endpoint=endpoint,
-            region=region,
-            credentials=config.credentials,
-            addressing=config.addressing or "auto",
-        )
+def _region_of_location(word: str) -> str:
+    """Return the region of a LocationConstraint: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html."""
+    return {"": "us-east-1", "EU": "eu-west-1"}.get(word, word)
 
 
 ADAPTER = AwsAdapter()

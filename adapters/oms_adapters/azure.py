@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from oms_adapters.config import StoreConfig, is_address, known_extra, parse_endpoint
-from oms_adapters.control import BucketSummary, need, speaking
-from oms_adapters.dialects.azure import AzureDialect
+from oms_adapters.control import Account
+from oms_adapters.dialects.accounts import AzureAccount
+from oms_adapters.dialects.azure import VERSION, AzureDialect
 from oms_adapters.dialects.profile import ClassTable
 from oms_adapters.regions.azure import PUBLIC, SHAPE, account_of_host, suffix_of
 from oms_adapters.signing.azure import SharedAccess, SharedKey
@@ -117,7 +118,7 @@ class AzureAdapter:
         if config.requester_pays:
             raise ConfigError("Azure has no requester pays; leave it out")
         access = self._access(config)
-        endpoint, root = _place(access, path_style=config.addressing == "path")
+        endpoint, root = self._place(config, access)
         capabilities, rehydrate_to = _tuned(config)
         return AzureDialect(
             bucket=config.bucket,
@@ -141,33 +142,29 @@ class AzureAdapter:
         access = access._replace(endpoint=config.endpoint or access.endpoint)
         return access if access.account else access._replace(account=_account_of(access.endpoint))
 
-    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
-        """Return the account's containers. Blocks; by azure-storage-blob.
+    def account(self, config: StoreConfig) -> Account:
+        """Return the account; see :class:`oms_adapters.control.Account`.
 
         Raises:
-            ConfigError: the SDK is missing, or the store refuses.
+            ConfigError: bad endpoint or credentials.
         """
-        with speaking(config.cloud_type), self._client(config) as client:
-            return [BucketSummary(c.name, "", c.last_modified.timestamp()) for c in client.list_containers()]
-
-    def bucket_region(self, config: StoreConfig) -> str:
-        """Return the region as configured: the Blob service does not tell where it is.
-
-        Raises:
-            ConfigError: the SDK is missing, or the container is not there.
-        """
-        with speaking(config.cloud_type), self._client(config) as client:
-            client.get_container_client(config.bucket).get_container_properties()
-        return (config.region or "").lower().replace(" ", "")
-
-    def _client(self, config: StoreConfig) -> Any:
-        sdk = need("azure.storage.blob", "azure")
         access = self._access(config)
+        endpoint, root = self._place(config, access)
+        return AzureAccount(
+            endpoint=endpoint,
+            root=root,
+            signer=_signer(access),
+            container=config.bucket,
+            region=(config.region or "").lower().replace(" ", ""),
+            version=VERSION,
+        )
+
+    def _place(self, config: StoreConfig, access: _Access) -> tuple[Endpoint, str]:
+        """Return where an account is reached; what only its credentials name is guarded."""
         endpoint, root = _place(access, path_style=config.addressing == "path")
-        credential: Any = access.sas.reveal() if access.sas else None
-        if access.key:
-            credential = {"account_name": access.account, "account_key": access.key.reveal()}
-        return sdk.BlobServiceClient(f"{endpoint.scheme}://{endpoint.netloc}{root}", credential=credential)
+        if config.guard is not None and config.endpoint is None:
+            endpoint = config.guard.guarded(endpoint)
+        return endpoint, root
 
 
 def parse_connection_string(text: Secret, suffix: str = PUBLIC) -> _Access:

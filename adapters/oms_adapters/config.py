@@ -30,6 +30,36 @@ _VIRTUAL = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """What holds for addresses that a caller of the service names: the public internet alone, over TLS.
+
+    ``allowed`` are hosts and host suffixes that the operator excepts; ``*`` is all of them.
+    """
+
+    allowed: tuple[str, ...] = ()
+
+    def excepts(self, host: str) -> bool:
+        """Whether the operator excepts a host: by its name, by a suffix of it (``.corp.example``), or by ``*``."""
+        name = host.lower().rstrip(".")
+        return any(
+            entry == "*" or name == entry.lstrip(".").lower() or name.endswith(f".{entry.lstrip('.').lower()}")
+            for entry in self.allowed
+        )
+
+    def guarded(self, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint, connected to on the public internet only unless it is excepted.
+
+        Raises:
+            ConfigError: neither TLS nor excepted.
+        """
+        if self.excepts(endpoint.host):
+            return endpoint
+        if endpoint.scheme != "https":
+            raise ConfigError("credentials lead to an http address; write https, or have the operator allow the host")
+        return endpoint._replace(public=True)
+
+
+@dataclass(frozen=True, slots=True)
 class StoreConfig:
     """One bucket: cloud, place, credentials and how to speak to it."""
 
@@ -48,6 +78,8 @@ class StoreConfig:
     """Options of one dialect, e.g. ``list_version``, ``sign_payload``, ``etag_is_md5``; unknown ones are refused."""
     cdn: CdnConfig | None = None
     """The objects' bytes are read through this CDN; None: from the bucket."""
+    guard: Guard | None = None
+    """Holds for addresses that stand in the credentials; None: whoever runs the command chose them."""
 
 
 def parse_endpoint(url: str) -> Endpoint:

@@ -10,11 +10,9 @@ Credentials are one of:
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from oms_adapters.config import StoreConfig, check_bucket, known_extra, parse_endpoint
-from oms_adapters.control import BucketSummary, need, speaking
+from oms_adapters.control import Account
+from oms_adapters.dialects.accounts import GoogleAccount
 from oms_adapters.dialects.google import GOOGLE_SENTENCES, GoogleDialect, InteropDialect
 from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.regions.google import ENDPOINT, MULTI_REGIONS, REGIONS, SHAPE, endpoint_of
@@ -148,14 +146,7 @@ class GoogleAdapter:
         endpoint, keys = self.place(config), config.credentials
         if keys is not None and keys.access_key.startswith("GOOG"):
             return self._open_interop(config, endpoint)
-        signer: Signer = anonymous
-        token, project = None, ""
-        if keys is not None and keys.token:
-            signer = bearer(keys.token)
-        elif keys is not None:
-            account = parse_service_account(keys.secret_key)
-            project = account.project
-            signer = token = AccessToken(account, f"gs://{config.bucket}")
+        signer, token, project = self._access(config)
         payer = str(extra.get("user_project", project)) if config.requester_pays else ""
         if config.requester_pays and not payer:
             raise ConfigError(f"gs://{config.bucket}: requester_pays needs user_project, the project that pays")
@@ -175,42 +166,36 @@ class GoogleAdapter:
             return parse_endpoint(self.endpoint_for(config.region))
         return parse_endpoint(config.endpoint or ENDPOINT)
 
-    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
-        """Return the buckets of the service account's project. Blocks; by google-cloud-storage.
+    def account(self, config: StoreConfig) -> Account:
+        """Return the project; see :class:`oms_adapters.control.Account`.
 
         Raises:
-            ConfigError: the SDK is missing, or the store refuses.
+            ConfigError: bad endpoint or credentials; HMAC keys, which the JSON API does not take.
         """
-        with speaking(config.cloud_type):
-            found = list(self._client(config).list_buckets())
-        return [
-            BucketSummary(b.name, (b.location or "").lower(), b.time_created.timestamp() if b.time_created else 0.0)
-            for b in found
-        ]
-
-    def bucket_region(self, config: StoreConfig) -> str:
-        """Return the location of the bucket. Blocks; by google-cloud-storage.
-
-        Raises:
-            ConfigError: the SDK is missing, or the store refuses.
-        """
-        with speaking(config.cloud_type):
-            return str(self._client(config).get_bucket(config.bucket).location or "").lower()
-
-    def _client(self, config: StoreConfig) -> Any:
-        storage = need("google.cloud.storage", "google")
-        endpoint, keys = self.place(config), config.credentials
-        options = {"api_endpoint": f"{endpoint.scheme}://{endpoint.netloc}"}
-        if keys is None:
-            nobody = need("google.auth.credentials", "google").AnonymousCredentials()
-            return storage.Client(project="-", credentials=nobody, client_options=options)
-        if keys.access_key.startswith("GOOG"):
+        keys = config.credentials
+        if keys is not None and keys.access_key.startswith("GOOG"):
             raise ConfigError("HMAC keys cannot list Google's buckets; give the service account's json_auth_file")
+        signer, token, project = self._access(config)
+        payer = str(config.extra.get("user_project", project)) if config.requester_pays else ""
+        return GoogleAccount(
+            endpoint=self.place(config),
+            signer=signer,
+            token=token,
+            project=project or "-",
+            bucket=config.bucket,
+            payer=payer,
+        )
+
+    def _access(self, config: StoreConfig) -> tuple[Signer, AccessToken | None, str]:
+        """Return what signs, the token that it renews, and the project."""
+        keys = config.credentials
+        if keys is None:
+            return anonymous, None, ""
         if keys.token:
-            credentials = need("google.oauth2.credentials", "google").Credentials(keys.token.reveal())
-            return storage.Client(project="-", credentials=credentials, client_options=options)
-        parse_service_account(keys.secret_key)
-        return storage.Client.from_service_account_info(json.loads(keys.secret_key.reveal()), client_options=options)
+            return bearer(keys.token), None, ""
+        account = parse_service_account(keys.secret_key, config.guard)
+        token = AccessToken(account, f"gs://{config.bucket}")
+        return token, token, account.project
 
 
 ADAPTER = GoogleAdapter()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from oms_adapters.bucketstore import s3_bucket
 from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
-from oms_adapters.control import BucketSummary, need, speaking
+from oms_adapters.control import Account
+from oms_adapters.dialects.accounts import S3Account
 from oms_adapters.dialects.profile import ClassTable, S3Profile
-from oms_adapters.dialects.times import parse_iso_time
 from oms_adapters.regions.huaweicloud import SHAPE, endpoint_of, names_shared_in, region_of_host
 from oms_adapters.signing.obs import ObsSignature
 from oms_adapters.signing.sigv4 import anonymous
@@ -120,61 +119,21 @@ class HuaweiCloudAdapter:
             return True
         return config.addressing == "path" or not fits_host(config.bucket)
 
-    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
-        """Return the account's buckets. Blocks; by esdk-obs-python.
+    def account(self, config: StoreConfig) -> Account:
+        """Return the account; see :class:`oms_adapters.control.Account`.
 
         Raises:
-            ConfigError: the SDK is missing, or the store refuses.
+            ConfigError: bad endpoint, region or bucket.
         """
-        body = self._ask(config, "listBuckets", True)
-        return [BucketSummary(b.name, b.location or "", _created(b.create_date)) for b in body.buckets]
-
-    def bucket_region(self, config: StoreConfig) -> str:
-        """Return the region of the bucket. Blocks; by esdk-obs-python.
-
-        Raises:
-            ConfigError: the SDK is missing, or the store refuses.
-        """
-        if (region := region_of_host(self.place(config).host)) and not config.bucket:
-            return region
-        return str(self._ask(config, "getBucketLocation", config.bucket).location or region or "")
-
-    def _ask(self, config: StoreConfig, operation: str, *arguments: object) -> Any:
-        """Call one operation of the SDK and return its body."""
-        with speaking(config.cloud_type):
-            client = self._client(config)
-            try:
-                reply = getattr(client, operation)(*arguments)
-            finally:
-                client.close()
-        if reply.status >= 300:
-            raise ConfigError(
-                f"{operation} of obs://{config.bucket}: {reply.status} {reply.errorCode}: {reply.errorMessage}"
-            )
-        return reply.body
-
-    def _client(self, config: StoreConfig) -> Any:
-        obs = need("obs", "huaweicloud")
         endpoint, keys = self.place(config), config.credentials
-        return obs.ObsClient(
-            access_key_id=keys.access_key if keys else None,
-            secret_access_key=keys.secret_key.reveal() if keys else None,
-            security_token=keys.token.reveal() if keys and keys.token else None,
-            server=f"{endpoint.scheme}://{endpoint.netloc}",
-            signature="obs",
-            path_style=config.addressing == "path" or is_address(endpoint.host),
-            # The SDK falls back to signature v2 on an IP address and in path style unless in this mode.
-            client_mode="workflow",
-            is_signature_negotiation=False,
-            ssl_verify=True,
+        region = config.region or region_of_host(endpoint.host) or ""
+        return S3Account(
+            _tuned(config),
+            service=endpoint,
+            signer=ObsSignature(keys, None) if keys else anonymous,
+            store=self.open(config) if config.bucket else None,
+            region_of=lambda word: word or region,
         )
-
-
-def _created(text: str | None) -> float:
-    try:
-        return parse_iso_time((text or "").replace("/", "-").replace(" ", "T"))
-    except ValueError:
-        return 0.0
 
 
 ADAPTER = HuaweiCloudAdapter()

@@ -11,14 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from oms_adapters.config import StoreConfig
-from oms_adapters.control import BucketSummary
+from oms_adapters.control import Account, BucketSummary
 from oms_engine.errors import ConfigError
 from oms_engine.store import BucketStore
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["Adapter", "BucketSummary", "adapter_for", "known_adapters", "open_store"]
+__all__ = ["Account", "Adapter", "BucketSummary", "adapter_for", "known_adapters", "open_store"]
 
 GROUP = "openoms.adapters"
 
@@ -41,7 +41,7 @@ BUILTIN = {
 
 @runtime_checkable
 class Adapter(Protocol):
-    """One cloud: opens its buckets, and does its control operations, which block and use the vendor's SDK."""
+    """One cloud: opens its buckets, and describes its control operations."""
 
     cloud_type: str
     scheme: str
@@ -58,12 +58,12 @@ class Adapter(Protocol):
         """Return the endpoint URL of a region."""
         ...
 
-    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
-        """Return the account's buckets; ``config.bucket`` may be empty."""
-        ...
+    def account(self, config: StoreConfig) -> Account:
+        """Return the account, for its control operations; ``config.bucket`` may be empty. Nothing is sent.
 
-    def bucket_region(self, config: StoreConfig) -> str:
-        """Return the region of ``config.bucket``."""
+        Raises:
+            ConfigError: bad endpoint, region or credentials; the cloud has no such operations.
+        """
         ...
 
 

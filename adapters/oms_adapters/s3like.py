@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from oms_adapters.botoclient import s3_client
 from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
-from oms_adapters.control import BucketSummary, speaking
+from oms_adapters.control import Account
+from oms_adapters.dialects.accounts import S3Account
 from oms_adapters.dialects.preset import PresetDialect, Terms
 from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.presets import BASE, LIMITS, Preset, shipped_presets
@@ -17,7 +17,7 @@ from oms_adapters.signing.sigv4 import SigV4, anonymous
 from oms_engine import errors
 from oms_engine.errors import ConfigError
 from oms_engine.model import RestoreTier, StorageClass
-from oms_engine.store import BucketStore, Endpoint
+from oms_engine.store import BucketStore, Endpoint, Signer
 
 EXTRA: dict[str, type] = {"list_version": str, "list_url_encode": bool, "sign_payload": bool, "etag_is_md5": bool}
 """Options of a bucket that override its preset, for a gateway that is newer or older than the preset."""
@@ -129,49 +129,24 @@ class PresetAdapter:
             )
         return endpoint if host.startswith(f"{config.bucket}.") else endpoint._replace(host=f"{config.bucket}.{host}")
 
-    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
-        """Return the account's buckets. Blocks; by boto3.
+    def account(self, config: StoreConfig) -> Account:
+        """Return the account; see :class:`oms_adapters.control.Account`.
 
         Raises:
-            ConfigError: boto3 is missing, or the store refuses.
+            ConfigError: bad endpoint, region or bucket.
         """
-        with speaking(self.cloud_type):
-            found = self._client(config).list_buckets().get("Buckets", [])
-        return [BucketSummary(b["Name"], b.get("BucketRegion", ""), b["CreationDate"].timestamp()) for b in found]
-
-    def bucket_region(self, config: StoreConfig) -> str:
-        """Return the region of the bucket, in the preset's words. Blocks; by boto3.
-
-        Raises:
-            ConfigError: boto3 is missing, or the store refuses.
-        """
-        with speaking(self.cloud_type):
-            client = self._client(config)
-            if self.preset.value("addressing", None) == "virtual":
-                # boto3 puts the bucket of GetBucketLocation into the path, whatever the style; and where this is
-                # refused, a bucket is reached in its own region only.
-                return self._region_answered(client.head_bucket(Bucket=config.bucket), config)
-            where = client.get_bucket_location(Bucket=config.bucket).get("LocationConstraint")
-        return self.region_named(str(where)) if where else self.place(config)[1]
-
-    def _region_answered(self, answer: Mapping[str, Any], config: StoreConfig) -> str:
-        stated = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
-        return self.region_named(stated) if stated else self.place(config)[1]
-
-    def _client(self, config: StoreConfig) -> Any:
         endpoint, region = self.place(config)
-        path_style = self._path_style(config, endpoint) or is_address(endpoint.host)
-        return s3_client(
-            self.preset.name,
-            endpoint=endpoint,
-            region=region,
-            credentials=config.credentials,
-            addressing="path" if path_style else "virtual",
-            signature_version="s3v4",
-            # Newer checksums, and the aws-chunked framing that carries them, are refused by these gateways:
-            # https://github.com/boto/botocore/issues/3277
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
+        signer: Signer = anonymous
+        if config.credentials is not None:
+            signer = SigV4(config.credentials, region, region_of=self.region_of_host)
+        return S3Account(
+            self.profile,
+            service=endpoint,
+            signer=signer,
+            store=self.open(config) if config.bucket else None,
+            # Where the bucket stands in the host only, it is reached in its own region only.
+            by_head=self.preset.value("addressing", None) == "virtual",
+            region_of=lambda word: self.region_named(word) if word else region,
         )
 
 

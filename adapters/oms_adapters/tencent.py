@@ -7,14 +7,12 @@ behind an endpoint on this machine (``http://127.0.0.1:9000``) is reached as ``<
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address, known_extra, parse_endpoint
-from oms_adapters.control import BucketSummary, need, speaking
+from oms_adapters.control import Account
+from oms_adapters.dialects.accounts import S3Account
 from oms_adapters.dialects.cos import PROFILE, CosDialect
-from oms_adapters.dialects.times import parse_iso_time
 from oms_adapters.regions.tencent import REGIONS, SHAPE, endpoint_of, region_of_host
 from oms_adapters.signing.cos import CosSignature
 from oms_adapters.signing.sigv4 import anonymous
@@ -23,6 +21,8 @@ from oms_engine.store import BucketStore, Endpoint
 
 EXTRA: dict[str, type] = {"app_id": str}
 """``app_id``: the account's APPID, which ends the real name of each of its buckets."""
+
+SERVICE_HOST = "service.cos.myqcloud.com"
 
 ANY_REGION = "ap-guangzhou"
 """Where nothing depends on the region: the list of buckets, and the name of a host on this machine."""
@@ -104,67 +104,27 @@ class TencentAdapter:
             raise ConfigError(f"{host} takes no bucket in front, and COS takes none elsewhere; give a host name")
         return endpoint._replace(host=f"{bucket}.{host}")
 
-    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
-        """Return the account's buckets of all regions, by their real names. Blocks; by cos-python-sdk-v5.
+    def account(self, config: StoreConfig) -> Account:
+        """Return the account; see :class:`oms_adapters.control.Account`.
+
+        All buckets are listed at ``service.cos.myqcloud.com``, no regional host
+        (https://www.tencentcloud.com/document/product/436/8291), unless an endpoint is given. A bucket answers only at
+        its own region's endpoint: https://www.tencentcloud.com/document/product/436/8275
 
         Raises:
-            ConfigError: the SDK is missing, or the store refuses.
+            ConfigError: bad endpoint, region or bucket.
         """
-        found: list[BucketSummary] = []
-        page: dict[str, Any] = {"NextMarker": ""}
-        with speaking(config.cloud_type):
-            client = self._client(config)
-            while page.get("NextMarker") is not None:
-                page = client.list_buckets(Marker=page["NextMarker"])
-                found += [_summary(bucket) for bucket in (page.get("Buckets") or {}).get("Bucket", [])]
-        return found
-
-    def bucket_region(self, config: StoreConfig) -> str:
-        """Return the region of the bucket. Blocks; by cos-python-sdk-v5.
-
-        The account's list knows all its buckets. Another account's bucket is asked itself, which answers only at its
-        own region's endpoint: https://www.tencentcloud.com/document/product/436/8275
-
-        Raises:
-            ConfigError: the SDK is missing, or the store refuses.
-        """
-        name = real_name(config)
-        with suppress(ConfigError):  # the permission to list all buckets is one that many keys lack
-            if region := next((b.region for b in self.list_buckets(config) if b.name == name), ""):
-                return region
-        place = self.place(config)
-        with speaking(config.cloud_type):
-            answer = self._client(config).get_bucket_location(Bucket=name)
-        # Old buckets answer "cos.ap-beijing", as the page above shows.
-        where = str(answer.get("LocationConstraint") or "").removeprefix("cos.")
-        return where or region_of_host(place.host) or ""
-
-    def _client(self, config: StoreConfig) -> Any:
-        cos = need("qcloud_cos", "tencent")
         somewhere = config if config.endpoint or config.region else replace(config, region=ANY_REGION)
-        place, keys = self.place(somewhere), config.credentials
-        at: dict[str, Any] = {"Endpoint": place.netloc}
-        if is_address(place.host):
-            # The SDK connects there, and still names the bucket's own host.
-            at = {"Region": config.region or ANY_REGION, "IP": place.host, "Port": place.port}
-        elif region := region_of_host(place.host):
-            at = {"Region": region}
-        if config.endpoint is not None and region_of_host(place.host) is None:
-            # Else the list of buckets is asked of service.cos.myqcloud.com: GET Service is no regional call.
-            at["ServiceDomain"] = place.netloc
-        settings = cos.CosConfig(
-            **at,
-            Scheme=place.scheme,
-            SecretId=keys.access_key if keys else None,
-            SecretKey=keys.secret_key.reveal() if keys else None,
-            Token=keys.token.reveal() if keys and keys.token else None,
-            Anonymous=keys is None,
+        place = self.place(somewhere)
+        vendors = region_of_host(place.host)
+        return S3Account(
+            PROFILE,
+            service=place if vendors is None else place._replace(host=SERVICE_HOST),
+            signer=anonymous if config.credentials is None else CosSignature(config.credentials),
+            store=self.open(somewhere) if config.bucket else None,
+            # Old buckets answer "cos.ap-beijing", as the page above shows.
+            region_of=lambda word: word.removeprefix("cos.") or vendors or "",
         )
-        return cos.CosS3Client(settings)
-
-
-def _summary(bucket: dict[str, str]) -> BucketSummary:
-    return BucketSummary(bucket["Name"], bucket.get("Location", ""), parse_iso_time(bucket["CreationDate"]))
 
 
 ADAPTER = TencentAdapter()

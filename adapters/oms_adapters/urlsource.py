@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final, NoReturn
 
 from oms_adapters.config import StoreConfig, known_extra
-from oms_adapters.control import BucketSummary
+from oms_adapters.control import Account
 from oms_adapters.webreply import HEADERS, check_span, error_of, read_head
 from oms_engine.errors import ConditionFailed, ConfigError, ObjectError, Unsupported
 from oms_engine.model import (
@@ -186,13 +186,9 @@ class UrlSourceAdapter:
         """Refuse: URLs have no regions."""
         raise ConfigError(f"a URL list has no region; leave {region!r} out")
 
-    def list_buckets(self, config: StoreConfig) -> list[BucketSummary]:
-        """Refuse: URLs have no buckets."""
-        raise ConfigError(f"{config.cloud_type} has no buckets; give a URL list")
-
-    def bucket_region(self, config: StoreConfig) -> str:
-        """Refuse: URLs have no regions."""
-        raise ConfigError(f"{config.cloud_type} has no regions; give a URL list")
+    def account(self, config: StoreConfig) -> Account:
+        """Refuse: URLs have neither buckets nor regions."""
+        raise ConfigError(f"{config.cloud_type} has no buckets and no regions; give a URL list")
 
 
 ADAPTER = UrlSourceAdapter()

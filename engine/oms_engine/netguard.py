@@ -85,7 +85,8 @@ def public_only(host: str, addresses: Iterable[str]) -> list[str]:
     if not kept:
         shown = ", ".join(found[:3]) or "no address"
         raise AddressRefused(
-            f"{host} leads to {shown}, which is no address of the public internet; it was not connected to. Take the "
-            "URL off the list, or allow private addresses with --allow-private-urls."
+            f"{host} leads to {shown}, which is no address of the public internet; it was not connected to. "
+            "Give a public address, or have private ones allowed (--allow-private-urls; in the service the operator's "
+            "settings work.allow_private_urls and work.allow_private_endpoints)."
         )
     return kept

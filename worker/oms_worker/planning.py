@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from oms_adapters.cdn import CdnConfig, parse_cdn
-from oms_adapters.config import StoreConfig, check_bucket
+from oms_adapters.config import Guard, StoreConfig, check_bucket
 from oms_adapters.registry import adapter_for, open_store
 from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
@@ -44,6 +44,7 @@ class Planner:
     def __init__(self, settings: ServiceSettings) -> None:
         self._endpoints = settings.endpoints
         self._private_urls = settings.work.allow_private_urls
+        self._guard = Guard(settings.work.allow_private_endpoints)
 
     def __call__(self, task: TaskRow, secrets: Secrets, keys: Sequence[str]) -> RunPlan:
         """Plan a task. See :class:`oms_worker.running.Planner`.
@@ -149,6 +150,7 @@ class Planner:
             requester_pays=requester_pays,
             extra=extra,
             cdn=cdn,
+            guard=self._guard,
         )
 
     def cdn(self, stated: Mapping[str, Any], key: Secret | None) -> CdnConfig:

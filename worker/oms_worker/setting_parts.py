@@ -59,6 +59,9 @@ class Work(Part):
     no_proxy: tuple[str, ...] = ()
     allow_private_urls: bool = False
     """Let URL lists name addresses of this machine and its networks: whoever may create tasks can then read there."""
+    allow_private_endpoints: tuple[str, ...] = ()
+    """Hosts and host suffixes (``.blob.corp.example``) that addresses in a caller's credentials may name though they
+    are private or plain http: an Azure connection string, the token_uri of a Google key file; ``*`` is every host."""
     count_ahead: bool = True
     """List the source once more beside the migration, so that totals and percent are right from early on."""
 

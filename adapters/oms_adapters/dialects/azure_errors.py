@@ -117,7 +117,7 @@ SPECIAL = {
 }
 """Codes whose remedy differs from that of their class."""
 
-BUCKET_CALLS = frozenset({"list_page", "list_uploads"})
+BUCKET_CALLS = frozenset({"list_page", "list_uploads", "bucket_region"})
 UPLOAD_CALLS = frozenset({"list_parts", "complete_upload"})
 SKEW = 900.0  # seconds the service allows
 

@@ -20,7 +20,7 @@ from oms_engine.errors import (
 from oms_engine.frozen import dataclass
 from oms_engine.store import Reply
 
-BUCKET_CALLS = frozenset({"list_page", "list_uploads"})
+BUCKET_CALLS = frozenset({"list_page", "list_uploads", "location"})
 """Calls that name no object: an empty 404 means the bucket."""
 
 UPLOAD_CALLS = frozenset({"write_part", "complete_upload", "list_parts", "abort_upload"})

@@ -195,7 +195,7 @@ class GoogleDialect(S3Dialect):
         try:
             page = json.loads(reply.body)
             objects = [_listed(item) for item in page.get("items", ())]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise self._unexpected("list_page", "", reply, "the reply is no listing") from None
         return make_page(
             objects, position, prefix=prefix, limit=limit, marker=page.get("nextPageToken") or "", by_key=True
@@ -292,5 +292,5 @@ def _stated(body: bytes) -> tuple[str, str]:
         error = json.loads(body)["error"]
         reasons = [str(item.get("reason", "")) for item in error.get("errors", ())]
         return (reasons[0] if reasons else ""), str(error.get("message", ""))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "", ""

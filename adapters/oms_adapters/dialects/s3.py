@@ -16,7 +16,7 @@ from oms_adapters.dialects.errors import Asked, error_of
 from oms_adapters.dialects.heads import HeadReader, render_md5, render_options, stated_span, whole_size
 from oms_adapters.dialects.listing import parse_listing
 from oms_adapters.dialects.profile import S3Profile
-from oms_adapters.dialects.xml import escape, find_text, parse_xml
+from oms_adapters.dialects.xml import escape, find_text, parse_location, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key, unquote_form
 from oms_engine.digest import combine_crc64
 from oms_engine.errors import ConditionFailed, InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
@@ -259,6 +259,21 @@ class S3Dialect:
         query: Query = (("uploads", None), ("encoding-type", "url"), ("max-uploads", "1000"))
         query += (("prefix", prefix),) if prefix else ()
         return self._call("list_uploads", "GET", None, read, query=query, headers=self._reading)
+
+    # Bucket
+
+    def location(self, *, by_head: bool = False) -> Call[str]:
+        """Ask for the bucket's region, in the store's words; empty where it states none.
+
+        ``by_head``: by HEAD of the bucket, where GetBucketLocation is not offered.
+        """
+
+        def read(reply: Reply) -> str:
+            self._check(reply, "location")
+            return reply.headers.get(f"{self._prefix}bucket-region", "") if by_head else parse_location(reply.body)
+
+        query: Query = () if by_head else (("location", None),)
+        return self._call("location", "HEAD" if by_head else "GET", None, read, query=query, headers=self._reading)
 
     # Archive
 

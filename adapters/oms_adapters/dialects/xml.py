@@ -12,7 +12,12 @@ from oms_engine.errors import UnexpectedReply
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["escape", "find_text", "parse_xml"]
+MAX_DEPTH = 32
+"""Of elements; the deepest reply of a store has eight levels."""
+MAX_ELEMENTS = 300_000
+"""A page of 5000 Azure blobs has some 100,000."""
+
+__all__ = ["escape", "find_text", "parse_location", "parse_xml"]
 
 
 def escape(text: str) -> str:
@@ -28,15 +33,30 @@ def parse_xml(body: bytes) -> Element:
     """Return the root of a document, names without namespace.
 
     Raises:
-        UnexpectedReply: not well-formed, cut short, or with a document type.
+        UnexpectedReply: not well-formed, cut short, with a document type, or larger than any store's.
     """
     from xml.etree.ElementTree import TreeBuilder  # noqa: PLC0415 - listings are read without, and small runs see no other
     from xml.parsers import expat  # noqa: PLC0415
 
     builder = TreeBuilder()
+    depth = elements = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, elements
+        depth += 1
+        elements += 1
+        if depth > MAX_DEPTH or elements > MAX_ELEMENTS:
+            raise UnexpectedReply("the reply nests deeper, or has more elements, than any store's; it was not read")
+        builder.start(name.rpartition(" ")[2], attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name.rpartition(" ")[2])
+
     parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler = lambda name, attributes: builder.start(name.rpartition(" ")[2], attributes)
-    parser.EndElementHandler = lambda name: builder.end(name.rpartition(" ")[2])
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.buffer_text = True
@@ -50,3 +70,18 @@ def parse_xml(body: bytes) -> Element:
 def find_text(root: Element, name: str) -> str:
     """Return the text of a direct child, empty when it is missing."""
     return root.findtext(name) or ""
+
+
+def parse_location(body: bytes) -> str:
+    """Return the region that GetBucketLocation states: ``LocationConstraint``, at OBS ``Location``; empty for none.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html,
+    https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0024.html
+
+    Raises:
+        UnexpectedReply: not such a document.
+    """
+    root = parse_xml(body)
+    if root.tag not in {"LocationConstraint", "Location", "CreateBucketConfiguration"}:
+        raise UnexpectedReply(f"expected the location of a bucket, got <{root.tag}>")
+    return (root.text or find_text(root, "LocationConstraint") or find_text(root, "Location")).strip()

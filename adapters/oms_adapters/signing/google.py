@@ -8,12 +8,13 @@ The exchange is a described call: the wire performs it (through its proxy, with 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from oms_adapters.config import parse_endpoint
+from oms_adapters.config import Guard, parse_endpoint
 from oms_adapters.control import need
 from oms_engine.errors import (
     BadCredentials,
@@ -33,11 +34,24 @@ SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 AUDIENCE = "https://oauth2.googleapis.com/token"
 """Who the assertion is for, wherever it is sent; as google-auth has it."""
 
+TOKEN_URIS = frozenset(
+    {
+        AUDIENCE,
+        "https://www.googleapis.com/oauth2/v4/token",
+        "https://accounts.google.com/o/oauth2/token",
+        "https://oauth2.mtls.googleapis.com/token",
+    }
+)
+"""Where Google's key files have tokens asked for, old ones included."""
+
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LIFETIME = 3600
 """Seconds; the longest there is."""
 MARGIN = 300.0
 """Seconds before its end in which a token is renewed: longer than any request should take to begin."""
+
+_CODE = re.compile(r"[a-z_]{1,40}")
+"""An error code of OAuth 2.0: https://www.rfc-editor.org/rfc/rfc6749#section-5.2"""
 
 _NEEDED = ("client_email", "private_key", "token_uri")
 
@@ -59,8 +73,10 @@ class ServiceAccount:
         return str(need("google.auth.jwt", "google").encode(self.signer, claims).decode())
 
 
-def parse_service_account(text: Secret) -> ServiceAccount:
+def parse_service_account(text: Secret, guard: Guard | None = None) -> ServiceAccount:
     """Read the JSON of a service account's key file (OMS's ``json_auth_file``).
+
+    With a ``guard`` the token is asked for at Google's own addresses only, or at those that the operator excepts.
 
     Raises:
         ConfigError: not such a file; the message says what is wrong with it, and nothing of what it holds.
@@ -81,6 +97,8 @@ def parse_service_account(text: Secret) -> ServiceAccount:
     except Exception:  # noqa: BLE001 - whatever it is, its text may quote the key
         raise ConfigError("json_auth_file: its private_key is no PEM key; download the key file again") from None
     _token_request(info["token_uri"])
+    if guard is not None:
+        _refuse_other_token_uri(info["token_uri"], guard)
     project, key_id = str(info.get("project_id") or ""), str(info.get("private_key_id") or "")
     return ServiceAccount(info["client_email"], project, info["token_uri"], key_id, signer)
 
@@ -96,6 +114,11 @@ def _parse_object(text: Secret) -> dict[str, Any]:
     if not isinstance(info, dict):
         raise ConfigError("json_auth_file is no JSON object; give the text of the service account's key file")
     return info
+
+
+def _refuse_other_token_uri(token_uri: str, guard: Guard) -> None:
+    if token_uri not in TOKEN_URIS and not guard.excepts(urlsplit(token_uri).hostname or ""):
+        raise ConfigError(f"json_auth_file: its token_uri is not Google's; it must be {AUDIENCE}")
 
 
 def _token_request(token_uri: str) -> Request:
@@ -162,27 +185,28 @@ def _parse_grant(reply: Reply) -> tuple[str, float]:
     """Return token and lifetime of a grant."""
     try:
         info = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         info = None
     if not isinstance(info, dict):
         info = {}
     if reply.status != 200:
-        raise _refused(reply.status, str(info.get("error", "")), str(info.get("error_description", "")))
+        raise _refused(reply.status, str(info.get("error", "")))
     token, seconds = info.get("access_token"), info.get("expires_in")
     if not isinstance(token, str) or not token or not isinstance(seconds, int | float):
         raise UnexpectedReply("the token endpoint granted no token", status=reply.status)
     return token, float(seconds)
 
 
-def _refused(status: int, code: str, description: str) -> StoreError:
-    tail = f" ({description})" if description else ""
+def _refused(status: int, code: str) -> StoreError:
+    """Return what a refusal means. Of its text only an error code is shown: it may come from anywhere."""
+    code = code if _CODE.fullmatch(code) else ""
     if status == 429:
-        return Throttled(f"the token endpoint asks for fewer requests{tail}", status=status, vendor_code=code)
+        return Throttled("the token endpoint asks for fewer requests", status=status, vendor_code=code)
     if status >= 500:
-        return Unavailable(f"the token endpoint failed inside{tail}", status=status, vendor_code=code)
+        return Unavailable("the token endpoint failed inside", status=status, vendor_code=code)
     return BadCredentials(
         "no access token is granted: the service account or its key was deleted or disabled, the key belongs to "
-        f"another account, or the clock of this machine is wrong (set it, NTP){tail}",
+        "another account, or the clock of this machine is wrong (set it, NTP)",
         status=status,
         vendor_code=code,
     )

@@ -22,9 +22,10 @@ from oms_engine.wire.bulk import BulkLane, Cancelled, Relay, Relayed
 from oms_engine.wire.codec import render_head
 from oms_engine.wire.dns import Resolver
 from oms_engine.wire.drain import Drain
-from oms_engine.wire.endpoints import check_endpoint, endpoint_or_none
+from oms_engine.wire.endpoints import check_endpoint
 from oms_engine.wire.pool import Pool
 from oms_engine.wire.proxy import Proxy, goes_direct, parse_proxy
+from oms_engine.wire.redirects import redirected_or_none
 from oms_engine.wire.renewal import Renewals, is_due
 from oms_engine.wire.retry import ConnectFailed, Retrier, RetryBudget, StaleConnection, read_reply
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings, WireStats
@@ -342,10 +343,8 @@ class Wire:
             return follow_trail(call.request, call.trail, error.location)
         if hops >= MAX_HOPS:
             return False
-        endpoint = endpoint_or_none(error.location)
+        endpoint = redirected_or_none(self._route(call).endpoint, error.location)
         if endpoint is None:
-            return False
-        if self._route(call).endpoint.scheme == "https" and endpoint.scheme != "https":
             return False
         self._moved[call.store, call.request.endpoint] = endpoint
         return True

@@ -132,7 +132,7 @@ def test_there_are_no_regions_and_no_buckets():
     """Control operations and unknown options are refused with a sentence."""
     adapter = adapter_for("urlsource")
     config = StoreConfig("URLSource", "")
-    for ask in (lambda: adapter.endpoint_for("x"), lambda: adapter.list_buckets(config),
-                lambda: adapter.bucket_region(config), lambda: urls(allow="x")):  # fmt: skip
+    for ask in (lambda: adapter.endpoint_for("x"), lambda: adapter.account(config),
+                lambda: urls(allow="x")):  # fmt: skip
         with pytest.raises(ConfigError):
             ask()

@@ -231,8 +231,7 @@ class Adapter:
         endpoint = Endpoint("https", "my.example", 443)
         return SimpleNamespace(bucket=config.bucket, endpoint=endpoint, capabilities=Capabilities(restore=False))
     def endpoint_for(self, region): return f"https://{region}.my.example"
-    def list_buckets(self, config): return []
-    def bucket_region(self, config): return ""
+    def account(self, config): return None
 
 ADAPTER = Adapter()
 """

@@ -1,17 +1,19 @@
 """Looking into buckets before anything is migrated: lists, regions, prefixes, CDNs, URL lists. Nothing is changed.
 
-Objects are asked for by the adapters' calls over a wire of the API process; what only a vendor's SDK can (buckets of
-an account, region of a bucket) runs in a thread. Every failure of a store becomes OMS's code for the operation; its
-text names the store's own answer, never a credential.
+All is asked by the adapters' calls over one wire. It lives on an event loop of its own thread: a store that sends
+8 MiB of XML, or nothing at all, delays no other call of the API. How many of these calls one caller may have under way
+is bounded. Every failure of a store becomes OMS's code for the operation; its text names the store's own answer, never
+a credential.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from oms_adapters.cdn import CdnConfig, CdnStore
 from oms_adapters.config import StoreConfig
@@ -29,12 +31,15 @@ from oms_engine.errors import (
 from oms_engine.frozen import dataclass
 from oms_engine.listkeys import UrlListKeys
 from oms_engine.model import ListedObject, ObjectHead
-from oms_engine.store import BucketStore
+from oms_engine.store import MIB, BucketStore
 from oms_engine.wire import Wire, WireSettings
-from oms_worker.errors import Refused
+from oms_worker.errors import Busy, Refused
+from oms_worker.loop_thread import LoopThread
 from oms_worker.services.caller import Caller
 from oms_worker.services.regions import regions_of
 from oms_worker.settings import ServiceSettings
+
+T = TypeVar("T")
 
 LIST_BUCKETS, REGION, LIST_OBJECTS, NO_ACCESS = "OMS.0153", "OMS.0155", "OMS.0302", "OMS.1014"
 NO_DESTINATION = "OMS.1020"
@@ -42,6 +47,14 @@ MAX_PAGES = 50
 """Pages of the store behind one page of the API: a folder of a million objects is one entry, but must be crossed."""
 LAST = "\U0010ffff"
 """Sorts behind everything that a folder holds."""
+MAX_BUCKET_PAGES = 100
+"""Pages of an account's list of buckets; clouds allow an account at most 10,000 buckets, 1000 stand on a page."""
+REPLY_LIMIT = 8 * MIB
+"""Largest reply of a store that is read: a page of 5000 Azure blobs is some 4 MiB."""
+CALLS_OF_ONE = 8
+"""Calls of one user under way; further ones are answered with OMS.2004."""
+CALLS_AT_ONCE = 64
+"""Calls of all users under way."""
 CHECKED_KEYS = 5
 """Objects that are tried through a CDN when none are named."""
 SECONDS = 50.0
@@ -75,9 +88,29 @@ class CheckedKey:
 class BucketService:
     """Looks into buckets. Opened with :func:`open_buckets`."""
 
-    def __init__(self, wire: Wire, settings: ServiceSettings) -> None:
+    def __init__(self, loop: LoopThread, wire: Wire, settings: ServiceSettings) -> None:
+        self._loop = loop
         self._wire = wire
         self._settings = settings
+        self._under_way: Counter[tuple[str, str]] = Counter()
+
+    async def _run(self, caller: Caller, work: Coroutine[Any, Any, T]) -> T:
+        """Run a look on the wire's own loop.
+
+        Raises:
+            Busy: OMS.2004, the caller, or all callers together, have too many under way.
+        """
+        who = (caller.project_id, caller.user)
+        if self._under_way[who] >= CALLS_OF_ONE or self._under_way.total() >= CALLS_AT_ONCE:
+            work.close()
+            raise Busy("OMS.2004", "Too many calls that look into buckets are under way; wait for their answers.")
+        self._under_way[who] += 1
+        try:
+            return await self._loop.run(work)
+        finally:
+            self._under_way[who] -= 1
+            if not self._under_way[who]:
+                del self._under_way[who]
 
     async def buckets(self, caller: Caller, account: StoreConfig) -> list[str]:
         """Return the names of an account's buckets.
@@ -86,8 +119,21 @@ class BucketService:
             Refused: OMS.0153.
         """
         caller.require("oms:bucket:list")
-        found = await self._ask(LIST_BUCKETS, adapter_for(account.cloud_type).list_buckets, self._placed(account))
-        return [bucket.name for bucket in found]
+        return await self._run(caller, self._buckets(self._placed(account)))
+
+    async def _buckets(self, config: StoreConfig) -> list[str]:
+        with told(LIST_BUCKETS):
+            async with asyncio.timeout(SECONDS):
+                account = adapter_for(config.cloud_type).account(config)
+                names: list[str] = []
+                marker = ""
+                for _ in range(MAX_BUCKET_PAGES):
+                    page = await self._wire.call(account.list_buckets(marker))
+                    names += [bucket.name for bucket in page.buckets]
+                    if page.next_marker is None or page.next_marker == marker:
+                        break
+                    marker = page.next_marker
+                return names
 
     async def region(self, caller: Caller, config: StoreConfig) -> dict[str, Any]:
         """Return the region of a bucket, and whether it is one that can be migrated from.
@@ -96,8 +142,13 @@ class BucketService:
             Refused: OMS.0155.
         """
         caller.require("oms:bucket:get")
-        name = await self._ask(REGION, adapter_for(config.cloud_type).bucket_region, self._placed(config))
+        name = await self._run(caller, self._region(self._placed(config)))
         return {"id": name, "name": name, "support": name in regions_of(config.cloud_type, self._settings)}
+
+    async def _region(self, config: StoreConfig) -> str:
+        with told(REGION):
+            async with asyncio.timeout(SECONDS):
+                return await self._wire.call(adapter_for(config.cloud_type).account(config).bucket_region())
 
     def _placed(self, config: StoreConfig) -> StoreConfig:
         """Return where to ask when the region is not known: at the first one of the settings, if they know any."""
@@ -109,11 +160,6 @@ class BucketService:
             return replace(config, region=region, endpoint=place.endpoint, addressing=place.addressing, extra=extra)
         return config
 
-    async def _ask(self, code: str, operation: Any, config: StoreConfig) -> Any:
-        with told(code):
-            async with asyncio.timeout(SECONDS):
-                return await asyncio.to_thread(operation, config)
-
     async def objects(self, caller: Caller, config: StoreConfig, folder: str, after: str, size: int) -> Page:
         """Return at most ``size`` entries of a folder that sort after ``after``; folders in it are one entry each.
 
@@ -121,6 +167,9 @@ class BucketService:
             Refused: OMS.0302, OMS.1014.
         """
         caller.require("oms:bucket:list")
+        return await self._run(caller, self._objects(config, folder, after, size))
+
+    async def _objects(self, config: StoreConfig, folder: str, after: str, size: int) -> Page:
         with told(LIST_OBJECTS):
             async with asyncio.timeout(SECONDS):
                 return await self._folder(open_store(config), folder, after, size)
@@ -147,6 +196,9 @@ class BucketService:
             Refused: OMS.0302, OMS.1014.
         """
         caller.require("oms:bucket:check")
+        return await self._run(caller, self._has_prefix(config, prefix))
+
+    async def _has_prefix(self, config: StoreConfig, prefix: str) -> bool:
         with told(LIST_OBJECTS):
             async with asyncio.timeout(SECONDS):
                 page = await self._wire.call(open_store(config).list_page(prefix, limit=1))
@@ -161,6 +213,9 @@ class BucketService:
             Refused: OMS.0302, OMS.1014.
         """
         caller.require("oms:bucket:check")
+        return await self._run(caller, self._check_cdn(config, cdn, keys))
+
+    async def _check_cdn(self, config: StoreConfig, cdn: CdnConfig, keys: Sequence[str]) -> dict[str, Any]:
         with told(LIST_OBJECTS):
             async with asyncio.timeout(SECONDS):
                 store = open_store(config)
@@ -206,6 +261,9 @@ class BucketService:
             Refused: TRF.0013 - TRF.0019, TRF.0301; OMS.1020 the keys do not open the bucket, or it is not there.
         """
         caller.require("oms::checkUrlSourceListFileFormat")
+        await self._run(caller, self._check_url_list(config, key))
+
+    async def _check_url_list(self, config: StoreConfig, key: str) -> None:
         try:
             async with asyncio.timeout(SECONDS):
                 await _check_lines(UrlListKeys(self._wire, open_store(config), key))
@@ -236,13 +294,19 @@ async def open_buckets(settings: ServiceSettings) -> AsyncIterator[BucketService
         first_byte_timeout=20.0,
         idle_timeout=20.0,
         max_connections=32,
+        reply_limit=REPLY_LIMIT,
         ca_file=str(work.ca_file) if work.ca_file else None,
         verify=work.verify_tls,
         proxy=work.proxy,
         no_proxy=work.no_proxy,
     )
-    async with Wire(wire) as opened:
-        yield BucketService(opened, settings)
+    with LoopThread("openoms-buckets") as loop:
+        opened = Wire(wire)
+        await loop.run(opened.__aenter__())
+        try:
+            yield BucketService(loop, opened, settings)
+        finally:
+            await loop.run(opened.__aexit__(None, None, None))
 
 
 @contextmanager

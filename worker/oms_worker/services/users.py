@@ -15,8 +15,9 @@ import secrets as randomness
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from oms_engine.errors import ConfigError
 from oms_engine.frozen import dataclass
@@ -28,6 +29,8 @@ from oms_worker.errors import NO_MATCH, Forbidden, Unauthorized
 from oms_worker.secrets import KeyRing
 from oms_worker.services.caller import Caller, Role
 from oms_worker.services.temporary import MARK, TemporaryKey, open_token, seal_token
+
+T = TypeVar("T")
 
 TOKEN_SECONDS = 86_400.0
 """https://support.huaweicloud.com/intl/en-us/api-iam/iam_30_0001.html: a token is valid for 24 hours."""
@@ -90,7 +93,7 @@ class UserService:
                 raise ConfigError(f"{word!r} is no name: up to 64 letters, digits, dots, hyphens and underscores.")
         if password is not None and len(password.reveal()) < 8:
             raise ConfigError("the password is too short: at least 8 characters.")
-        hashed = await asyncio.to_thread(hash_password, password) if password is not None else None
+        hashed = await _slowly(hash_password, password) if password is not None else None
         access_key, secret_key = _random(_ACCESS_KEY_LETTERS, 20), Secret(_random(_SECRET_KEY_LETTERS, 40))
         number, now = uuid.uuid4().hex, self._clock()
         sealed = self._keys.seal(f"user:{number}", {"secret_key": secret_key})
@@ -171,7 +174,7 @@ class UserService:
         async with self._database.read() as connection:
             row = await rows.user_by_name(connection, name)
         hashed = row.password_hash if row is not None and row.enabled and row.password_hash else _nobody()
-        right = await asyncio.to_thread(check_password, password, hashed)
+        right = await _slowly(check_password, password, hashed)
         if row is None or not right:
             raise _no_token()
         return await self._issue(row, project, now)
@@ -232,6 +235,15 @@ def caller_of(row: UserRow) -> Caller:
 def digest_of(token: Secret) -> str:
     """Return what is kept of a token."""
     return hashlib.sha256(token.reveal().encode()).hexdigest()
+
+
+_HASHING = ThreadPoolExecutor(2, "openoms-scrypt")
+"""Threads of their own: whatever else blocks a thread delays no login, and many logins take two processors at most."""
+
+
+async def _slowly(work: Callable[..., T], *arguments: object) -> T:
+    """Run what is slow on purpose in a thread."""
+    return await asyncio.get_running_loop().run_in_executor(_HASHING, work, *arguments)
 
 
 def hash_password(password: Secret) -> str:
