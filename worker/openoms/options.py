@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn, cast
 
 from oms_engine.errors import ConfigError
+from openoms.argument_order import places_first
 from openoms.clouds import CLOUDS
 from openoms.plan import MigrateOptions
 from openoms.words import unknown
@@ -42,6 +43,12 @@ class Parser(argparse.ArgumentParser):
         """Return the help, as wide as the terminal."""
         self.formatter_class = argparse.HelpFormatter
         return super().format_help()
+
+    def parse_args(self, args: Sequence[str], namespace: argparse.Namespace | None = None) -> argparse.Namespace:  # type: ignore[override]
+        """Parse options and places in any order."""
+        takes = {name: action.nargs for action in self._actions for name in action.option_strings}
+        places = 2 if {"destination", "places"} & {action.dest for action in self._actions} else 1
+        return super().parse_args(places_first(args, takes, places), namespace)
 
     def refuse_unknown(self, arguments: Sequence[str]) -> None:
         """Answer a mistyped option with the nearest one.
