@@ -20,7 +20,7 @@ from oms_adapters.regions.aliyun import (
 from oms_adapters.signing.oss import OssV1, OssV4
 from oms_adapters.signing.sigv4 import anonymous
 from oms_engine.errors import ConfigError
-from oms_engine.model import RestoreTier, StorageClass
+from oms_engine.model import KeyOrder, RestoreTier, StorageClass
 from oms_engine.store import GIB, KIB, BucketStore, Capabilities, Endpoint, Signer
 
 CLASSES = ClassTable(
@@ -45,6 +45,7 @@ PROFILE = S3Profile(
     header_prefix="x-oss-",
     list_version=2,  # https://www.alibabacloud.com/help/en/oss/developer-reference/listobjectsv2
     capabilities=Capabilities(
+        order=KeyOrder.UTF8,  # https://help.aliyun.com/en/oss/developer-reference/listobjectsv2
         # https://help.aliyun.com/en/oss/user-guide/limits
         states_crc64=True,
         min_part_size=100 * KIB,

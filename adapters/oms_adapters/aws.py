@@ -12,7 +12,7 @@ from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.regions.aws import SHAPE, endpoint_of, host_in_region, is_aws_host, names_shared_in, region_of_host
 from oms_adapters.signing.sigv4 import SigV4, anonymous
 from oms_engine.errors import ConfigError
-from oms_engine.model import RestoreTier, StorageClass
+from oms_engine.model import KeyOrder, RestoreTier, StorageClass
 from oms_engine.store import GIB, MIB, BucketStore, Capabilities, Endpoint, Signer
 
 CLASSES = ClassTable(
@@ -78,6 +78,16 @@ def _tuned(config: StoreConfig) -> S3Profile:
     return profile
 
 
+def order_of(bucket: str, host: str) -> KeyOrder:
+    """Return the order a bucket lists in; what other vendors' S3 does nobody vouches for.
+
+    Directory buckets list in none: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+    """
+    if bucket.endswith("--x-s3"):
+        return KeyOrder.UNORDERED
+    return KeyOrder.UTF8 if is_aws_host(host) else KeyOrder.UNKNOWN
+
+
 class AwsAdapter:
     """Opens S3 buckets and lists them; see :class:`oms_adapters.registry.Adapter`."""
 
@@ -103,7 +113,9 @@ class AwsAdapter:
         if config.credentials is not None:
             sign_payload = bool(config.extra.get("sign_payload", False))
             sign = SigV4(config.credentials, region, sign_payload=sign_payload, region_of=region_of_host)
-        return s3_bucket(config, _tuned(config), endpoint, path_style=path_style, signer=sign)
+        store = s3_bucket(config, _tuned(config), endpoint, path_style=path_style, signer=sign)
+        store.capabilities = replace(store.capabilities, order=order_of(config.bucket, endpoint.host))
+        return store
 
     def place(self, config: StoreConfig) -> tuple[Endpoint, str]:
         """Return the endpoint (without the bucket) and the region that requests are signed for.

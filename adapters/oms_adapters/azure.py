@@ -24,7 +24,7 @@ from oms_adapters.regions.azure import PUBLIC, SHAPE, account_of_host, suffix_of
 from oms_adapters.signing.azure import SharedAccess, SharedKey
 from oms_adapters.signing.sigv4 import anonymous
 from oms_engine.errors import ConfigError
-from oms_engine.model import Secret, StorageClass
+from oms_engine.model import KeyOrder, Secret, StorageClass
 from oms_engine.store import KIB, MIB, BucketStore, Capabilities, Endpoint, Signer
 
 CLASSES = ClassTable(
@@ -47,6 +47,9 @@ CLASS_WORDS = {
 }
 
 CAPABILITIES = Capabilities(
+    # Flat accounts list by UTF-16 units, hierarchical ones folder by folder; no page of the vendor says which:
+    # https://github.com/blobfile/blobfile/pull/238, https://github.com/Azure/azure-sdk-for-go/issues/24210
+    order=KeyOrder.UTF16,
     list_limit=5000,  # https://learn.microsoft.com/en-us/rest/api/storageservices/list-blobs
     etag_is_md5=False,
     part_etag_is_md5=False,

@@ -197,9 +197,11 @@ class CdnStore:
 
     # -- asked of the bucket ----------------------------------------------------------------------------------------
 
-    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 1000) -> Call[ListPage]:
+    def list_page(
+        self, prefix: str, *, start_after: str = "", limit: int = 1000, token: str | None = None
+    ) -> Call[ListPage]:
         """List the bucket."""
-        return self._store.list_page(prefix, start_after=start_after, limit=limit)
+        return self._store.list_page(prefix, start_after=start_after, limit=limit, token=token)
 
     def head(self, key: str) -> Call[ObjectHead]:
         """State the bucket's object."""

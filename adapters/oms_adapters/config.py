@@ -75,7 +75,9 @@ class StoreConfig:
     """None: requests are not signed (public buckets)."""
     requester_pays: bool = False
     extra: Mapping[str, str | bool] = field(default_factory=dict)
-    """Options of one dialect, e.g. ``list_version``, ``sign_payload``, ``etag_is_md5``; unknown ones are refused."""
+    """Options of one dialect, e.g. ``list_version``, ``sign_payload``, ``etag_is_md5``; unknown ones are refused.
+
+    ``order`` is one of every dialect: in which order the store lists, see ``oms_engine.model.KeyOrder``."""
     cdn: CdnConfig | None = None
     """The objects' bytes are read through this CDN; None: from the bucket."""
     guard: Guard | None = None

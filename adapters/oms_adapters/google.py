@@ -19,7 +19,7 @@ from oms_adapters.regions.google import ENDPOINT, MULTI_REGIONS, REGIONS, SHAPE,
 from oms_adapters.signing.google import AccessToken, bearer, parse_service_account
 from oms_adapters.signing.sigv4 import SigV4, anonymous
 from oms_engine.errors import AccessDenied, BadCredentials, ConfigError, DigestRefused, InvalidRequest, Throttled
-from oms_engine.model import RestoreTier, StorageClass
+from oms_engine.model import KeyOrder, RestoreTier, StorageClass
 from oms_engine.store import GIB, KIB, MIB, BucketStore, Capabilities, Endpoint, Signer
 
 CLASSES = ClassTable(
@@ -37,6 +37,7 @@ CLASSES = ClassTable(
 """All classes are read at once, none is restored: https://cloud.google.com/storage/docs/storage-classes"""
 
 CAPABILITIES = Capabilities(
+    order=KeyOrder.UTF8,  # https://cloud.google.com/storage/docs/json_api/v1/objects/list
     # https://cloud.google.com/storage/quotas
     etag_is_md5=False,
     part_etag_is_md5=False,
@@ -98,6 +99,7 @@ INTEROP = S3Profile(
     list_version=2,
     # ETags of plain objects are MD5 sums in this protocol: https://cloud.google.com/storage/docs/hashes-etags
     capabilities=Capabilities(
+        order=KeyOrder.UTF8,
         restore=False,
         requester_pays=False,
         kms=False,

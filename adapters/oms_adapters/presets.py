@@ -14,7 +14,7 @@ from typing import Any
 
 from oms_engine import errors
 from oms_engine.frozen import dataclass
-from oms_engine.model import StorageClass
+from oms_engine.model import KeyOrder, StorageClass
 from oms_engine.store import GIB, MIB, Capabilities
 
 BASE = Capabilities(
@@ -29,6 +29,7 @@ BASE = Capabilities(
 LIMITS = frozenset(item.name for item in fields(Capabilities)) - {
     "class_of",
     "is_archived_class",
+    "order",
     "part_etag_is_md5",
     "storage_classes",
 }
@@ -37,6 +38,7 @@ LIMITS = frozenset(item.name for item in fields(Capabilities)) - {
 WAYS: dict[str, type] = {
     "addressing": str,  # "path": in the path unless asked otherwise; "virtual": in the host only
     "list_version": int,  # 1: marker; 2: start-after
+    "order": str,  # in which order keys are listed, of KeyOrder
     "list_url_encode": bool,  # whether listings come percent-encoded
     "restore_tiers": bool,  # whether a restore may name its speed
     "restore_max_days": int,  # longest life of a restored copy
@@ -150,6 +152,8 @@ def _check(preset: Preset) -> None:
             raise ValueError(f"{where}: there is no error class {name!r}")
     if preset.value("addressing", "path") not in {"path", "virtual"}:
         raise ValueError(f"{where}: addressing must be path or virtual")
+    if preset.value("order", "unknown") not in set(KeyOrder):
+        raise ValueError(f"{where}: order must be one of {', '.join(KeyOrder)}")
 
 
 def read_presets(text: str) -> dict[str, Preset]:

@@ -6,6 +6,7 @@ Adapters register under the entry-point group ``openoms.adapters``; each is impo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from oms_adapters.config import StoreConfig
 from oms_adapters.control import Account, BucketSummary
 from oms_engine.errors import ConfigError
+from oms_engine.model import KeyOrder
 from oms_engine.store import BucketStore
 
 if TYPE_CHECKING:
@@ -131,9 +133,21 @@ def open_store(config: StoreConfig) -> BucketStore:
     Raises:
         ConfigError: unknown cloud, bad bucket name or endpoint, missing region.
     """
+    order = config.extra.get("order")
+    if order is not None:  # an option of every cloud: gateways of all kinds list in orders of their own
+        config = replace(config, extra={name: value for name, value in config.extra.items() if name != "order"})
     store = adapter_for(config.cloud_type).open(config)
+    if order is not None:
+        store.capabilities = replace(store.capabilities, order=_order(order))
     if config.cdn is None:
         return store
     from oms_adapters.cdn import CdnStore  # noqa: PLC0415 - few migrations have one
 
     return CdnStore(store, config.cdn, config.credentials)
+
+
+def _order(text: str | bool) -> KeyOrder:
+    try:
+        return KeyOrder(text)  # type: ignore[arg-type]
+    except ValueError:
+        raise ConfigError(f"option 'order' must be one of {', '.join(KeyOrder)}") from None

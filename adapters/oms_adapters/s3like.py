@@ -16,7 +16,7 @@ from oms_adapters.presets import BASE, LIMITS, Preset, shipped_presets
 from oms_adapters.signing.sigv4 import SigV4, anonymous
 from oms_engine import errors
 from oms_engine.errors import ConfigError
-from oms_engine.model import RestoreTier, StorageClass
+from oms_engine.model import KeyOrder, RestoreTier, StorageClass
 from oms_engine.store import BucketStore, Endpoint, Signer
 
 EXTRA: dict[str, type] = {"list_version": str, "list_url_encode": bool, "sign_payload": bool, "etag_is_md5": bool}
@@ -164,6 +164,7 @@ def _profile(preset: Preset) -> S3Profile:
         class_of=classes.class_of,
         is_archived_class=classes.is_archived,
         storage_classes=frozenset(words),
+        order=KeyOrder(preset.value("order", "unknown")),
     )
     return S3Profile(
         cloud_type=preset.cloud_type,

@@ -102,9 +102,11 @@ class UrlStore:
 
     # -- what the web does not offer --------------------------------------------------------------------------------
 
-    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 1000) -> Call[ListPage]:
+    def list_page(
+        self, prefix: str, *, start_after: str = "", limit: int = 1000, token: str | None = None
+    ) -> Call[ListPage]:
         """Not offered: see ``capabilities.lists``."""
-        del prefix, start_after, limit
+        del prefix, start_after, limit, token
         self._no("list_page")
 
     def write(self, key: str, *, size: int, options: WriteOptions, body: bytes | None = None) -> Call[Written]:

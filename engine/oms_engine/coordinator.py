@@ -13,6 +13,7 @@ from contextlib import suppress
 from oms_engine.errors import RepositoryError, StoreError
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Ledger, Segment, SegmentState
+from oms_engine.listing import first_after
 from oms_engine.model import key_before
 from oms_engine.parkinglot import ParkingLot
 from oms_engine.recorder import Recorder
@@ -157,8 +158,9 @@ class Coordinator:
         async def probe(after: str) -> str | None:
             if self.session.stopping:  # a search takes some fifteen answers, one after another: a pause does not wait
                 raise Stopped("paused while looking for a cut")
-            page = await self.session.wire.call(source.list_page(segment.prefix, start_after=after, limit=1))
-            first = page.objects[0].key if page.objects else None
+            first = await first_after(self.session.wire, source, segment.prefix, after)
+            if first is not None and not key_before(after, first):
+                raise Stopped("the store does not start a listing where it is asked to: there is nothing to cut")
             hi = segment.hi
             return None if first is None or (hi is not None and key_before(hi, first)) else first
 

@@ -29,6 +29,8 @@
         ├── ConnectionBroken        cut, refused, unresolvable
         ├── TimedOut
         └── UnexpectedReply         not what the protocol says
+            ├── Disordered          keys are not listed in the order of their bytes
+            └── ListingStuck        a listing does not advance
 
 Nobody matches on message text: classes, ``retry`` and ``code`` are the interface.
 """
@@ -225,3 +227,15 @@ class UnexpectedReply(StoreError):
     """The reply is not what the protocol says."""
 
     retry = Retry.SOON
+
+
+class Disordered(UnexpectedReply):
+    """A store does not list its keys in the order of their bytes."""
+
+    retry = Retry.NEVER
+
+
+class ListingStuck(UnexpectedReply):
+    """A store's listing gives the same place to go on from again and again."""
+
+    retry = Retry.NEVER

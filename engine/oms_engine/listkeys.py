@@ -24,7 +24,7 @@ from oms_engine.listfile import (
     check_list_head,
     check_list_name,
 )
-from oms_engine.listing import list_pages
+from oms_engine.listing import follow
 from oms_engine.model import ObjectHead, Span, key_bytes
 from oms_engine.store import Store
 from oms_engine.task import ListSlice
@@ -94,15 +94,15 @@ class _Lists:
     async def _in_folder(self) -> list[str]:
         """Return the names of the .txt files that lie in the folder itself, ascending."""
         names: list[str] = []
-        async for page in list_pages(self._wire, self._store, self._key):
-            inside = [entry.key for entry in page if "/" not in entry.key[len(self._key) :]]
+        async for page in follow(self._wire, self._store, self._key):
+            inside = [entry.key for entry in page.objects if "/" not in entry.key[len(self._key) :]]
             names += [name for name in inside if name.endswith(".txt")]
             if len(names) > MAX_FILES:
                 message = f"folder {self._key!r} holds more than {MAX_FILES} list files: divide them among tasks"
                 raise TaskError("OMS.0305", message)
         if not names:
             raise TaskError("TRF.0013", f"folder {self._key!r} holds no list file whose name ends in .txt")
-        return names
+        return sorted(names)
 
     async def _check_file(self, name: str, gate: asyncio.Semaphore) -> ListedFile:
         check_list_name(name)

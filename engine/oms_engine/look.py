@@ -28,6 +28,7 @@ from typing import NamedTuple
 from oms_engine.batch import End, Stored
 from oms_engine.ends import ObjectJob, failed, store_failed
 from oms_engine.errors import AccessDenied, NotFound, ObjectError, StoreError
+from oms_engine.listing import asking
 from oms_engine.model import ListedObject, ObjectHead, key_before, key_bytes
 from oms_engine.session import Session, Stopped
 from oms_engine.there import just_before
@@ -56,32 +57,34 @@ class Looked(NamedTuple):
 class Listing:
     """The destination's listing of one segment, as far as closing looks read it.
 
-    Where a listing cannot start anywhere, it goes on from the positions that earlier pages named.
+    Where a listing cannot start anywhere, it goes on by the tokens that earlier pages gave.
     """
 
     def __init__(self, session: Session, prefix: str) -> None:
         self._session = session
         self._prefix = prefix
         self._anywhere = session.destination.capabilities.list_start_anywhere
-        self._positions: list[str] = []
+        self._positions: list[tuple[str, str | None]] = [("", None)]
+        """Ends of earlier pages, each with its token."""
         self._turn = asyncio.Lock()
 
     async def find(self, keys: Sequence[str]) -> tuple[dict[str, ListedObject], str | None]:
         """Return what is listed of ``keys``, which ascend, and up to which key that is the whole truth (None: all)."""
         if self._anywhere:
-            return await self._pages(keys, just_before(keys[0]))
+            return await self._pages(keys, just_before(keys[0]), None)
         async with self._turn:
-            at = bisect_left(self._positions, key_bytes(keys[0]), key=key_bytes)
-            return await self._pages(keys, self._positions[at - 1] if at else "")
+            at = bisect_left(self._positions, key_bytes(keys[0]), key=lambda position: key_bytes(position[0]))
+            return await self._pages(keys, *self._positions[max(0, at - 1)])
 
-    async def _pages(self, keys: Sequence[str], after: str) -> tuple[dict[str, ListedObject], str | None]:
+    async def _pages(
+        self, keys: Sequence[str], after: str, token: str | None
+    ) -> tuple[dict[str, ListedObject], str | None]:
         session = self._session
         wanted, last = set(keys), keys[-1]
         found: dict[str, ListedObject] = {}
         limit = min(session.destination.capabilities.list_limit, len(keys) + len(keys) // 8 + ROOM)
         while True:
-            call = session.destination.list_page(self._prefix, start_after=after, limit=limit)
-            page = await session.wire.call(call)
+            page = await session.wire.call(asking(session.destination, self._prefix, after, token, limit))
             hits = {entry.key: entry for entry in page.objects if entry.key in wanted}
             found.update(hits)
             reached = page.next_start
@@ -89,15 +92,15 @@ class Listing:
                 return found, None
             if not key_before(after, reached) or (self._anywhere and len(hits) * SPARSE < len(page.objects)):
                 return found, reached
-            after = self._onward(keys, reached)
+            after, token = self._onward(keys, reached, page.token)
 
-    def _onward(self, keys: Sequence[str], reached: str) -> str:
+    def _onward(self, keys: Sequence[str], reached: str, token: str | None) -> tuple[str, str | None]:
         """Return where the next page starts: before the next key asked for, when that is a jump."""
         if not self._anywhere:
-            self._positions.append(reached)
-            return reached
+            self._positions.append((reached, token))
+            return reached, token
         following = just_before(keys[bisect_left(keys, key_bytes(reached), key=key_bytes)])
-        return following if key_before(reached, following) else reached
+        return (following, None) if key_before(reached, following) else (reached, token)
 
 
 async def look(session: Session, ends: Sequence[End], listing: Listing | None) -> Looked:

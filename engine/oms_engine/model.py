@@ -215,13 +215,28 @@ class WrittenPart(NamedTuple):
     crc64: int | None = None
 
 
+class KeyOrder(StrEnum):
+    """In which order a store lists its keys."""
+
+    UTF8 = "utf8"
+    """By their UTF-8 bytes, as the vendor documents and keeps it: a listing may begin at any key."""
+    UTF16 = "utf16"
+    """By UTF-16 code units: other than by bytes only where U+E000 to U+FFFF meet characters beyond U+FFFF."""
+    PATH = "path"
+    """Folder by folder: ``a/b`` before ``a-1``, as file systems and hierarchical name spaces list."""
+    UNORDERED = "unordered"
+    UNKNOWN = "unknown"
+    """Nobody vouches for it: taken for byte order, and held against it as long as a run lasts."""
+
+
 class ListPage(NamedTuple):
-    """One page of a listing. ``objects`` ascend by UTF-8 bytes; more follow when ``next_start`` is not None."""
+    """One page of a listing, as the store gives it; more follow when ``next_start`` is not None."""
 
     objects: list[ListedObject]
     next_start: str | None
-    """Give it to ``start_after`` for the next page: the last key; or that key and, behind NULs, a marker of the store.
-    It compares with keys as the last key does."""
+    """The last key, for ``start_after``; where the page holds no object, what the page itself started after."""
+    token: str | None = None
+    """What the store gave to go on with; it leads to the next page whatever order the keys have."""
 
 
 class PartsPage(NamedTuple):

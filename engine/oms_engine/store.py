@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkabl
 
 from oms_engine.frozen import dataclass
 from oms_engine.model import (
+    KeyOrder,
     ListPage,
     ObjectHead,
     PartsPage,
@@ -131,6 +132,8 @@ class Capabilities:
 
     list_start_anywhere: bool = True
     """``start_after`` may be any key, existing or not, so a listing can be split and resumed."""
+    order: KeyOrder = KeyOrder.UNKNOWN
+    """In which order keys are listed."""
     lists: bool = True
     """False: the store holds only what somebody names, as the web does; nothing can be listed."""
     list_limit: int = 1000
@@ -170,11 +173,17 @@ class Store(Protocol):
     endpoint: Endpoint
     capabilities: Capabilities
 
-    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 1000) -> Call[ListPage]:
+    def list_page(
+        self, prefix: str, *, start_after: str = "", limit: int = 1000, token: str | None = None
+    ) -> Call[ListPage]:
         """List at most ``limit`` current objects whose keys start with ``prefix`` and sort after ``start_after``.
 
+        ``token`` is the one of the page before, whose ``next_start`` is ``start_after`` then; it is given only where
+        that page had one.
+
         Owes:
-            - keys ascend by UTF-8 bytes, across pages too, byte-exact, without delimiter or folding;
+            - keys in the order the store lists them, byte-exact, without delimiter or folding; whoever needs them
+              in the order of their bytes looks whether they are;
             - sizes, times, ETags and classes as the store states them;
             - ``next_start`` is None exactly when nothing follows.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from oms_engine.model import ListedObject, ListPage, key_before
+from oms_engine.listing import Circle, OrderWatch, following, stuck
+from oms_engine.model import KeyOrder, ListedObject, ListPage, key_before
 from oms_engine.split import GREATEST
-from oms_engine.store import Store
+from oms_engine.store import Call, Store
 from oms_engine.wire import Wire
 
 _LONGEST_JUMP = 250
@@ -28,15 +29,24 @@ class DestinationCursor:
         self._reached: str | None = ""
         """Everything up to this key is known; None: everything."""
         self._ahead: asyncio.Task[ListPage] | None = None
-        self._fetch(start_after)
+        self._jumps = store.capabilities.order is KeyOrder.UTF8
+        self._begin(start_after)
 
-    def _fetch(self, start_after: str) -> None:
+    def _begin(self, start_after: str) -> None:
         limit = self._store.capabilities.list_limit
-        call = self._store.list_page(self._prefix, start_after=start_after, limit=limit)
+        self._watch, self._circle = OrderWatch(self._store), Circle()
+        self._fetch(self._store.list_page(self._prefix, start_after=start_after, limit=limit))
+
+    def _fetch(self, call: Call[ListPage]) -> None:
         self._ahead = asyncio.get_running_loop().create_task(self._wire.call(call))
 
     async def match(self, keys: list[str]) -> list[ListedObject | None]:
-        """Return what lies under each of ``keys``, which ascend, also from call to call."""
+        """Return what lies under each of ``keys``, which ascend, also from call to call.
+
+        Raises:
+            Disordered: the store does not list in the order of bytes.
+            ListingStuck: the listing does not advance.
+        """
         last = keys[-1]
         kept = self._known
         self._known = {}
@@ -44,7 +54,7 @@ class DestinationCursor:
         jumped = False
         while self._reached is not None and key_before(self._reached, last):
             page = await self._next()
-            if not jumped and self._reached is not None and key_before(self._reached, keys[0]):
+            if self._jumps and not jumped and self._reached is not None and key_before(self._reached, keys[0]):
                 # A whole page before the first key asked for: go there.
                 jumped = True
                 start = just_before(keys[0])
@@ -62,14 +72,17 @@ class DestinationCursor:
         assert self._ahead is not None
         page = await self._ahead
         self._ahead = None
+        self._watch.look(page.objects)
         self._reached = page.next_start
         if page.next_start is not None:
-            self._fetch(page.next_start)
+            if self._circle.closes(page):
+                raise stuck(self._store, page)
+            self._fetch(following(self._store, self._prefix, page))
         return page
 
     def _jump(self, start_after: str) -> None:
         self.close()
-        self._fetch(start_after)
+        self._begin(start_after)
 
     def close(self) -> None:
         """Drop the page on its way."""

@@ -34,6 +34,9 @@ DEVIATIONS: Mapping[str, Mapping[str, str]] = {
     "Qiniu": {
         "odd_key[control]": "Kodo lists in plain XML, which cannot hold it: the listing is refused, not guessed",
     },
+    "QingCloud": {
+        "odd_key[control]": "QingStor lists in plain XML, which cannot hold it: the listing is refused, not guessed",
+    },
     "UCloud": {"wrong_content_md5": _US3_MD5, "wrong_part_md5": _US3_MD5},
 }
 """OMS's word for the cloud -> case -> reason."""

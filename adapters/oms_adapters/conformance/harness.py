@@ -56,11 +56,12 @@ class Harness:
         """Return all keys under a prefix, page by page, and check that the pages end."""
         found: list[str] = []
         following: str | None = start_after
+        token: str | None = None
         while following is not None:
-            page = self.perform(self.store.list_page(prefix, start_after=following, limit=limit))
+            page = self.perform(self.store.list_page(prefix, start_after=following, limit=limit, token=token))
             assert len(page.objects) <= limit, "the page is longer than asked for"
             found += [item.key for item in page.objects]
-            following = page.next_start
+            following, token = page.next_start, page.token
         return found
 
     def upload(self, key: str, **attributes: Any) -> str:

@@ -145,7 +145,9 @@ class Reader:
             return _unknown("page by page", "fewer than three objects")
         first = self.harness.perform(self.harness.store.list_page(self.prefix, limit=2))
         assert first.next_start is not None, "a short page says that nothing follows"
-        second = self.harness.perform(self.harness.store.list_page(self.prefix, start_after=first.next_start, limit=1))
+        second = self.harness.perform(
+            self.harness.store.list_page(self.prefix, start_after=first.next_start, limit=1, token=first.token)
+        )
         found = [item.key for item in (*first.objects, *second.objects)]
         assert found == [item.key for item in self.sample[:3]], "pages do not join without gap or overlap"
         return "pages join without gap or overlap"

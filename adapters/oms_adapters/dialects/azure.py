@@ -18,9 +18,9 @@ from typing import TypeVar
 from oms_adapters.dialects.azure_errors import error_of
 from oms_adapters.dialects.azure_listing import parse_blobs
 from oms_adapters.dialects.heads import render_md5, stated_etag, stated_span, stored_coding, whole_size
-from oms_adapters.dialects.paging import Position, make_page, parse_position
+from oms_adapters.dialects.paging import make_page
 from oms_adapters.dialects.times import parse_http_date
-from oms_adapters.dialects.xml import find_text, parse_xml
+from oms_adapters.dialects.xml import find_text, is_error, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key, quote_value
 from oms_engine.errors import ConditionFailed, InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
 from oms_engine.model import (
@@ -78,27 +78,31 @@ class AzureDialect:
 
     # Reading
 
-    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 5000) -> Call[ListPage]:
+    def list_page(
+        self, prefix: str, *, start_after: str = "", limit: int = 5000, token: str | None = None
+    ) -> Call[ListPage]:
         """See :meth:`oms_engine.store.Store.list_page`."""
-        position = parse_position(start_after)
         limit = min(limit, self.capabilities.list_limit)
         query: list[tuple[str, str | None]] = [("restype", "container"), ("comp", "list")]
         if prefix:
             query.append(("prefix", prefix))
-        if position.marker:
-            query.append(("marker", position.marker))
-        elif position.key > prefix and self.capabilities.list_start_anywhere:
+        asked = limit
+        if token is not None:
+            query.append(("marker", token))
+        elif start_after > prefix and self.capabilities.list_start_anywhere:
             # It starts *at* the key, which so comes once more.
-            query.append(("startFrom", position.key))
-        asked = limit if position.marker else min(limit + 1, self.capabilities.list_limit)
+            query.append(("startFrom", start_after))
+            asked = min(limit + 1, self.capabilities.list_limit)
         query.append(("maxresults", str(asked)))
-        read = partial(self._read_page, prefix, position, limit)
+        read = partial(self._read_page, prefix, start_after, limit)
         return self._call("list_page", "GET", None, read, query=tuple(query))
 
-    def _read_page(self, prefix: str, position: Position, limit: int, reply: Reply) -> ListPage:
+    def _read_page(self, prefix: str, start_after: str, limit: int, reply: Reply) -> ListPage:
         self._check(reply, "list_page")
+        if is_error(reply.body):
+            raise error_of(reply._replace(status=500), store=self.label, operation="list_page", key=None)
         objects, marker = parse_blobs(reply.body)
-        return make_page(objects, position, prefix=prefix, limit=limit, marker=marker, by_key=False)
+        return make_page(objects, start_after, prefix=prefix, limit=limit, token=marker)
 
     def head(self, key: str) -> Call[ObjectHead]:
         """See :meth:`oms_engine.store.Store.head`."""

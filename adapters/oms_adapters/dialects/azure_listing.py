@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from oms_adapters.dialects.times import parse_listed_time
-from oms_adapters.dialects.xml import find_text, parse_xml
+from oms_adapters.dialects.xml import find_text, parse_xml, refuse_web_page
 from oms_engine.errors import UnexpectedReply
 from oms_engine.model import ListedObject, strong_etag
 
@@ -83,6 +83,7 @@ def parse_slow(body: bytes) -> tuple[list[ListedObject], str]:
     Raises:
         UnexpectedReply: not a page of List Blobs.
     """
+    refuse_web_page(body)
     root = parse_xml(body)
     blobs = root.find("Blobs")
     if root.tag != "EnumerationResults" or blobs is None:

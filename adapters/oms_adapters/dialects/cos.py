@@ -17,7 +17,7 @@ from oms_engine.errors import (
     Unavailable,
     Unsupported,
 )
-from oms_engine.model import RestoreTier, StorageClass
+from oms_engine.model import KeyOrder, RestoreTier, StorageClass
 from oms_engine.store import GIB, KIB, MIB, Capabilities
 
 CLASSES = ClassTable(
@@ -106,6 +106,7 @@ PROFILE = S3Profile(
     header_prefix="x-cos-",
     list_version=1,  # https://www.tencentcloud.com/document/product/436/30614: marker only
     capabilities=Capabilities(
+        order=KeyOrder.UTF8,  # https://www.tencentcloud.com/document/product/436/30614
         # https://www.tencentcloud.com/document/product/436/14518
         states_crc64=True,
         min_part_size=1 * MIB,

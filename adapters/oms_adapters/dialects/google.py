@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 
 from oms_adapters.dialects.codes import CODES, SENTENCES, STATUSES
 from oms_adapters.dialects.heads import HeadReader, stored_coding, whole_size
-from oms_adapters.dialects.paging import Position, make_page, parse_position
+from oms_adapters.dialects.paging import make_page
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.s3 import S3Dialect
 from oms_adapters.dialects.times import parse_http_date, parse_listed_time
+from oms_adapters.dialects.xml import refuse_web_page
 from oms_adapters.signing.google import AccessToken
 from oms_adapters.signing.quoting import Query, quote_value
 from oms_engine.errors import (
@@ -167,12 +168,13 @@ class GoogleDialect(S3Dialect):
         # Without it Google unpacks objects of Content-Encoding gzip: https://cloud.google.com/storage/docs/transcoding
         self._reading = {"accept-encoding": "gzip", **payment}
 
-    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 1000) -> Call[ListPage]:
+    def list_page(
+        self, prefix: str, *, start_after: str = "", limit: int = 1000, token: str | None = None
+    ) -> Call[ListPage]:
         """See :meth:`oms_engine.store.Store.list_page`."""
-        position = parse_position(start_after)
         most = self.capabilities.list_limit
         # A listing starts at startOffset, so the key it starts after comes once more.
-        asked = min(limit + 1 if position.key else limit, most)
+        asked = min(limit + 1 if start_after and token is None else limit, most)
         query: list[tuple[str, str | None]] = [
             ("maxResults", str(asked)),
             ("projection", "noAcl"),
@@ -181,25 +183,31 @@ class GoogleDialect(S3Dialect):
         ]
         query += [
             (name, value)
-            for name, value in (("prefix", prefix), ("startOffset", position.key), ("pageToken", position.marker))
+            for name, value in (
+                ("prefix", prefix),
+                ("startOffset", start_after if token is None else ""),
+                ("pageToken", token),
+            )
             if value
         ]
         path = f"/storage/v1/b/{quote_value(self.bucket)}/o"
         request = Request("GET", self.endpoint, path, tuple(query), self._listing)
-        read = partial(self._read_page, prefix, position, min(limit, most))
+        read = partial(self._read_page, prefix, start_after, min(limit, most))
         return Call(request, self._sign, read, self.label, "list_page", self._token)
 
-    def _read_page(self, prefix: str, position: Position, limit: int, reply: Reply) -> ListPage:
+    def _read_page(self, prefix: str, start_after: str, limit: int, reply: Reply) -> ListPage:
         if reply.status != 200:
             raise json_error(reply, store=self.label, operation="list_page")
         try:
+            refuse_web_page(reply.body)
             page = json.loads(reply.body)
+            if "error" in page:  # a front end that answers 200 before it knows
+                raise json_error(reply._replace(status=500), store=self.label, operation="list_page")
             objects = [_listed(item) for item in page.get("items", ())]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise self._unexpected("list_page", "", reply, "the reply is no listing") from None
-        return make_page(
-            objects, position, prefix=prefix, limit=limit, marker=page.get("nextPageToken") or "", by_key=True
-        )
+        token = str(page.get("nextPageToken") or "")
+        return make_page(objects, start_after, prefix=prefix, limit=limit, token=token)
 
     def read(self, key: str, *, span: Span | None = None, if_match: str | None = None) -> Call[ObjectHead]:
         """See :meth:`oms_engine.store.Store.read`; ``if_match`` is a generation."""

@@ -2,7 +2,8 @@
 
 Both ways give the same page; a property test holds that. OSS and COS put each element on a line of its own: such a page
 is joined first. Keys come with ``encoding-type=url``, so that control
-characters, which XML cannot hold, arrive too.
+characters, which XML cannot hold, arrive too. A page is followed by the token it gives (``NextContinuationToken``,
+``NextMarker``), else by its last key. Its keys stay in the order they came.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import partial
-from operator import lt
 from typing import TYPE_CHECKING
 
 from oms_adapters.dialects.times import parse_listed_time
-from oms_adapters.dialects.xml import find_text, parse_xml
+from oms_adapters.dialects.xml import find_text, parse_xml, refuse_web_page
 from oms_adapters.signing.quoting import unquote_form
 from oms_engine.errors import UnexpectedReply
-from oms_engine.model import UNKNOWN_TIME, ListedObject, ListPage, key_bytes, strong_etag
+from oms_engine.model import UNKNOWN_TIME, ListedObject, ListPage, strong_etag
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -43,16 +43,53 @@ _FROM_ISO = datetime.fromisoformat
 _TIMESTAMP = datetime.timestamp
 
 
-def parse_listing(body: bytes, *, prefix: str = "", start_after: str = "") -> ListPage:
+def parse_listing(body: bytes, *, prefix: str = "", start_after: str = "", version: int = 2) -> ListPage:
     """Return one page of a listing.
 
     Raises:
-        UnexpectedReply: not a listing, or one whose keys do not ascend, or that ignores ``prefix`` or ``start_after``.
+        UnexpectedReply: not a listing, or one that ignores ``prefix``, or that says more follows and not where.
     """
     body = without_indent(body)
-    objects, truncated = parse_fast(body) or parse_slow(body)
-    _check_order(objects, prefix, start_after, truncated=truncated)
-    return ListPage(objects, objects[-1].key if truncated else None)
+    found = parse_fast(body)
+    root = None if found else listing_root(body)
+    objects, truncated = found or read_listing(root)  # type: ignore[arg-type]
+    if objects and not (objects[0].key.startswith(prefix) and objects[-1].key.startswith(prefix)):
+        raise UnexpectedReply("the listing holds keys outside the prefix it was asked for")
+    if not truncated:
+        return ListPage(objects, None)
+    last = objects[-1].key if objects else None
+    token = _token(body, root) if version == 2 else _marker(body, root, last)
+    if last is None and token is None:
+        raise UnexpectedReply("the listing says that more follows, but holds no object and no token to go on with")
+    return ListPage(objects, start_after if last is None else last, token)
+
+
+def _token(body: bytes, root: Element | None) -> str | None:
+    """Return the token of a page of version 2, None where it gives none."""
+    return _text(body, root, "NextContinuationToken") or None
+
+
+def _marker(body: bytes, root: Element | None, last: str | None) -> str | None:
+    """Return the marker of a page of version 1, None where it gives none, or the last key, as any key may be one.
+
+    A marker is a name, and encoded where names are: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
+    """
+    text = _text(body, root, "NextMarker")
+    if b"<EncodingType>url</EncodingType>" in body and text != last:
+        text = unquote_form(text)
+    return text if text and text != last else None
+
+
+def _text(body: bytes, root: Element | None, name: str) -> str:
+    """Return the text of an element that stands once in a page; of one in the common form without reading it anew."""
+    if root is not None:
+        return find_text(root, name).strip()
+    tag = f"<{name}>".encode()
+    at = body.find(tag)
+    if at < 0:
+        return ""
+    text = body[at + len(tag) : body.index(b"<", at + len(tag))]
+    return ((parse_xml(b"<t>%b</t>" % text).text or "") if b"&" in text else text.decode()).strip()
 
 
 def without_indent(body: bytes) -> bytes:
@@ -114,9 +151,24 @@ def parse_slow(body: bytes) -> tuple[list[ListedObject], bool]:
     Raises:
         UnexpectedReply: not a listing.
     """
+    return read_listing(listing_root(body))
+
+
+def listing_root(body: bytes) -> Element:
+    """Return the root of a listing.
+
+    Raises:
+        UnexpectedReply: another document.
+    """
+    refuse_web_page(body)
     root = parse_xml(body)
     if root.tag not in {"ListBucketResult", "ListObjectsResult", "ListObjectsV2Result"}:
         raise UnexpectedReply(f"expected a listing, got <{root.tag}>")
+    return root
+
+
+def read_listing(root: Element) -> tuple[list[ListedObject], bool]:
+    """Return the objects and whether more follow."""
     decoded = find_text(root, "EncodingType").strip() == "url"
     flag = find_text(root, "IsTruncated").strip()
     if flag not in {"true", "false"}:
@@ -136,21 +188,3 @@ def _object(element: Element, *, decoded: bool) -> ListedObject:
         )
     except ValueError as error:
         raise UnexpectedReply(f"the listing states no size that can be read: {error}") from None
-
-
-def _check_order(objects: list[ListedObject], prefix: str, start_after: str, *, truncated: bool) -> None:
-    keys = [entry[0] for entry in objects]
-    if not keys:
-        if truncated:
-            raise UnexpectedReply("the listing says that more follows, but holds no object")
-        return
-    ascend = all(map(lt, keys, keys[1:]))
-    if not all(map(str.isascii, keys)):
-        raw = [key_bytes(key) for key in keys]
-        ascend = all(map(lt, raw, raw[1:]))
-    if not ascend:
-        raise UnexpectedReply("the keys of the listing do not ascend by their bytes")
-    if start_after and key_bytes(keys[0]) <= key_bytes(start_after):
-        raise UnexpectedReply("the listing starts before the key it was asked to start after")
-    if not (keys[0].startswith(prefix) and keys[-1].startswith(prefix)):
-        raise UnexpectedReply("the listing holds keys outside the prefix it was asked for")

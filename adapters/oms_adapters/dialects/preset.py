@@ -47,9 +47,11 @@ class PresetDialect(S3Dialect):
         super().__init__(profile, bucket=bucket, endpoint=endpoint, path_style=path_style, signer=signer, payer=payer)
         self._terms = terms
 
-    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 1000) -> Call[ListPage]:
+    def list_page(
+        self, prefix: str, *, start_after: str = "", limit: int = 1000, token: str | None = None
+    ) -> Call[ListPage]:
         """See :meth:`oms_engine.store.Store.list_page`."""
-        call = super().list_page(prefix, start_after=start_after, limit=limit)
+        call = super().list_page(prefix, start_after=start_after, limit=limit, token=token)
         if self._terms.list_url_encode:
             return call
 

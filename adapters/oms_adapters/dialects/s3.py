@@ -16,7 +16,7 @@ from oms_adapters.dialects.errors import Asked, error_of
 from oms_adapters.dialects.heads import HeadReader, render_md5, render_options, stated_span, whole_size
 from oms_adapters.dialects.listing import parse_listing
 from oms_adapters.dialects.profile import S3Profile
-from oms_adapters.dialects.xml import escape, find_text, parse_location, parse_xml
+from oms_adapters.dialects.xml import escape, find_text, is_error, parse_location, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key, unquote_form
 from oms_engine.digest import combine_crc64
 from oms_engine.errors import ConditionFailed, InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
@@ -73,18 +73,25 @@ class S3Dialect:
 
     # Reading
 
-    def list_page(self, prefix: str, *, start_after: str = "", limit: int = 1000) -> Call[ListPage]:
+    def list_page(
+        self, prefix: str, *, start_after: str = "", limit: int = 1000, token: str | None = None
+    ) -> Call[ListPage]:
         """See :meth:`oms_engine.store.Store.list_page`."""
         query: list[tuple[str, str | None]] = [("list-type", "2")] if self._profile.list_version == 2 else []
         query += [("encoding-type", "url"), ("max-keys", str(min(limit, self.capabilities.list_limit)))]
         if prefix:
             query.append(("prefix", prefix))
-        if start_after:
-            query.append(("start-after" if self._profile.list_version == 2 else "marker", start_after))
+        version = self._profile.list_version
+        if token is not None:
+            query.append(("continuation-token" if version == 2 else "marker", token))
+        elif start_after:
+            query.append(("start-after" if version == 2 else "marker", start_after))
 
         def read(reply: Reply) -> ListPage:
             self._check(reply, "list_page")
-            return parse_listing(reply.body, prefix=prefix, start_after=start_after)
+            if is_error(reply.body):  # some front ends answer 200 before they know
+                raise error_of(reply, self._asked("list_page", None), self._profile, status=500)
+            return parse_listing(reply.body, prefix=prefix, start_after=start_after, version=version)
 
         return self._call("list_page", "GET", None, read, query=tuple(query), headers=self._reading)
 

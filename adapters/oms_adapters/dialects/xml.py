@@ -17,7 +17,7 @@ MAX_DEPTH = 32
 MAX_ELEMENTS = 300_000
 """A page of 5000 Azure blobs has some 100,000."""
 
-__all__ = ["escape", "find_text", "parse_location", "parse_xml"]
+__all__ = ["escape", "find_text", "is_error", "parse_location", "parse_xml", "refuse_web_page"]
 
 
 def escape(text: str) -> str:
@@ -85,3 +85,22 @@ def parse_location(body: bytes) -> str:
     if root.tag not in {"LocationConstraint", "Location", "CreateBucketConfiguration"}:
         raise UnexpectedReply(f"expected the location of a bucket, got <{root.tag}>")
     return (root.text or find_text(root, "LocationConstraint") or find_text(root, "Location")).strip()
+
+
+def is_error(body: bytes) -> bool:
+    """Whether a reply is an error document; where one was answered with 200, too."""
+    return b"<Error" in body[:200] and b"<Code>" in body
+
+
+def refuse_web_page(body: bytes) -> None:
+    """Refuse a page made for people where a document is expected.
+
+    Raises:
+        UnexpectedReply: it is one.
+    """
+    start = body[:400].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
+        raise UnexpectedReply(
+            "the endpoint answers with a web page (HTML), not as an object store does: check the endpoint's URL; "
+            "a console, a login page or a proxy may stand there"
+        )

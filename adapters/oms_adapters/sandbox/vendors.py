@@ -66,6 +66,10 @@ class QingStor(Gateway):
     classes = frozenset({"STANDARD", "STANDARD_IA"})
     archived = frozenset()
     restores = False
+    # https://github.com/yunify/qingcloud-docs/blob/master/content/storage/object-storage/s3/compatible_apis.md
+    list_v2 = False
+    list_url_encode = False
+    list_replaces = True
     next_marker_always = True
     next_marker_encoded = False
     etag_style = "own-joined"

@@ -140,28 +140,58 @@ def test_space_plus_and_control_characters():
     assert found == ["\n", "\x10", "a b", "a c", "a+b", "中", "\udcff"]
 
 
-@pytest.mark.parametrize("keys", [["b", "a"], ["a", "a"], ["%FF", "%E4%B8%AD"], ["%F0%9F%98%80", "%EF%BF%BD"]])
-def test_keys_that_do_not_ascend_are_refused(keys):
-    """A page out of byte order, or with a key twice, is an error: a merge would lose objects."""
-    with pytest.raises(UnexpectedReply, match="ascend"):
-        parse_listing(page("".join(map(entry, keys))))
+@pytest.mark.parametrize("keys", [["b", "a"], ["%FF", "%E4%B8%AD"], ["%F0%9F%98%80", "%EF%BF%BD"]])
+def test_keys_stay_in_the_order_they_came(keys):
+    """A page states the store's order; whoever needs another one looks."""
+    found = [entry.key for entry in parse_listing(page("".join(map(entry, keys)))).objects]
+    assert [quote(key.encode("utf-8", "surrogateescape"), safe="") for key in found] == keys
 
 
-def test_a_store_that_ignores_the_question_is_refused():
-    """A page that starts before start_after, leaves the prefix, or is empty but truncated would loop or mislead."""
-    document = page(entry("b"))
-    with pytest.raises(UnexpectedReply, match="start after"):
-        parse_listing(document, start_after="b")
+def test_a_page_outside_the_prefix_is_refused():
+    """A store that ignores the prefix would mislead."""
     with pytest.raises(UnexpectedReply, match="prefix"):
-        parse_listing(document, prefix="c")
+        parse_listing(page(entry("b")), prefix="c")
+
+
+TOKEN = "a+b/&amp;=%2F"
+
+
+@pytest.mark.parametrize("around", [("", ""), ("<!-- c -->", "")], ids=["common", "expat"])
+def test_a_token_leads_to_the_next_page(around):
+    """Version 2 goes on by NextContinuationToken, byte-exact, also from a page without objects; else by the last key."""
+    head = f"<NextContinuationToken>{TOKEN}</NextContinuationToken>"
+    for body, start in ((entry("a") + entry("b"), "b"), ("", "x")):
+        found = parse_listing(page(around[0] + head + body, truncated="true"), start_after="x")
+        assert (found.next_start, found.token) == (start, "a+b/&=%2F")
+        behind = parse_listing(page(around[0] + body + head, truncated="true"), start_after="x")
+        assert behind == found
+    plain = parse_listing(page(around[0] + entry("a"), truncated="true"))
+    assert (plain.next_start, plain.token) == ("a", None)
+    assert parse_listing(page(entry("a") + head)) == parse_listing(page(entry("a")))
+
+
+@pytest.mark.parametrize(
+    ("marker", "url", "token"),
+    [("b", True, None), ("a%2Bb", True, "a+b"), ("a%2Bb", False, "a%2Bb"), ("c&amp;", True, "c&"), ("", True, None)],
+)
+def test_a_marker_leads_to_the_next_page(marker, url, token):
+    """Version 1 goes on by NextMarker, a name encoded as names are; the last key needs none."""
+    document = page(f"<NextMarker>{marker}</NextMarker>" + entry("b"), truncated="true", url=url)
+    assert parse_listing(document, version=1) == parse_listing(document)._replace(token=token)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_page_that_leads_nowhere_is_refused(version):
+    """A page that says more follows and holds neither object nor token would end the listing early."""
     with pytest.raises(UnexpectedReply, match="more follows"):
-        parse_listing(page("", truncated="true"))
+        parse_listing(page("", truncated="true"), version=version)
 
 
-def test_the_next_page_starts_after_the_last_key():
-    """Paging needs no token: next_start is the last key, and None on the last page."""
-    assert parse_listing(page(entry("a") + entry("b"), truncated="true")).next_start == "b"
-    assert parse_listing(page(entry("a"))).next_start is None
+@pytest.mark.parametrize("body", [b"<html><body>Sign in</body></html>", b"\n<!DOCTYPE html><html></html>"])
+def test_a_web_page_is_called_one(body):
+    """HTML instead of a listing names the likely cause: another server stands at the endpoint."""
+    with pytest.raises(UnexpectedReply, match="web page"):
+        parse_listing(body)
 
 
 BOMB = (

@@ -24,7 +24,7 @@ class Answers:
         if self.count == self.stop_at:
             self.session.stopping = True
         first = next((key for key in KEYS if key_before(after, key)), None)
-        return SimpleNamespace(objects=[SimpleNamespace(key=first)] if first else [])
+        return SimpleNamespace(objects=[SimpleNamespace(key=first)] if first else [], next_start=None)
 
 
 async def look(stop_at):

@@ -30,7 +30,7 @@ from oms_engine.errors import (
 )
 from oms_engine.frozen import dataclass
 from oms_engine.listkeys import UrlListKeys
-from oms_engine.model import ListedObject, ObjectHead
+from oms_engine.model import ListedObject, ObjectHead, key_before
 from oms_engine.store import MIB, BucketStore
 from oms_engine.wire import Wire, WireSettings
 from oms_worker.errors import Busy, Refused
@@ -176,17 +176,22 @@ class BucketService:
 
     async def _folder(self, store: BucketStore, folder: str, after: str, size: int) -> Page:
         records: list[Record] = []
-        start = after + LAST if after.endswith("/") else after
+        start = behind = after + LAST if after.endswith("/") else after
+        token: str | None = None
         for _ in range(MAX_PAGES):
-            page = await self._wire.call(store.list_page(folder, start_after=start))
-            for entry in entries_of(page.objects, folder, start):
+            page = await self._wire.call(store.list_page(folder, start_after=start, token=token))
+            # Not every store starts where it is asked to.
+            objects = [item for item in page.objects if key_before(behind, item.key)] if behind else page.objects
+            for entry in entries_of(objects, folder, start):
                 if len(records) == size:
                     return Page(records, records[-1].name)
                 records.append(entry)
             if page.next_start is None:
                 return Page(records, None)
             inside = records[-1].name if records and records[-1].size is None else ""
-            start = inside + LAST if inside and page.next_start.startswith(inside) else page.next_start
+            jump = bool(inside) and page.next_start.startswith(inside)
+            start, token = (inside + LAST, None) if jump else (page.next_start, page.token)
+            behind = start if jump else behind
         return Page(records, records[-1].name if records else None)
 
     async def has_prefix(self, caller: Caller, config: StoreConfig, prefix: str) -> bool:
