@@ -12,7 +12,7 @@ from oms_engine.model import ListedObject, ObjectHead, Outcome, Written
 from oms_engine.plan import ThereObject
 from oms_engine.records import failed_line, skip_line, success_line
 from oms_engine.session import Session, task_error
-from oms_engine.verify import Verdict
+from oms_engine.verify import SENT_AT_ONCE, SIZE_ONLY, Sent, Verdict
 
 CLOCK_SLACK = 1.0
 """Seconds by which stores round their times down."""
@@ -43,6 +43,7 @@ class Copied(NamedTuple):
     head: ObjectHead
     written: Written
     digests: Digests
+    sent: Sent = SENT_AT_ONCE
 
 
 def migrated(session: Session, listed: ListedObject, key: str, copied: Copied, verdict: Verdict) -> End:
@@ -77,7 +78,7 @@ def copied_before(session: Session, listed: ListedObject, etag: str) -> End:
         listed.etag,
         etag,
         None,
-        "size_last_modified",
+        SIZE_ONLY,
         COPIED_BEFORE,
     )
     return End(Outcome.MIGRATED, COPIED_BEFORE, listed.size, line, seen=True)

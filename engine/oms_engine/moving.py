@@ -7,20 +7,22 @@ from hashlib import md5
 from oms_engine.digest import Digests
 from oms_engine.ends import Copied
 from oms_engine.errors import ChecksumMismatch, ConditionFailed, DigestRefused, RangeIgnored, Retry, StoreError
-from oms_engine.model import ListedObject, ObjectHead, Written, same_etag
+from oms_engine.model import ListedObject, ObjectHead, Written
 from oms_engine.multipart import move_in_parts, move_unknown
 from oms_engine.plan import PartPlan, part_plan
 from oms_engine.session import Session, write_options
 from oms_engine.store import Call
+from oms_engine.verify import Sent
+from oms_engine.versions import UNKNOWN, refuse_other
+
+SENT_WITH_MD5 = Sent(with_md5=True)
+"""A small object's MD5 always goes with it."""
 
 STREAM_ATTEMPTS = 3
 """Reads of an object that can only be read from its beginning."""
 
 AT_ONCE = PartPlan(0, 0, 1)
 """The plan of every object small enough to be held whole."""
-
-UNKNOWN = -1
-"""``ListedObject.size`` of an object whose source does not state one."""
 
 
 def plan_of(session: Session, listed: ListedObject, content_type: str | None = None) -> PartPlan:
@@ -45,13 +47,14 @@ async def move(session: Session, listed: ListedObject, key: str, plan: PartPlan)
         return await _move_once_through(session, listed, key, plan)
     if not plan.single:
         head = await session.wire.call(session.source.head(listed.key))
-        if (listed.etag and not same_etag(head.etag, listed.etag)) or head.size != listed.size:
+        refuse_other(listed, head, store=session.source.label)
+        if head.size != listed.size:
             raise _other_size(session, listed, head.size)
         plan = plan_of(session, listed, head.attributes.content_type)
         if not plan.single and head.etag:
             try:
                 head = head._replace(storage_class=listed.storage_class or head.storage_class)
-                return Copied(*await move_in_parts(session, listed, key, head, plan))
+                return await move_in_parts(session, listed, key, head, plan)
             except RangeIgnored:
                 pass
         if not plan.single:  # nothing tells whether two reads are of one version, or the server reads no ranges
@@ -67,7 +70,7 @@ async def _move_once_through(session: Session, listed: ListedObject, key: str, p
     for attempt in range(1, STREAM_ATTEMPTS + 1):
         read = await _read_call(session, listed)
         try:
-            return Copied(*await move_unknown(session, key, read, plan))
+            return await move_unknown(session, listed, key, read, plan)
         except StoreError as error:
             if attempt == STREAM_ATTEMPTS or error.retry is Retry.NEVER or session.stopping:
                 raise
@@ -79,7 +82,8 @@ async def _read_call(session: Session, listed: ListedObject) -> Call[ObjectHead]
     if session.fronted is None:
         return session.source.read(listed.key, if_match=listed.etag or None)
     stated = await session.wire.call(session.source.head(listed.key))
-    if (listed.etag and not same_etag(stated.etag, listed.etag)) or stated.size != listed.size:
+    refuse_other(listed, stated, store=session.source.label)
+    if stated.size != listed.size:
         raise _other_size(session, listed, stated.size)
     return session.fronted.read_stated(stated)
 
@@ -100,6 +104,8 @@ async def move_whole(session: Session, listed: ListedObject, key: str) -> Copied
         head, body = await session.wire.fetch(call, limit=2 * session.settings.small_object_bytes)
         if len(body) != size:
             raise _other_size(session, listed, len(body))
+        if head.etag != listed.etag:
+            refuse_other(listed, head, store=session.source.label)
         digests = Digests(md5=head.md5 is None)
         digests.update(body)
         options = write_options(
@@ -114,7 +120,7 @@ async def move_whole(session: Session, listed: ListedObject, key: str) -> Copied
                 raise ChecksumMismatch("the object arrived damaged from the source") from None
             raise
         session.live.transferred += size
-        return Copied(head, written, digests)
+        return Copied(head, written, digests, SENT_WITH_MD5)
     finally:
         session.memory.release(size)
 
@@ -128,8 +134,7 @@ async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Co
     proved = session.destination.capabilities.etag_is_md5 and not session.spec.kms
 
     def write_call(head: ObjectHead, digests: Digests) -> Call[Written]:
-        if head.size not in {None, listed.size}:
-            raise _other_size(session, listed, head.size)
+        refuse_other(listed, head, store=session.source.label)
         if proved and head.md5 is not None:
             digests.drop_md5()
         options = write_options(session, head, listed_class=listed.storage_class, md5=head.md5, crc64=head.crc64)
@@ -137,7 +142,7 @@ async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Co
 
     read = await _read_call(session, listed)
     relayed = await session.relay(read, write_call, size=listed.size, md5=True)
-    return Copied(relayed.head, relayed.written, relayed.digests)
+    return Copied(relayed.head, relayed.written, relayed.digests, Sent(with_md5=relayed.head.md5 is not None))
 
 
 def _other_size(session: Session, listed: ListedObject, size: int | None) -> ConditionFailed:

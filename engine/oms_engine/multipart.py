@@ -9,30 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from hashlib import md5
-from typing import NamedTuple
 
 from oms_engine.digest import Digests
+from oms_engine.ends import Copied
 from oms_engine.errors import ChecksumMismatch, NotFound, ObjectError, Retry, StoreError, UploadGone
 from oms_engine.ledger import Upload
 from oms_engine.model import ListedObject, ObjectHead, Written, WrittenPart, same_etag
 from oms_engine.plan import PartPlan
+from oms_engine.proving import stated
 from oms_engine.session import Session, Stopped, write_options
 from oms_engine.store import Call
+from oms_engine.verify import Sent, joined_etag
+from oms_engine.versions import refuse_other
 
 PART_ATTEMPTS = 3
 """A part whose bytes arrive damaged is read and sent anew this often."""
 
 
-class Arrived(NamedTuple):
-    """A joined object: what the source stated, what the destination stated, what passed through."""
-
-    head: ObjectHead
-    written: Written
-    digests: Digests
-
-
-async def move_in_parts(session: Session, listed: ListedObject, key: str, head: ObjectHead, plan: PartPlan) -> Arrived:
+async def move_in_parts(session: Session, listed: ListedObject, key: str, head: ObjectHead, plan: PartPlan) -> Copied:
     """Move one object in parts; ``head`` is its state now, ``plan`` its cut.
 
     Raises:
@@ -44,9 +38,9 @@ async def move_in_parts(session: Session, listed: ListedObject, key: str, head: 
     try:
         await _send_missing(session, listed, head, plan, upload, parts)
         ordered = [parts[number] for number in sorted(parts)]
-        written = await _complete(session, key, head, upload, ordered)
+        written = await _complete(session, key, upload.size, upload, ordered)
     except UploadGone:
-        await session.uploads.forget_upload(key)
+        await _give_up(session, upload)
         raise
     except (StoreError, ObjectError) as error:
         # What may pass another time keeps its parts; the run's end clears away what nobody came back for.
@@ -55,12 +49,19 @@ async def move_in_parts(session: Session, listed: ListedObject, key: str, head: 
                 await abandon(session, upload)
         raise
     await session.uploads.forget_upload(key)
-    return Arrived(head, written, _joined(ordered))
+    return Copied(head, written, _joined(ordered), _sent(ordered))
 
 
 async def abandon(session: Session, upload: Upload) -> None:
     """Abort an upload at the destination and forget it."""
     await session.wire.call(session.destination.abort_upload(upload.key, upload.upload_id))
+    await session.uploads.forget_upload(upload.key)
+
+
+async def _give_up(session: Session, upload: Upload) -> None:
+    """Forget an upload that its store does not know any more; aborted all the same, as a store may err."""
+    with suppress(StoreError):
+        await session.wire.call(session.destination.abort_upload(upload.key, upload.upload_id))
     await session.uploads.forget_upload(upload.key)
 
 
@@ -143,7 +144,8 @@ async def _send_part(
     span = plan.span(number)
     need_md5 = session.destination.capabilities.part_etag_is_md5 and not session.spec.kms
 
-    def write_call(_part_head: ObjectHead, _digests: Digests) -> Call[WrittenPart]:
+    def write_call(part_head: ObjectHead, _digests: Digests) -> Call[WrittenPart]:
+        refuse_other(head, part_head, store=session.source.label)  # a store may ignore If-Match
         return session.destination.write_part(upload.key, upload.upload_id, number, size=span.size)
 
     if session.fronted is None:
@@ -157,40 +159,44 @@ async def _send_part(
             return WrittenPart(number, part.etag, span.size, digests.md5, digests.crc64)
         if attempt == PART_ATTEMPTS:
             break
-    raise ChecksumMismatch(
-        f"part {number} of {listed.key!r} arrived damaged {PART_ATTEMPTS} times: its ETag is not the MD5 of what was "
-        "sent (if ETags of this destination are no MD5s, say so: --destination-option etag_is_md5=false)"
-    )
+    raise ChecksumMismatch(_damaged(number, listed.key, PART_ATTEMPTS))
 
 
-async def _complete(session: Session, key: str, head: ObjectHead, upload: Upload, parts: list[WrittenPart]) -> Written:
-    """Join the parts; when an unanswered completion went before, look at the object instead."""
+async def _complete(session: Session, key: str, size: int, upload: Upload, parts: list[WrittenPart]) -> Written:
+    """Join the parts; when an unanswered completion went before, look at the object instead.
+
+    Only what proves to be the join of these parts is taken for it: an object of the same size may be an old one, or
+    somebody else's.
+    """
     try:
-        return await session.wire.call(session.destination.complete_upload(key, upload.upload_id, parts))
+        written = await session.wire.call(session.destination.complete_upload(key, upload.upload_id, parts))
     except UploadGone as gone:
         try:
             there = await session.wire.call(session.destination.head(key))
         except NotFound:
             raise gone from None
-        if there.size != head.size or not (_is_join(there.etag, parts) or _written_since(session, there)):
+        if there.size != size or not _is_join(there, parts):
             raise
         return Written(there.etag, there.md5, there.crc64, there.last_modified, there.encryption)
+    if not written.etag:  # nothing says that they were joined: the upload is kept in mind until the object is seen
+        await stated(session, key)
+    return written
 
 
-def _is_join(etag: str, parts: list[WrittenPart]) -> bool:
-    """Whether an ETag is that of these parts joined: the MD5 of their MD5s and their number.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
-    """
-    try:
-        joined = md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
-    except ValueError:
-        return False
-    return etag == f"{joined}-{len(parts)}"
+def _is_join(there: ObjectHead, parts: list[WrittenPart]) -> bool:
+    """Whether an object is proved to be these parts joined: by its ETag, or by its CRC-64."""
+    joined = _sent(parts).joined
+    if joined and same_etag(there.etag.lower(), joined):
+        return True
+    return there.crc64 is not None and there.crc64 == _joined(parts).crc64
 
 
-def _written_since(session: Session, there: ObjectHead) -> bool:
-    return there.last_modified + 1 >= session.run_started
+def _sent(parts: list[WrittenPart]) -> Sent:
+    """Return what the parts, sent one by one, say of the whole: its ETag, where theirs are MD5s, here and as read."""
+    md5s = [part.md5 for part in parts if part.md5 is not None]
+    read = joined_etag(md5s) if len(md5s) == len(parts) else ""
+    plain = all(part.md5 is not None and same_etag(part.etag.lower(), part.md5.hex()) for part in parts)
+    return Sent(in_parts=True, joined=read if plain else "", read=read)
 
 
 def _joined(parts: list[WrittenPart]) -> Digests:
@@ -200,7 +206,9 @@ def _joined(parts: list[WrittenPart]) -> Digests:
     return digests
 
 
-async def move_unknown(session: Session, key: str, read: Call[ObjectHead], plan: PartPlan) -> Arrived:
+async def move_unknown(
+    session: Session, listed: ListedObject, key: str, read: Call[ObjectHead], plan: PartPlan
+) -> Copied:
     """Move an object whose size nobody states: read on, part by part, or at once when it ends within the first.
 
     One part is held in memory, so few grow beyond a small object's size at a time. An upload is not resumed, as nothing
@@ -210,18 +218,19 @@ async def move_unknown(session: Session, key: str, read: Call[ObjectHead], plan:
     async with AsyncExitStack() as held:
         await session.memory.acquire(small)
         held.callback(session.memory.release, small)
-        return await _move_unknown(session, key, read, plan, held)
+        return await _move_unknown(session, listed, key, read, plan, held)
 
 
 async def _move_unknown(
-    session: Session, key: str, read: Call[ObjectHead], plan: PartPlan, gates: AsyncExitStack
-) -> Arrived:
+    session: Session, listed: ListedObject, key: str, read: Call[ObjectHead], plan: PartPlan, gates: AsyncExitStack
+) -> Copied:
     upload: Upload | None = None
     parts: list[WrittenPart] = []
     held = bytearray()
     grown = False
     try:
         async with session.wire.stream(read) as (head, chunks):
+            refuse_other(listed, head, store=session.source.label)
             async for chunk in chunks:
                 await session.limiter.pace(len(chunk))
                 session.count_bytes(len(chunk))
@@ -239,16 +248,20 @@ async def _move_unknown(
             digests.update(held)
             options = write_options(session, head, md5=digests.md5, crc64=digests.crc64)
             call = session.destination.write(key, size=len(held), options=options, body=bytes(held))
-            return Arrived(head, await session.wire.call(call), digests)
+            return Copied(head, await session.wire.call(call), digests, Sent(with_md5=True))
         if held:
             parts.append(await _send_held(session, upload, len(parts) + 1, bytes(held)))
-        written = await session.wire.call(session.destination.complete_upload(key, upload.upload_id, parts))
+        written = await _complete(session, key, _joined(parts).size, upload, parts)
+    except UploadGone:
+        if upload is not None:
+            await _give_up(session, upload)
+        raise
     except BaseException:
         if upload is not None:
             await abandon(session, upload)
         raise
     await session.uploads.forget_upload(key)
-    return Arrived(head, written, _joined(parts))
+    return Copied(head, written, _joined(parts), _sent(parts))
 
 
 async def _new_upload(session: Session, key: str, head: ObjectHead, plan: PartPlan) -> Upload:
@@ -266,4 +279,13 @@ async def _send_held(session: Session, upload: Upload, number: int, body: bytes)
         upload.key, upload.upload_id, number, size=len(body), body=body, md5=digests.md5
     )
     part = await session.wire.call(call)
+    if part.md5 not in {None, digests.md5}:
+        raise ChecksumMismatch(_damaged(number, upload.key, 1))
     return WrittenPart(number, part.etag, len(body), digests.md5, digests.crc64)
+
+
+def _damaged(number: int, key: str, times: int) -> str:
+    return (
+        f"part {number} of {key!r} arrived damaged{f' {times} times' if times > 1 else ''}: its ETag is not the MD5 of "
+        "what was sent (if ETags of this destination are no MD5s, say so: --destination-option etag_is_md5=false)"
+    )

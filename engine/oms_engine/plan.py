@@ -48,6 +48,9 @@ class ThereObject(NamedTuple):
     crc64: int | None = None
     encrypted: bool | None = None
     """Whether it lies under KMS; None when unknown, and then not considered."""
+    etag: str = ""
+    md5: bytes | None = None
+    """MD5 of its bytes, where the store's statement is known to be one."""
 
 
 COPY_ABSENT = Decision(Action.COPY, "not at the destination")
@@ -167,7 +170,7 @@ def there_object(head: ObjectHead) -> ThereObject:
     An object whose HEAD states no size is taken as different.
     """
     size = -1 if head.size is None else head.size
-    return ThereObject(size, head.last_modified, head.crc64, is_kms(head.encryption))
+    return ThereObject(size, head.last_modified, head.crc64, is_kms(head.encryption), head.etag, head.md5)
 
 
 def is_kms(encryption: str | None) -> bool:

@@ -27,6 +27,7 @@ from oms_engine.limiter import Limiter
 from oms_engine.metadata import plan_attributes
 from oms_engine.model import ObjectHead, Outcome, TaskType, WriteOptions, WrittenPart
 from oms_engine.pace import Pace, PaceSettings
+from oms_engine.places import same_place
 from oms_engine.plan import effective_rule, storage_class_for
 from oms_engine.records import render_time
 from oms_engine.sight import Sight
@@ -246,6 +247,8 @@ class Session:
         by_url = spec.scope.task_type is TaskType.URL_LIST
         self.name_of: Callable[[str], str] = entry_name if by_url else str
         """What a source key is called at the destination and in lists, prefixes apart."""
+        self.same_bucket = source.capabilities.lists and same_place(source, destination)
+        """Source and destination are one bucket: an object must not be copied onto itself."""
         self.unstated = Gate(lambda: UNSTATED_AT_ONCE)
         self._read_from, self._write_to = source.endpoint, destination.endpoint
         if self.fronted is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from oms_engine.batch import End
 from oms_engine.ends import (
-    Copied,
     ObjectJob,
     copied_before,
     failed,
@@ -30,8 +29,8 @@ from oms_engine.errors import (
     UploadGone,
 )
 from oms_engine.ledger import ParkKind
-from oms_engine.model import ConsistencyCheck, ListedObject, ObjectHead, Outcome, OverwriteMode, Written
-from oms_engine.moving import AT_ONCE, UNKNOWN, move, move_whole, plan_of
+from oms_engine.model import ConsistencyCheck, ListedObject, Outcome, OverwriteMode
+from oms_engine.moving import AT_ONCE, move, move_whole, plan_of
 from oms_engine.places import names_object
 from oms_engine.plan import (
     Action,
@@ -42,9 +41,10 @@ from oms_engine.plan import (
     destination_key,
     there_object,
 )
+from oms_engine.proving import Before, judge, prove
 from oms_engine.session import Session
 from oms_engine.urlkeys import parse_entry
-from oms_engine.verify import Verdict, verify
+from oms_engine.versions import UNKNOWN
 
 ATTEMPTS = 2
 """Journeys of one object: the second starts from a fresh look at the source."""
@@ -86,11 +86,14 @@ async def _journey(session: Session, job: ObjectJob) -> End:
     # 1. what is it?
     listed = job.listed or await _look_up(session, job.key)
     # 2. is it in scope, and does it have to move?
+    before: Before = job.there
     if not job.decided:
-        end = await _end_or_none(session, job, listed)
+        end, before = await _decided(session, job, listed)
         if end is not None:
             return end
     key = _destination_key(session, listed)
+    if session.same_bucket and key == listed.key:
+        raise _itself(key)
     # 3. can it move now, and at once?
     if spec.restore and job.parked is not ParkKind.ARCHIVED and _archived(session, listed):
         return parked(session, listed, ParkKind.ARCHIVED)
@@ -105,31 +108,39 @@ async def _journey(session: Session, job: ObjectJob) -> End:
             return parked(session, listed, ParkKind.ARCHIVED)
         raise
     # 5. prove it, or take it back
-    verdict = _verdict(session, copied, copied.written)
+    verdict = judge(session, copied, copied.written, unlisted=not (job.there_known or session.settings.closing_look))
     if not verdict.ok:
-        verdict = await _prove(session, key, copied, verdict)
+        verdict = await prove(session, key, copied, verdict, before)
     if plan.size is None:
         listed = listed._replace(size=copied.digests.size)
     return migrated(session, listed, key, copied, verdict)
 
 
-async def _end_or_none(session: Session, job: ObjectJob, listed: ListedObject) -> End | None:
-    """Return the end of an object that is out of scope, is there already, or would only be copied; else None."""
+async def _decided(session: Session, job: ObjectJob, listed: ListedObject) -> tuple[End | None, Before]:
+    """Return the end of an object that is out of scope, is at the destination already, or would only be copied.
+
+    Else None; and beside it what lies at the destination, as far as that was asked.
+    """
     spec = session.spec
     out = decide_scope(listed, spec.migrate_since)
     if out is not None:
-        return skipped(session, listed, out.reason)
+        return skipped(session, listed, out.reason), None
     key = _destination_key(session, listed)
     if not session.source.capabilities.lists:
         _refuse_page(session, listed, key)
     decision, there = await _decision(session, job, listed, key)
     if decision.action is Action.SKIP:
         if job.resumed and there is not None and is_ours(session, there):
-            return copied_before(session, listed, "")
-        return skipped(session, listed, decision.reason)
+            return copied_before(session, listed, ""), there
+        return skipped(session, listed, decision.reason), there
     if spec.dry_run:
-        return End(Outcome.MIGRATED, f"would be copied: {decision.reason}", max(0, listed.size))
-    return None
+        return End(Outcome.MIGRATED, f"would be copied: {decision.reason}", max(0, listed.size)), there
+    return None, there
+
+
+def _itself(key: str) -> ObjectError:
+    message = f"the copy {key!r} would overwrite the object it is made from: give another bucket or destination prefix"
+    return ObjectError(message, code="DST_OBJ_IS_SRC_OBJ_FAILURE")
 
 
 def _destination_key(session: Session, listed: ListedObject) -> str:
@@ -180,25 +191,3 @@ async def _decision(
     if rule is OverwriteMode.CRC64 and there.size == listed.size:
         crc64 = (await session.wire.call(session.source.head(listed.key))).crc64
     return decide(listed, there, rule, source_crc64=crc64, want_kms=want_kms), there
-
-
-def _verdict(session: Session, copied: Copied, stored: Written | ObjectHead) -> Verdict:
-    """Hold what arrived against what was read and stated."""
-    spec = session.spec
-    crc64 = session.destination.capabilities.states_crc64
-    return verify(copied.head, copied.digests, stored, spec.check, kms=spec.kms, head_states_crc64=crc64)
-
-
-async def _prove(session: Session, key: str, copied: Copied, verdict: Verdict) -> Verdict:
-    """Ask the destination what it holds, where its reply left that open; take the copy back when it differs.
-
-    Raises:
-        ChecksumMismatch: they differ; the object is deleted again.
-    """
-    if verdict.needs_head:
-        there = await session.wire.call(session.destination.head(key))
-        verdict = _verdict(session, copied, there)
-    if verdict.ok:
-        return verdict
-    await session.wire.call(session.destination.delete(key))
-    raise ChecksumMismatch(f"{verdict.method}: {verdict.detail}; the copy {key!r} was deleted again")

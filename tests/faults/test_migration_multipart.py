@@ -8,9 +8,20 @@ from dataclasses import replace
 
 import pytest
 
-from oms_adapters.sandbox import Answer, Cut, Delay, ErrorIn200, Fault, FlipBit, FlipStoredBit, LoseReply, Match
+from oms_adapters.sandbox import (
+    Answer,
+    Cut,
+    Delay,
+    ErrorIn200,
+    Fault,
+    FlipBit,
+    FlipStoredBit,
+    IgnoreConditions,
+    LoseReply,
+    Match,
+)
 from oms_engine.errors import TaskError
-from oms_engine.model import ConsistencyCheck
+from oms_engine.model import ConsistencyCheck, OverwriteMode
 from oms_engine.store import MIB
 from oms_engine.task import TaskState
 from oms_engine.wire import Wire
@@ -118,6 +129,47 @@ def test_a_source_replaced_in_the_middle_is_copied_in_its_new_state(world, big):
     ran = world.run(meanwhile=exchange, settings=TWO_AT_ONCE)
     assert ran.counts == (1, 1, 0, 0)
     world.check_clean(ran)
+
+
+@pytest.mark.parametrize("grow", [0, 99_999])
+def test_a_source_that_ignores_if_match_gives_no_mixture(world, big, grow):
+    """Where the source answers whatever version it has, each part's own ETag and total tell that it was replaced."""
+    world.s3.faults.add(Fault(Match(operation="GetObject"), IgnoreConditions(), times=None))
+    world.obs.faults.add(SLOW_PARTS)
+
+    async def exchange(_migration):
+        await until(lambda: parts_stored(world) >= 1)
+        world.source.put("big", os.urandom(len(big) + grow))
+        world.obs.faults.clear()
+
+    ran = world.run(meanwhile=exchange, settings=TWO_AT_ONCE)
+    assert ran.counts == (1, 1, 0, 0)
+    world.check_clean(ran)
+    assert requests_of(world.obs, world.destination.name)["CreateMultipartUpload"] == 2
+
+
+@pytest.mark.parametrize("size", [1000, 3 * MIB])
+def test_a_source_replaced_after_the_listing_is_copied_as_it_is(world, size):
+    """An object replaced by one of its size between listing and read is noticed, though If-Match is ignored."""
+    world.source.put("k", os.urandom(size))
+    world.s3.faults.add(Fault(Match(operation="GetObject"), IgnoreConditions(), times=None))
+    world.s3.faults.add(Fault(Match(operation="ListObjectsV2"), Delay(0.3, within_body=True), times=1))
+
+    async def exchange(_migration):
+        await until(lambda: any(entry.operation == "ListObjectsV2" for entry in world.s3.log))
+        world.source.put("k", os.urandom(size))
+
+    ran = world.run(meanwhile=exchange)
+    world.check_clean(ran)
+
+
+def test_an_object_of_that_size_is_not_taken_for_the_join(world):
+    """A completion whose upload is unknown proves nothing by an object of the same size that lies there."""
+    world.source.put("big", os.urandom(40 * MIB))
+    world.destination.put("big", os.urandom(40 * MIB))
+    world.obs.faults.add(Fault(Match(operation="CompleteMultipartUpload"), Answer(404, "NoSuchUpload")))
+    world.check_clean(world.run(overwrite=OverwriteMode.FULL_OVERWRITE))
+    assert requests_of(world.obs, world.destination.name)["CreateMultipartUpload"] == 2
 
 
 def test_a_source_replaced_by_a_small_one(world, big):

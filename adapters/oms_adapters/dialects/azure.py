@@ -7,20 +7,21 @@ that nobody commits vanish after a week.
 
 from __future__ import annotations
 
-import json
 import secrets
-from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
+from oms_adapters.dialects.azure_blocks import block_id, parse_blocks, parse_upload_id, render_upload_id
 from oms_adapters.dialects.azure_errors import error_of
 from oms_adapters.dialects.azure_listing import parse_blobs
 from oms_adapters.dialects.heads import render_md5, stated_etag, stated_span, stored_coding, whole_size
 from oms_adapters.dialects.paging import make_page
+from oms_adapters.dialects.substance import PAGE, Hollow, hollow
 from oms_adapters.dialects.times import parse_http_date
-from oms_adapters.dialects.xml import find_text, is_error, parse_xml
+from oms_adapters.dialects.xml import is_error
 from oms_adapters.signing.quoting import Query, quote_key, quote_value
 from oms_engine.errors import ConditionFailed, InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
 from oms_engine.model import (
@@ -149,7 +150,7 @@ class AzureDialect:
             headers["content-md5"] = render_md5(options.md5)
 
         def read(reply: Reply) -> Written:
-            self._check(reply, "write", key)
+            self._check_done(reply, "write", key)
             return read_written(reply.headers, md5=stated_md5(reply.headers))
 
         return self._call("write", "PUT", key, read, headers=headers, body=body, size=size)
@@ -188,7 +189,7 @@ class AzureDialect:
         headers = {} if md5 is None else {"content-md5": render_md5(md5)}
 
         def read(reply: Reply) -> WrittenPart:
-            self._check(reply, "write_part", key)
+            self._check_done(reply, "write_part", key)
             return WrittenPart(number, block, size, stated_md5(reply.headers))
 
         query: Query = (("comp", "block"), ("blockid", block))
@@ -201,7 +202,7 @@ class AzureDialect:
         body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{inner}</BlockList>'.encode()
 
         def read(reply: Reply) -> Written:
-            self._check(reply, "complete_upload", key)
+            self._check_done(reply, "complete_upload", key)
             # Content-MD5 is that of the list, not of the blob.
             return read_written(reply.headers, md5=None)
 
@@ -288,9 +289,18 @@ class AzureDialect:
         if not 200 <= reply.status < 300:
             raise error_of(reply, store=self.label, operation=operation, key=key)
 
+    def _check_done(self, reply: Reply, operation: str, key: str) -> None:
+        """Refuse a reply to a change that is no success, though its status may say so."""
+        self._check(reply, operation, key)
+        kind = hollow(reply.body) if reply.body else None
+        if kind is Hollow.ERROR:
+            raise error_of(reply._replace(status=500), store=self.label, operation=operation, key=key)
+        if kind is Hollow.PAGE:
+            raise self._unexpected(operation, key, reply, PAGE)
+
     def _check_unless(self, reply: Reply, operation: str, key: str, harmless: type[StoreError]) -> None:
         try:
-            self._check(reply, operation, key)
+            self._check_done(reply, operation, key)
         except harmless:
             return
 
@@ -362,45 +372,3 @@ def render_attributes(attributes: Attributes) -> dict[str, str]:
     )
     headers = {name: value for name, value in pairs if value is not None}
     return headers | {f"x-ms-meta-{name}": value for name, value in attributes.user.items()}
-
-
-def render_upload_id(token: str, headers: dict[str, str]) -> str:
-    """Return an upload's id: what names its blocks, and the headers its commit sends."""
-    return f"{token}.{urlsafe_b64encode(json.dumps(headers).encode()).decode()}"
-
-
-def parse_upload_id(upload_id: str) -> tuple[str, dict[str, str]]:
-    """Return what names an upload's blocks, and its headers.
-
-    Raises:
-        UploadGone: not an id of ours.
-    """
-    token, _, packed = upload_id.partition(".")
-    try:
-        headers: dict[str, str] = json.loads(urlsafe_b64decode(packed))
-    except ValueError:
-        raise UploadGone("the upload's id is none of Azure's") from None
-    return token, headers
-
-
-def block_id(token: str, number: int) -> str:
-    """Return a part's block id; all ids of a blob are of one length."""
-    return b64encode(f"{token}{number:06}".encode()).decode()
-
-
-def parse_blocks(body: bytes, token: str) -> list[WrittenPart]:
-    """Return an upload's blocks out of a Get Block List, by number.
-
-    Raises:
-        UnexpectedReply: not a block list.
-    """
-    parts = []
-    for block in parse_xml(body).iter("Block"):
-        name = find_text(block, "Name")
-        try:
-            text = b64decode(name).decode()
-            if text.startswith(token):
-                parts.append(WrittenPart(int(text[len(token) :]), name, int(find_text(block, "Size"))))
-        except ValueError:
-            continue  # another client's block
-    return sorted(parts)

@@ -16,6 +16,7 @@ from oms_adapters.dialects.errors import Asked, error_of
 from oms_adapters.dialects.heads import HeadReader, render_md5, render_options, stated_span, whole_size
 from oms_adapters.dialects.listing import parse_listing
 from oms_adapters.dialects.profile import S3Profile
+from oms_adapters.dialects.substance import PAGE, Hollow, hollow
 from oms_adapters.dialects.xml import escape, find_text, is_error, parse_location, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key, unquote_form
 from oms_engine.digest import combine_crc64
@@ -156,7 +157,7 @@ class S3Dialect:
             headers[self._crc64_sent] = str(options.crc64)
 
         def read(reply: Reply) -> Written:
-            self._check(reply, "write", key)
+            self._check_done(reply, "write", key)
             return self._reader.written(reply.headers)
 
         return self._call("write", "PUT", key, read, headers=headers, body=body, size=size)
@@ -175,7 +176,7 @@ class S3Dialect:
         """See :meth:`oms_engine.store.MultipartStore.start_upload`."""
 
         def read(reply: Reply) -> str:
-            self._check(reply, "start_upload", key)
+            self._check_done(reply, "start_upload", key)
             upload_id = find_text(parse_xml(reply.body), "UploadId")
             if not upload_id:
                 raise self._unexpected("start_upload", key, reply, "the reply names no upload")
@@ -193,8 +194,11 @@ class S3Dialect:
             headers["content-md5"] = render_md5(md5)
 
         def read(reply: Reply) -> WrittenPart:
-            self._check(reply, "write_part", key)
-            return self._reader.part(number, size, reply.headers)
+            self._check_done(reply, "write_part", key)
+            part = self._reader.part(number, size, reply.headers)
+            if not part.etag:
+                raise self._unexpected("write_part", key, reply, "the reply states no ETag, so no part can be joined")
+            return part
 
         query = (("partNumber", str(number)), ("uploadId", upload_id))
         return self._call("write_part", "PUT", key, read, query=query, headers=headers, body=body, size=size)
@@ -213,13 +217,9 @@ class S3Dialect:
         return self._call("complete_upload", "POST", key, reader, query=query, headers=headers, body=body)
 
     def _read_completed(self, key: str, reply: Reply) -> Written:
-        self._check(reply, "complete_upload", key)
-        root = parse_xml(reply.body)
-        if root.tag == "Error":
-            # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html: 200, then it fails.
-            raise error_of(reply, self._asked("complete_upload", key), self._profile, status=500)
+        self._check_done(reply, "complete_upload", key)
         # Ceph before 17 leaves the ETag empty; the caller asks HEAD.
-        etag = strong_etag(find_text(root, "ETag"))
+        etag = strong_etag(find_text(parse_xml(reply.body), "ETag"))
         return self._reader.written(reply.headers, etag=etag, single=False)
 
     def abort_upload(self, key: str, upload_id: str) -> Call[None]:
@@ -343,12 +343,21 @@ class S3Dialect:
         if not 200 <= reply.status < 300:
             raise self._error(reply, operation, key)
 
+    def _check_done(self, reply: Reply, operation: str, key: str) -> None:
+        """Refuse a reply to a change that is no success, though its status may say so."""
+        self._check(reply, operation, key)
+        kind = hollow(reply.body) if reply.body else None
+        if kind is Hollow.ERROR:
+            raise error_of(reply, self._asked(operation, key), self._profile, status=500)
+        if kind is Hollow.PAGE:
+            raise self._unexpected(operation, key, reply, PAGE)
+
     def _error(self, reply: Reply, operation: str, key: str | None) -> StoreError:
         return error_of(reply, self._asked(operation, key), self._profile)
 
     def _check_unless(self, reply: Reply, operation: str, key: str, harmless: type[StoreError]) -> None:
         try:
-            self._check(reply, operation, key)
+            self._check_done(reply, operation, key)
         except harmless:
             return
 

@@ -123,6 +123,24 @@ class ErrorIn200(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class Hollow(Action):
+    """Answer with a success that stands for nothing: the work undone, ``body`` for an answer and no ETag."""
+
+    body: bytes = b""
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreConditions(Action):
+    """Do the work as if no If-Match had been asked for, as several S3-compatible servers do."""
+
+
+@dataclass(frozen=True, slots=True)
+class LosePart(Action):
+    """Join an upload without its last part, and state the ETag of all of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class WrongLength(Action):
     """State a Content-Length that is ``by`` bytes off, send the true body, then close."""
 

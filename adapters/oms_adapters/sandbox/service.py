@@ -7,9 +7,11 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from oms_adapters.sandbox import buckets, objects, uploads
+from oms_adapters.sandbox.blob import Blob
 from oms_adapters.sandbox.context import Context, State
 from oms_adapters.sandbox.dialect import Account
 from oms_adapters.sandbox.faults import (
@@ -21,6 +23,9 @@ from oms_adapters.sandbox.faults import (
     FaultTable,
     FlipStoredBit,
     Garbage,
+    Hollow,
+    IgnoreConditions,
+    LosePart,
     LoseReply,
     LoseWrite,
     Redirect,
@@ -142,8 +147,12 @@ class Service:
             context.payload_hash = dialect.authenticate(incoming, self.state.accounts, context.now)
             self._check_permission(incoming)
         context.body = await receive(exchange, incoming, context.payload_hash)
+        if isinstance(action, IgnoreConditions):
+            incoming.headers.pop("if-match", None)
         if isinstance(action, ErrorIn200):
             return xml_reply(f"{HEAD}<Error><Code>{action.code}</Code><Message/></Error>".encode())
+        if isinstance(action, Hollow):
+            return Reply(action.status, [], Blob([action.body]), 0, len(action.body))
         if isinstance(action, FlipStoredBit):
             context.body = context.body.flipped(action.offset)
         context.now = self.now()
@@ -152,6 +161,12 @@ class Service:
         perform = dialect.operations.get(incoming.operation) or _OPERATIONS[incoming.operation]
         reply = _losing(context, perform) if isinstance(action, LoseWrite) else perform(context)
         assert isinstance(reply, Reply)
+        if isinstance(action, LosePart):
+            objects = context.bucket().objects
+            item = objects[incoming.key]
+            objects[incoming.key] = replace(
+                item, blob=Blob(bytes(piece) for piece in item.blob.read(0, item.blob.size // 2))
+            )
         return reply
 
     def _check_permission(self, incoming: Incoming) -> None:

@@ -9,14 +9,14 @@ from typing import NamedTuple
 from oms_engine.checking.model import Mark, Method
 from oms_engine.model import ListedObject, ObjectHead
 from oms_engine.store import Capabilities
-from oms_engine.verify import NO_CHECK, SIZE_LAST_MODIFIED
+from oms_engine.verify import NO_CHECK, SIZE_ONLY
 
 _OF_PARTS = re.compile(r"[0-9a-fA-F]{32}-[0-9]{1,5}", re.ASCII)
 _MD5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 _ONE_PART = "-1"
 
-NO_PROOFS = frozenset({"", SIZE_LAST_MODIFIED, NO_CHECK})
-"""Check methods of a success list that say nothing about bytes."""
+NO_PROOFS = frozenset({"", SIZE_ONLY, "size_last_modified", NO_CHECK})
+"""Check methods of a success list that say nothing about bytes; one is of lists of earlier versions."""
 
 
 class Note(NamedTuple):

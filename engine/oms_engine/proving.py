@@ -1,0 +1,113 @@
+"""The last step of an object's journey: prove the copy, or take it back."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from oms_engine.ends import Copied
+from oms_engine.errors import AccessDenied, ChecksumMismatch, NotFound
+from oms_engine.model import ConsistencyCheck, ListedObject, ObjectHead, Written, same_etag
+from oms_engine.plan import ThereObject
+from oms_engine.session import Session
+from oms_engine.verify import MD5, SIZE_ONLY, Verdict, verify
+
+LOOK_AGAIN_SECONDS = 1.0
+"""Between two looks for a copy that a store acknowledged and does not show: some show it a moment later."""
+
+Before = ListedObject | ThereObject | None
+"""What lay at the destination before the copy, as far as anybody looked."""
+
+
+def judge(session: Session, copied: Copied, stored: Written | ObjectHead, *, unlisted: bool) -> Verdict:
+    """Hold what arrived against what was read and stated."""
+    spec = session.spec
+    sent = copied.sent._replace(unlisted=True) if unlisted else copied.sent
+    crc64 = session.destination.capabilities.states_crc64
+    return verify(copied.head, copied.digests, stored, spec.check, sent, kms=spec.kms, head_states_crc64=crc64)
+
+
+async def prove(session: Session, key: str, copied: Copied, verdict: Verdict, before: Before) -> Verdict:
+    """Ask the destination what it holds, where its reply left that open; take the copy back when it differs.
+
+    Raises:
+        ChecksumMismatch: they differ, and the copy was taken back; or nothing is stored.
+    """
+    if verdict.needs_head:
+        verdict = await _look(session, key, copied, before)
+    if not verdict.ok:
+        await _take_back(session, key, verdict)
+    return verdict
+
+
+async def _look(session: Session, key: str, copied: Copied, before: Before) -> Verdict:
+    """Return the verdict on what the destination states of the copy when it is asked."""
+    written = copied.written
+    hollow = not written.etag and written.md5 is None and written.crc64 is None
+    try:
+        there = await stated(session, key)
+    except AccessDenied:
+        if hollow:
+            raise
+        # A key that may only write: the acknowledgement is all there will ever be.
+        acknowledged = copied.sent.joined != "" and same_etag(written.etag, copied.sent.joined)
+        return Verdict(
+            MD5 if acknowledged else SIZE_ONLY, ok=True, detail="equal, but the key may not look at the copy"
+        )
+    if hollow:  # nobody has acknowledged the bytes, so nobody has verified what went with them
+        copied = copied._replace(sent=copied.sent._replace(with_md5=False))
+    verdict = judge(session, copied, there, unlisted=True)
+    if (
+        verdict.ok
+        and verdict.method == SIZE_ONLY
+        and not same_etag(written.etag, there.etag)
+        and _is_old(there, before)
+    ):
+        raise _not_stored(key)
+    return verdict
+
+
+async def stated(session: Session, key: str) -> ObjectHead:
+    """HEAD the copy.
+
+    Raises:
+        ChecksumMismatch: it is not there, nor a moment later.
+    """
+    for wait in (LOOK_AGAIN_SECONDS, 0.0):
+        try:
+            return await session.wire.call(session.destination.head(key))
+        except NotFound:
+            await asyncio.sleep(wait)
+    raise _not_stored(key)
+
+
+def _not_stored(key: str) -> ChecksumMismatch:
+    return ChecksumMismatch(f"the destination answered with success, but has not stored the copy {key!r}")
+
+
+def _is_old(there: ObjectHead, before: Before) -> bool:
+    """Whether what lies at the destination is still the object from before the copy."""
+    if before is None or not before.etag or not same_etag(before.etag, there.etag):
+        return False
+    return math.floor(before.last_modified) == math.floor(there.last_modified)
+
+
+async def _take_back(session: Session, key: str, verdict: Verdict) -> None:
+    """Delete a copy that differs.
+
+    Raises:
+        ChecksumMismatch: always; it says what differs.
+    """
+    fault = f"{verdict.method}: {verdict.detail}{_remedy(session, verdict)}"
+    if session.spec.check is ConsistencyCheck.NO_CHECK:
+        raise ChecksumMismatch(f"{fault}; a damaged copy is still there: no_check deletes nothing")
+    await session.wire.call(session.destination.delete(key))
+    raise ChecksumMismatch(f"{fault}; the copy {key!r} was deleted again")
+
+
+def _remedy(session: Session, verdict: Verdict) -> str:
+    side = verdict.doubts_etag
+    store = session.source if side == "source" else session.destination
+    if not side or not store.capabilities.etag_is_md5:
+        return ""
+    return f" (if the ETags of this {side} are no MD5s, say so: --{side}-option etag_is_md5=false)"
