@@ -15,6 +15,7 @@ from dataclasses import replace
 from oms_engine.bandwidth import BandwidthPolicy, rate_at
 from oms_engine.coordinator import Coordinator
 from oms_engine.errors import StoreError, TaskError
+from oms_engine.inflight import LedgerUploads
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Ledger, RunInfo, Segment
 from oms_engine.limiter import Limiter
@@ -23,7 +24,7 @@ from oms_engine.multipart import abandon_all
 from oms_engine.places import refuse_same_place
 from oms_engine.scope import check_list, identity_of, open_keys, rules_of, run_name, segments_of
 from oms_engine.segment import Crew
-from oms_engine.session import EngineSettings, LedgerUploads, Session, StoreOpener, listing_error
+from oms_engine.session import EngineSettings, Session, StoreOpener, listing_error
 from oms_engine.slots import LocalSlot, Slot, SlotPlan, SlotSource
 from oms_engine.store import BucketStore
 from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState

@@ -7,13 +7,11 @@ import math
 
 from oms_engine.ends import Copied
 from oms_engine.errors import AccessDenied, ChecksumMismatch, NotFound
+from oms_engine.look import CHANGED, MISSING
 from oms_engine.model import ConsistencyCheck, ListedObject, ObjectHead, Written, same_etag
 from oms_engine.plan import ThereObject
 from oms_engine.session import Session
 from oms_engine.verify import MD5, SIZE_ONLY, Verdict, verify
-
-LOOK_AGAIN_SECONDS = 1.0
-"""Between two looks for a copy that a store acknowledged and does not show: some show it a moment later."""
 
 Before = ListedObject | ThereObject | None
 """What lay at the destination before the copy, as far as anybody looked."""
@@ -50,19 +48,17 @@ async def _look(session: Session, key: str, copied: Copied, before: Before) -> V
         if hollow:
             raise
         # A key that may only write: the acknowledgement is all there will ever be.
-        acknowledged = copied.sent.joined != "" and same_etag(written.etag, copied.sent.joined)
-        return Verdict(
-            MD5 if acknowledged else SIZE_ONLY, ok=True, detail="equal, but the key may not look at the copy"
-        )
+        acknowledged = copied.sent.joined != "" and same_etag(written.etag.lower(), copied.sent.joined)
+        detail = "acknowledged; the key may not look at the copy"
+        return Verdict(MD5 if acknowledged else SIZE_ONLY, ok=True, detail=detail)
     if hollow:  # nobody has acknowledged the bytes, so nobody has verified what went with them
         copied = copied._replace(sent=copied.sent._replace(with_md5=False))
     verdict = judge(session, copied, there, unlisted=True)
-    if (
-        verdict.ok
-        and verdict.method == SIZE_ONLY
-        and not same_etag(written.etag, there.etag)
-        and _is_old(there, before)
-    ):
+    if (verdict.ok and verdict.method != SIZE_ONLY) or same_etag(written.etag, there.etag):
+        return verdict
+    if not hollow and there.etag:
+        raise _changed(key, there, written)
+    if _is_old(there, before):
         raise _not_stored(key)
     return verdict
 
@@ -73,7 +69,7 @@ async def stated(session: Session, key: str) -> ObjectHead:
     Raises:
         ChecksumMismatch: it is not there, nor a moment later.
     """
-    for wait in (LOOK_AGAIN_SECONDS, 0.0):
+    for wait in (session.settings.look_again_seconds, 0.0):
         try:
             return await session.wire.call(session.destination.head(key))
         except NotFound:
@@ -82,7 +78,16 @@ async def stated(session: Session, key: str) -> ObjectHead:
 
 
 def _not_stored(key: str) -> ChecksumMismatch:
-    return ChecksumMismatch(f"the destination answered with success, but has not stored the copy {key!r}")
+    message = f"the destination answered with success, but has not stored the copy {key!r}"
+    return ChecksumMismatch(message, code=MISSING)
+
+
+def _changed(key: str, there: ObjectHead, written: Written) -> ChecksumMismatch:
+    message = (
+        f"the destination holds another object under {key!r} than was written (ETag {there.etag}; written: "
+        f"{written.etag}): somebody changed it since, or the store lost the write; run the same again"
+    )
+    return ChecksumMismatch(message, code=CHANGED)
 
 
 def _is_old(there: ObjectHead, before: Before) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import field
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from oms_engine.batch import End
 from oms_engine.digest import Digests
@@ -22,12 +22,11 @@ from oms_engine.errors import (
 )
 from oms_engine.frozen import dataclass
 from oms_engine.gates import Gate
-from oms_engine.ledger import Ledger, Upload
+from oms_engine.inflight import UploadMemory
 from oms_engine.limiter import Limiter
 from oms_engine.metadata import plan_attributes
-from oms_engine.model import ObjectHead, Outcome, TaskType, WriteOptions, WrittenPart
+from oms_engine.model import ObjectHead, Outcome, TaskType, WriteOptions
 from oms_engine.pace import Pace, PaceSettings
-from oms_engine.places import same_place
 from oms_engine.plan import effective_rule, storage_class_for
 from oms_engine.records import render_time
 from oms_engine.sight import Sight
@@ -81,50 +80,6 @@ class EngineSettings:
     """What the destination does not hold then is asked for once more after so long: stores may be late."""
     outage_failures: int = 100
     """This many objects in a row failing with a store that does not answer stop the task instead of failing it all."""
-
-
-class UploadMemory(Protocol):
-    """Where multipart uploads in flight are remembered: the ledger, near or through a pipe."""
-
-    async def upload(self, key: str) -> tuple[Upload, list[WrittenPart]] | None:
-        """Return the upload in flight for a destination key and its proven parts."""
-        ...
-
-    async def save_upload(self, upload: Upload) -> None:
-        """Remember an upload before its first part is sent."""
-        ...
-
-    async def save_part(self, key: str, part: WrittenPart) -> None:
-        """Remember a part whose bytes were proved."""
-        ...
-
-    async def forget_upload(self, key: str) -> None:
-        """Forget an upload that was completed or aborted."""
-        ...
-
-
-class LedgerUploads:
-    """The ledger as the memory of uploads in flight, for moves in the ledger's own process."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    async def upload(self, key: str) -> tuple[Upload, list[WrittenPart]] | None:
-        """Return the upload in flight for a destination key and its proved parts."""
-        upload = self._ledger.upload(key)
-        return None if upload is None else (upload, self._ledger.parts(key))
-
-    async def save_upload(self, upload: Upload) -> None:
-        """Remember an upload."""
-        self._ledger.save_upload(upload)
-
-    async def save_part(self, key: str, part: WrittenPart) -> None:
-        """Remember a proved part."""
-        self._ledger.save_part(key, part)
-
-    async def forget_upload(self, key: str) -> None:
-        """Forget an upload."""
-        self._ledger.forget_upload(key)
 
 
 @dataclass(slots=True)
@@ -247,6 +202,8 @@ class Session:
         by_url = spec.scope.task_type is TaskType.URL_LIST
         self.name_of: Callable[[str], str] = entry_name if by_url else str
         """What a source key is called at the destination and in lists, prefixes apart."""
+        from oms_engine.places import same_place  # noqa: PLC0415 - it needs this module
+
         self.same_bucket = source.capabilities.lists and same_place(source, destination)
         """Source and destination are one bucket: an object must not be copied onto itself."""
         self.unstated = Gate(lambda: UNSTATED_AT_ONCE)

@@ -8,13 +8,14 @@ from typing import Protocol
 
 from oms_engine.errors import OmsError
 from oms_engine.frozen import dataclass
+from oms_engine.inflight import UploadMemory
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Checkpoint, Parked, Segment, Settlement
 from oms_engine.limiter import Limiter
 from oms_engine.listing import Bounds
 from oms_engine.parked import Later, revisit
 from oms_engine.segment import Control, Crew, SegmentRun
-from oms_engine.session import EngineSettings, Live, StoreOpener, UploadMemory
+from oms_engine.session import EngineSettings, Live, StoreOpener
 from oms_engine.task import MigrationSpec
 from oms_engine.wire import WireStats
 

@@ -68,7 +68,7 @@ async def transfer(session: Session, job: ObjectJob) -> End:
                 return failed(session, job, error if code else changed)
         except (ChecksumMismatch, DigestRefused) as error:
             if last:
-                return failed(session, job, error, code=ChecksumMismatch.code)
+                return failed(session, job, error, code=getattr(error, "code", ChecksumMismatch.code))
         except StoreError as error:
             if last or not isinstance(error, UploadGone):
                 return await store_failed(session, job, error)

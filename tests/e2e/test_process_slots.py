@@ -10,11 +10,12 @@ import pytest
 
 from oms_adapters.config import StoreConfig
 from oms_adapters.registry import open_store
+from oms_engine.inflight import LedgerUploads
 from oms_engine.ledger import Segment
 from oms_engine.limiter import Limiter
 from oms_engine.memory_ledger import MemoryLedger
 from oms_engine.model import Credentials, Secret
-from oms_engine.session import EngineSettings, LedgerUploads
+from oms_engine.session import EngineSettings
 from oms_engine.slots import SlotPlan
 from oms_engine.task import MigrationSpec
 from oms_worker.processes import ProcessSlots

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from oms_engine.errors import TaskError
 from oms_engine.frozen import dataclass
+from oms_engine.inflight import UploadMemory
 from oms_engine.ledger import Parked, Segment, Upload
 from oms_engine.limiter import Limiter
 from oms_engine.model import WrittenPart
 from oms_engine.segment import Crew
-from oms_engine.session import EngineSettings, Session, Stopped, StoreOpener, UploadMemory
+from oms_engine.session import EngineSettings, Session, Stopped, StoreOpener
 from oms_engine.slots import LocalSlot
 from oms_engine.task import MigrationSpec
 from oms_engine.wire import Wire

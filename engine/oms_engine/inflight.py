@@ -1,0 +1,52 @@
+"""What movers remember of an object while it moves, wherever the ledger is: here, or behind a pipe."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from oms_engine.ledger import Ledger, Upload
+from oms_engine.model import WrittenPart
+
+
+class UploadMemory(Protocol):
+    """Where multipart uploads in flight are remembered: the ledger, near or through a pipe."""
+
+    async def upload(self, key: str) -> tuple[Upload, list[WrittenPart]] | None:
+        """Return the upload in flight for a destination key and its proven parts."""
+        ...
+
+    async def save_upload(self, upload: Upload) -> None:
+        """Remember an upload before its first part is sent."""
+        ...
+
+    async def save_part(self, key: str, part: WrittenPart) -> None:
+        """Remember a part whose bytes were proved."""
+        ...
+
+    async def forget_upload(self, key: str) -> None:
+        """Forget an upload that was completed or aborted."""
+        ...
+
+
+class LedgerUploads:
+    """The ledger as the memory of uploads in flight, for moves in the ledger's own process."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def upload(self, key: str) -> tuple[Upload, list[WrittenPart]] | None:
+        """Return the upload in flight for a destination key and its proved parts."""
+        upload = self._ledger.upload(key)
+        return None if upload is None else (upload, self._ledger.parts(key))
+
+    async def save_upload(self, upload: Upload) -> None:
+        """Remember an upload."""
+        self._ledger.save_upload(upload)
+
+    async def save_part(self, key: str, part: WrittenPart) -> None:
+        """Remember a proved part."""
+        self._ledger.save_part(key, part)
+
+    async def forget_upload(self, key: str) -> None:
+        """Forget an upload."""
+        self._ledger.forget_upload(key)
