@@ -22,6 +22,12 @@ DEVIATIONS = {
         for name in ("dots", "one-dot-inside", "two-slashes", "leading-slash", "leading-slashes")
     },
     **{f"odd_key[{name}]": KEYS for name in ("dot", "dot-dot", "folder-marker")},
+    **{
+        f"pair_apart[{name}]": KEYS
+        for name in ("two-slashes", "slash-at-the-end", "slash-at-the-front", "dot-segment", "dot-dot-segment")
+    },
+    "pair_apart[object-and-folder]": "a file cannot be a folder too",
+    "pair_apart[accents]": "it normalises what it lists: one of the two is listed, or both as one",
     "twins_stay_apart": KEYS,
     "list_order": f"{KEYS}; a and a/b cannot both be",
     "list_pages": f"{KEYS}; a and a/b cannot both be",

@@ -168,7 +168,7 @@ def test_a_listing_that_breaks_off_is_an_error_not_a_part_of_an_equality(bench, 
     entries = [(f"{number:04d}", b"") for number in range(2500)]
     bench.source.put_many(entries)
     bench.destination.put_many(entries)
-    second = Match(operation="List*", query={"s3": "start-after=", "obs": "marker="}[side])
+    second = Match(operation="List*", query={"s3": "continuation-token=", "obs": "marker="}[side])
     getattr(bench.sandbox, side).faults.add(Fault(second, Answer(403, "AccessDenied"), times=None))
     done = bench.run("check", *bench.places, *bench.ends)
     assert done.returncode == 3

@@ -9,7 +9,7 @@ import pytest
 from e2e.cli_support import Bench, open_bench
 from oms_adapters.conformance.deviations import DEVIATIONS
 from oms_adapters.conformance.permissions import RIGHTS, permission_for
-from oms_adapters.sandbox import Answer, Fault, Match, Sandbox
+from oms_adapters.sandbox import Answer, Cut, Fault, Match, Sandbox
 from openoms.clouds import CLOUDS
 from support.plugin_example import install_example
 
@@ -100,21 +100,88 @@ def test_a_refused_call_names_the_permission(bench, deny, question, permission):
     assert f"a migration needs: {question}" in done.stdout
 
 
+@pytest.mark.parametrize("deny", ["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
+def test_writing_names_the_permission_it_needs(bench, deny):
+    """A migration to the bucket is not possible without it: exit code 1."""
+    body = report(bench, "--write-prefix", "tmp", expect=1, keys=guest(bench, "s3", deny))
+    assert body["missing_permissions"] == ["s3:PutObject on arn:aws:s3:::photos/tmp*"]
+    assert body["useful_permissions"] == {}
+
+
 @pytest.mark.parametrize(
-    ("deny", "permission"),
+    ("deny", "permission", "without"),
     [
-        ("PutObject", "s3:PutObject on arn:aws:s3:::photos/tmp*"),
-        ("DeleteObject", "s3:DeleteObject on arn:aws:s3:::photos/tmp*"),
-        ("CreateMultipartUpload", "s3:PutObject on arn:aws:s3:::photos/tmp*"),
-        ("ListParts", "s3:ListMultipartUploadParts on arn:aws:s3:::photos/tmp*"),
-        ("AbortMultipartUpload", "s3:AbortMultipartUpload on arn:aws:s3:::photos/tmp*"),
-        ("ListMultipartUploads", "s3:ListBucketMultipartUploads on arn:aws:s3:::photos"),
+        ("DeleteObject", "s3:DeleteObject on arn:aws:s3:::photos/tmp*", "damaged"),
+        ("ListParts", "s3:ListMultipartUploadParts on arn:aws:s3:::photos/tmp*", "begins anew"),
+        ("AbortMultipartUpload", "s3:AbortMultipartUpload on arn:aws:s3:::photos/tmp*", "cost money"),
+        ("ListMultipartUploads", "s3:ListBucketMultipartUploads on arn:aws:s3:::photos", "are not found"),
+        ("GetObject", "s3:GetObject on arn:aws:s3:::photos/tmp*", "openoms check"),
     ],
 )
-def test_writing_names_its_permissions(bench, deny, permission):
-    """Each operation of a write that is forbidden is told by its own permission."""
-    body = report(bench, "--write-prefix", "tmp", expect=1, keys=guest(bench, "s3", deny))
-    assert permission in body["missing_permissions"]
+def test_what_is_only_of_use_to_a_migration_is_not_called_missing(bench, deny, permission, without):
+    """It is named with what is without it, and the exit code is 0."""
+    body = report(bench, "--write-prefix", "tmp", keys=guest(bench, "s3", deny))
+    assert body["missing_permissions"] == []
+    assert without in body["useful_permissions"][permission]
+
+
+def test_what_is_only_of_use_is_shown_with_what_is_without_it(bench):
+    """And the last line says that a migration works."""
+    done = check_store(bench, "--write-prefix", "tmp", keys=guest(bench, "s3", "DeleteObject"))
+    assert done.returncode == 0
+    assert "a migration works without these:\n  s3:DeleteObject on arn:aws:s3:::photos/tmp*: without it" in done.stdout
+    assert done.stdout.rstrip().endswith("a migration to this bucket will work.")
+
+
+def test_a_bucket_that_keeps_what_is_written_is_not_filled_with_trials(bench):
+    """Without the right to delete one object is left, it is named, and nothing more is written."""
+    before = set(bench.source.keys())
+    body = report(bench, "--write-prefix", "tmp", keys=guest(bench, "s3", "DeleteObject"))
+    [left] = set(bench.source.keys()) - before
+    [found] = [finding for finding in body["findings"] if finding["name"] == "delete"]
+    assert found["detail"].endswith(f"{left} was written and is left there; the other cases were not tried")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (507, "InsufficientCapacity"),
+        (400, "InvalidRequest"),
+        (403, "QuotaExceeded"),
+        (405, "MethodNotAllowed"),
+        (500, "X"),
+    ],
+)
+def test_a_write_that_is_refused_for_another_reason_ends_with_a_verdict(bench, status, code):
+    """A quota, a lock, a checksum that is asked for: the store's words, exit code 1, and no permission is blamed."""
+    bench.sandbox.s3.faults.add(Fault(Match(operation="PutObject"), Answer(status, code), times=None))
+    done = check_store(bench, "--write-prefix", "tmp")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert code in done.stdout
+    assert done.stdout.rstrip().endswith("a migration needs: write and delete.")
+
+
+def test_a_store_that_cleans_paths_is_not_called_byte_exact(bench):
+    """Keys that it takes for one are named; what was written is removed all the same."""
+    bench.sandbox.s3.fold = "path"
+    try:
+        done = check_store(bench, "--write-prefix", "tmp")
+        body = report(bench, "--write-prefix", "tmp", expect=1)
+    finally:
+        bench.sandbox.s3.fold = ""
+    assert done.returncode == 1
+    assert "- pair_apart[two-slashes]" in done.stdout
+    assert "not byte-exact" in done.stdout
+    assert body["byte_exact"] is False
+    assert not [key for key in bench.source.keys() if key.startswith("tmp")]  # noqa: SIM118 - not a dict
+
+
+def test_a_store_that_does_not_answer_any_more_ends_with_a_verdict(bench):
+    """After some silent cases the others are left out."""
+    bench.sandbox.s3.faults.add(Fault(Match(method="HEAD", key="tmp/*"), Cut(), times=None))
+    bench.sandbox.s3.faults.add(Fault(Match(method="GET", key="tmp/*"), Cut(), times=None))
+    body = report(bench, "--write-prefix", "tmp", expect=1)
+    assert any("does not answer any more" in finding["detail"] for finding in body["findings"])
 
 
 def test_writing_is_tried_and_cleaned_up(bench):

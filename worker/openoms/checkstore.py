@@ -38,7 +38,9 @@ class StoreRequest:
 def run_check_store(request: StoreRequest, settings: Settings, options: MigrateOptions) -> int:
     """Ask the bucket and print what it answers.
 
-    Returns: 0 when a migration from it will work, 1 when something it needs is missing or refused.
+    A bucket that is written to is looked at as a destination, else as a source.
+
+    Returns: 0 when a migration will work, 1 when something it needs is missing or refused.
 
     Raises:
         ConfigError: the arguments. StoreError: nothing can be asked: wrong credentials, no such bucket, no connection.
@@ -57,7 +59,8 @@ def run_check_store(request: StoreRequest, settings: Settings, options: MigrateO
     if request.as_json:
         say(json.dumps(report_json(side, findings, good=good)))
     elif aloud:
-        say("\n".join(closing_lines(findings, good=good, page=_page_of(side))))
+        writes = request.write_prefix is not None
+        say("\n".join(closing_lines(findings, good=good, page=_page_of(side), writes=writes)))
     return 0 if good else 1
 
 
@@ -71,11 +74,13 @@ def _harness(side: Side, settings: Settings, options: MigrateOptions) -> Any:
 
 
 def _ask(harness: Harness, side: Side, write_prefix: str | None) -> Iterator[Finding]:
+    from oms_adapters.conformance.needs import Role  # noqa: PLC0415
     from oms_adapters.conformance.permissions import permission_for  # noqa: PLC0415
     from oms_adapters.conformance.report import Reader  # noqa: PLC0415
     from oms_adapters.conformance.report_writing import write_findings  # noqa: PLC0415
 
-    yield from Reader(harness, side.url.prefix).findings()
+    role = Role.SOURCE if write_prefix is None else Role.DESTINATION
+    yield from Reader(harness, side.url.prefix, role).findings()
     if write_prefix is not None:
         slash = "/" if write_prefix and not write_prefix.endswith("/") else ""
         harness.prefix = f"{write_prefix}{slash}openoms-check-{secrets.token_hex(4)}/"
@@ -90,13 +95,28 @@ def verdict(findings: list[Finding]) -> bool:
 
 
 def missing_permissions(findings: list[Finding]) -> list[str]:
-    """Return the permissions that are missing, each once, in the order in which they were missed."""
-    return list(dict.fromkeys(finding.permission for finding in findings if finding.permission))
+    """Return the needed permissions that are missing, each once, in the order in which they were missed."""
+    return list(dict.fromkeys(finding.permission for finding in findings if finding.permission and finding.needed))
+
+
+def useful_permissions(findings: list[Finding]) -> dict[str, str]:
+    """Return the permissions that are missing and only of use, each with what is without it."""
+    needed = missing_permissions(findings)
+    return {f.permission: f.without for f in findings if f.permission and f.without and f.permission not in needed}
+
+
+def byte_exact_or_none(findings: list[Finding]) -> bool | None:
+    """Return whether every key that was tried stayed what it was; None when not all were, and none did not."""
+    answers = {f.answer.value for f in findings if f.name.startswith(("odd_key[", "pair_apart["))}
+    if "no" in answers:
+        return False
+    return True if answers == {"yes"} else None
 
 
 def render_finding(finding: Finding) -> str:
     """Return one line of the table; control characters are shown as escapes."""
-    text = f"{finding.detail}; needs {finding.permission}" if finding.permission else finding.detail
+    verb = "needs" if finding.needed else "would take"
+    text = f"{finding.detail}; {verb} {finding.permission}" if finding.permission else finding.detail
     plain = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     return f"{MARKS[finding.answer.value]} {finding.name:<26} {plain}".rstrip()
 
@@ -107,15 +127,20 @@ def _page_of(side: Side) -> str | None:
     return rights_page(side.url.cloud_type)
 
 
-def closing_lines(findings: list[Finding], *, good: bool, page: str | None = None) -> list[str]:
+def closing_lines(findings: list[Finding], *, good: bool, page: str | None = None, writes: bool = False) -> list[str]:
     """Return the legend, the missing permissions with the vendor's page on them, and the verdict."""
     lines = ["", LEGEND]
     if missing := missing_permissions(findings):
         lines += ["", "missing permissions:", *(f"  {permission}" for permission in missing)]
         lines += [f"how {page} tells"] if page else []
+    if useful := useful_permissions(findings):
+        lines += ["", "a migration works without these:"]
+        lines += [f"  {permission}: without it {lost}" for permission, lost in useful.items()]
+    if byte_exact_or_none(findings) is False:
+        lines += ["", "its keys are not byte-exact: a migration of such keys fails or loses objects."]
     bad = [f.name for f in findings if f.needed and f.answer.value in {"no", "refused"}]
-    verdict_line = "a migration from this bucket will work." if good else f"a migration needs: {', '.join(bad)}."
-    return [*lines, "", verdict_line]
+    works = f"a migration {'to' if writes else 'from'} this bucket will work."
+    return [*lines, "", works if good else f"a migration needs: {', '.join(bad)}."]
 
 
 def report_json(side: Side, findings: list[Finding], *, good: bool) -> dict[str, Any]:
@@ -135,6 +160,8 @@ def report_json(side: Side, findings: list[Finding], *, good: bool) -> dict[str,
             }
             for finding in findings
         ],
+        "byte_exact": byte_exact_or_none(findings),
         "missing_permissions": missing_permissions(findings),
+        "useful_permissions": useful_permissions(findings),
         "permissions_page": _page_of(side),
     }

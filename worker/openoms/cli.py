@@ -116,7 +116,7 @@ def _declare_check_store(parser: options.Parser) -> None:
     parser.add_argument("store", metavar="URL", help="the bucket, or the folder in it, that is to be migrated")
     parser.add_argument(
         "--write-prefix", metavar="PREFIX",
-        help="try writing too, in a new folder under this prefix that is removed again; moves about 100 MB",
+        help="try it as a destination: write in a new folder under it, removed again; about 100 MB",
     )  # fmt: skip
     options.add_side(parser, "source")
     options.add_run(parser, state=False)
@@ -202,7 +202,7 @@ COMMANDS = {
     ),
     "check-store": Command(
         "Ask a bucket what it can do, and name each permission that is missing; exit code 1 when a migration from it "
-        "would go wrong. Credentials and options are those of migrate's source.",
+        "(with --write-prefix: to it) would go wrong. Credentials and options are those of migrate's source.",
         _declare_check_store, _check_store, "URL [options]", options.CREDENTIALS_HELP,
     ),
     "run": Command(

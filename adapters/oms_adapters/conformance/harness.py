@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from hashlib import md5
 from typing import Any, TypeVar
 
 from oms_adapters.config import StoreConfig
@@ -16,6 +17,9 @@ from oms_engine.store import BucketStore, Call
 from oms_engine.wire import Wire, WireSettings
 
 T = TypeVar("T")
+
+AT_ONCE = 16
+"""Calls that are performed side by side."""
 
 
 @dataclass(slots=True)
@@ -28,6 +32,8 @@ class Harness:
     """Perform a call, return its value."""
     fetch: Callable[[Call[Any]], tuple[Any, bytes]]
     """Perform a read, return its value and its bytes."""
+    perform_all: Callable[[list[Call[Any]]], None]
+    """Perform calls side by side."""
     prefix: str = ""
     finish_restores: Callable[[], None] | None = None
     """Make restores under way end now; None where only time does that."""
@@ -38,9 +44,25 @@ class Harness:
     def put(self, key: str, body: bytes = b"", **options: Any) -> Written:
         """Store an object; options as of ``WriteOptions``."""
         self.written.add(key)
+        options.setdefault("md5", md5(body, usedforsecurity=False).digest())  # as a migration sends it
         written = self.perform(self.store.write(key, size=len(body), options=WriteOptions(**options), body=body))
         assert isinstance(written, Written)
         return written
+
+    def put_all(self, objects: Mapping[str, bytes]) -> None:
+        """Store many objects side by side."""
+        self.written.update(objects)
+        self.perform_all(
+            [
+                self.store.write(
+                    key,
+                    size=len(body),
+                    options=WriteOptions(md5=md5(body, usedforsecurity=False).digest()),
+                    body=body,
+                )
+                for key, body in objects.items()
+            ]
+        )
 
     def head(self, key: str) -> ObjectHead:
         """Return the head of an object."""
@@ -60,6 +82,17 @@ class Harness:
         while following is not None:
             page = self.perform(self.store.list_page(prefix, start_after=following, limit=limit, token=token))
             assert len(page.objects) <= limit, "the page is longer than asked for"
+            found += [item.key for item in page.objects]
+            following, token = page.next_start, page.token
+        return found
+
+    def first_keys(self, prefix: str, most: int) -> list[str]:
+        """Return the first keys under a prefix, about ``most``, in the order in which they are listed."""
+        found: list[str] = []
+        following: str | None = ""
+        token: str | None = None
+        while following is not None and len(found) < most:
+            page = self.perform(self.store.list_page(prefix, start_after=following, token=token))
             found += [item.key for item in page.objects]
             following, token = page.next_start, page.token
         return found
@@ -84,9 +117,13 @@ class Harness:
 
     def clean(self) -> None:
         """Delete what the case wrote."""
-        for key in self.written:
+        if len(self.written) > AT_ONCE:
             with suppress(StoreError):
-                self.perform(self.store.delete(key))
+                self.perform_all([self.store.delete(key) for key in self.written])
+        else:
+            for key in self.written:
+                with suppress(StoreError):
+                    self.perform(self.store.delete(key))
         self.written.clear()
 
 
@@ -110,10 +147,27 @@ def open_harness(
         def perform(call: Call[T]) -> T:
             return runner.run(wire.call(call))
 
+        def perform_all(calls: list[Call[Any]]) -> None:
+            runner.run(_side_by_side(wire, calls))
+
         try:
-            yield Harness(config, open_store(config), perform, fetch, prefix, finish_restores, forge)
+            yield Harness(config, open_store(config), perform, fetch, perform_all, prefix, finish_restores, forge)
         finally:
             runner.run(wire.__aexit__(None, None, None))
+
+
+async def _side_by_side(wire: Wire, calls: list[Call[Any]]) -> None:
+    """Perform all calls, then raise the first error."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(call: Call[Any]) -> None:
+        async with gate:
+            await wire.call(call)
+
+    done = await asyncio.gather(*map(one, calls), return_exceptions=True)
+    for failure in done:
+        if failure is not None:
+            raise failure
 
 
 async def _enter(wire: Wire) -> None:

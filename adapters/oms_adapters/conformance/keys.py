@@ -47,9 +47,10 @@ def check_odd_key(odd: str, harness: Harness) -> None:
     body = b"body of " + key_bytes(key)[:50]
     harness.put(key, body)
     assert harness.head(key).size == len(body), "HEAD states another object"
+    for prefix in (key, harness.prefix):  # one that leads straight to the key hides how it is listed
+        listed = harness.keys(prefix)
+        assert key in listed, f"the listing of {prefix!r} holds {near(key, listed)!r} instead"
     assert harness.body(key) == body, "GET gives another object"
-    listed = harness.keys(key)
-    assert key in listed, f"the listing holds {listed!r} instead"
     harness.perform(harness.store.delete(key))
     try:
         harness.head(key)
@@ -59,7 +60,50 @@ def check_odd_key(odd: str, harness: Harness) -> None:
 
 
 for _name, _odd in ODD_KEYS.items():
-    CASES.append(Case(f"odd_key[{_name}]", f"the key {_odd[:20]!r} is byte-exact", partial(check_odd_key, _odd)))
+    CASES.append(Case(f"odd_key[{_name}]", f"the key {_odd[:20]!r} is byte-exact.", partial(check_odd_key, _odd)))
+
+
+def near(key: str, listed: list[str]) -> list[str]:
+    """Return the listed keys that may be meant by a key that is not listed, at most a few."""
+    letters = set(key) - set("/.\\% ")
+    return [found for found in listed if letters <= set(found)][:3] or listed[:3]
+
+
+PAIRS: dict[str, tuple[str, str]] = {
+    "two-slashes": ("d/x", "d//x"),
+    "slash-at-the-end": ("a", "a/"),
+    "slash-at-the-front": ("lead", "/lead"),
+    "letter-case": ("Key", "key"),
+    "accents": ("caf\u00e9", "cafe\u0301"),
+    "dot-segment": ("p/x", "p/./x"),
+    "dot-dot-segment": ("q/x", "q/r/../x"),
+    "encoded-blank": ("a b", "a%20b"),
+    "plus-and-blank": ("c d", "c+d"),
+    "blank-at-the-end": ("t", "t "),
+    "dot-at-the-end": ("u", "u."),
+    "backslash": ("b/c", "b\\c"),
+    "object-and-folder": ("f", "f/x"),
+    "long-names": ("n" * 260 + "1", "n" * 260 + "2"),
+}
+"""Two keys each that a store may take for one: file-backed stores clean paths, fold case, cut names."""
+
+
+def check_pair_apart(pair: tuple[str, str], name: str, harness: Harness) -> None:
+    """Two keys that are alike are two objects: both are listed, under a prefix of neither, and each has its bytes."""
+    folder = f"{harness.prefix}pairs/"
+    keys = [f"{folder}{name}/{key}" for key in pair]
+    for key in keys:
+        harness.put(key, b"bytes of " + key_bytes(key))
+    listed = harness.keys(folder)
+    assert sorted(listed, key=key_bytes) == sorted(keys, key=key_bytes), f"{pair!r} are listed as {listed!r}"
+    for key, other in zip(keys, reversed(keys), strict=True):
+        expected = b"bytes of " + key_bytes(key)
+        assert harness.body(key) == expected, f"{key!r} has the bytes of {other!r}, or of neither"
+
+
+for _name, _pair in PAIRS.items():
+    _says = f"{_pair[0][:20]!r} and {_pair[1][:20]!r} are two objects."
+    CASES.append(Case(f"pair_apart[{_name}]", _says, partial(check_pair_apart, _pair, _name)))
 
 
 @case()

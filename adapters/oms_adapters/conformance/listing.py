@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from oms_adapters.conformance.case import case
 from oms_adapters.conformance.harness import Harness
 from oms_engine.model import key_bytes
@@ -45,6 +47,62 @@ def check_list_start_anywhere(harness: Harness) -> None:
     for start in [*expected, *(root + name for name in odd)]:
         after = [key for key in expected if key_bytes(key) > key_bytes(start)]
         assert harness.keys(root, start_after=start, limit=5) == after, f"after {start!r}"
+
+
+def many_names() -> list[str]:
+    """Return 300 names; none is a folder of another, so that stores on file systems take them all.
+
+    The order of their bytes differs from that of folders (``pkg.conda`` before ``pkg/a.txt``, ``pkg-1/`` before both)
+    and from that of UTF-16 units (U+E000 before U+1F600).
+    """
+    names = [f"pkg{n}{end}" for n in range(42) for end in ("/a.txt", ".conda", "-1/b.txt", "+c/d", " e", "0f")]
+    return names + [f"{first}{n}" for n in range(16) for first in ("\U0001f600", "\ue000", "\uff5e")]
+
+
+def _fill_many(harness: Harness, folder: str) -> tuple[str, list[str]]:
+    root = f"{harness.prefix}{folder}/"
+    keys = sorted((root + name for name in many_names()), key=key_bytes)
+    harness.put_all(dict.fromkeys(keys, b""))
+    return root, keys
+
+
+@case()
+def check_list_many(harness: Harness) -> None:
+    """Of 300 keys every one is listed once, whatever the length of the pages and of the prefix."""
+    root, expected = _fill_many(harness, "many")
+    for prefix, limit in ((root, 1000), (root, 100), (root, 17), (harness.prefix, 100)):
+        listed = [key for key in harness.keys(prefix, limit=limit) if key.startswith(root)]
+        lost, twice = set(expected) - set(listed), len(listed) - len(set(listed))
+        assert not lost, f"pages of {limit} lack {len(lost)} keys, such as {min(lost)!r}"
+        assert not twice, f"pages of {limit} hold {twice} keys twice"
+        assert len(listed) == len(expected), f"pages of {limit} hold other keys"
+
+
+@case()
+def check_list_many_order(harness: Harness) -> None:
+    """300 keys ascend by their UTF-8 bytes within pages and across them."""
+    root, _ = _fill_many(harness, "many-order")
+    for limit in (1000, 100, 17):
+        fault = disorder(harness.keys(root, limit=limit))
+        assert not fault, f"in pages of {limit} {fault}"
+
+
+@case(_starts_anywhere)
+def check_list_many_from_anywhere(harness: Harness) -> None:
+    """A listing of 300 keys that starts in its middle holds exactly the keys behind."""
+    root, expected = _fill_many(harness, "many-anywhere")
+    for at in (99, 150, 251):
+        for start in (expected[at], f"{expected[at]}\x01"):
+            found = harness.keys(root, start_after=start, limit=50)
+            assert set(found) == set(expected[at + 1 :]), f"after {start!r} other keys follow"
+
+
+def disorder(keys: list[str]) -> str:
+    """Return where keys do not ascend by their bytes, empty when they do."""
+    for before, after in pairwise(keys):
+        if key_bytes(before) >= key_bytes(after):
+            return f"{after!r} follows {before!r}"
+    return ""
 
 
 @case()

@@ -14,6 +14,8 @@ from enum import StrEnum
 from typing import cast
 
 from oms_adapters.conformance.harness import Harness
+from oms_adapters.conformance.listing import disorder
+from oms_adapters.conformance.needs import Role, without
 from oms_adapters.conformance.permissions import permission_for
 from oms_engine.errors import (
     AccessDenied,
@@ -30,6 +32,8 @@ from oms_engine.store import Call, Reply
 
 SAMPLE = 100
 """How many objects are listed to see what the bucket holds."""
+MOST_KEYS = 5000
+"""How many keys are listed to see their order: five pages."""
 MOST_BYTES = 1024
 """How much of an object is read."""
 
@@ -56,6 +60,12 @@ class Finding:
     """Whether a migration goes wrong without it."""
     permission: str | None = None
     """What is missing, where the answer is REFUSED."""
+    without: str = ""
+    """What is without that permission, where a migration works all the same."""
+
+    def with_detail(self, detail: str) -> Finding:
+        """Return the same finding in other words."""
+        return Finding(self.name, self.answer, detail, self.needed, self.permission, self.without)
 
 
 @dataclass(slots=True)
@@ -64,7 +74,11 @@ class Reader:
 
     harness: Harness
     prefix: str = ""
+    role: Role = Role.SOURCE
     sample: list[ListedObject] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    """The first thousands of keys, as they are listed."""
+    disordered: bool = False
     listing: Reply | None = None
 
     def findings(self) -> Iterator[Finding]:
@@ -73,14 +87,16 @@ class Reader:
         Raises:
             StoreError: of the first call, when nothing can be asked: bad credentials, no bucket, no connection.
         """
+        reads = self.role is Role.SOURCE
         yield self._judged("list objects", "list_page", self._list, needed=True)
         for name, operation, ask, needed in (
+            ("list in byte order", "list_page", self._order, False),
             ("list percent-encoded", "list_page", self._encoding, False),
             ("list from any key", "list_page", self._start_anywhere, True),
             ("page by page", "list_page", self._pages, True),
             ("head", "head", self._head, True),
-            ("read ranges", "read", self._ranges, True),
-            ("read pinned by ETag", "read", self._pinned, True),
+            ("read ranges", "read", self._ranges, reads),
+            ("read pinned by ETag", "read", self._pinned, reads),
             ("refuse a range outside", "read", self._outside, False),
             ("tell a missing object", "head", self._missing, False),
             ("state MD5", "head", self._md5, False),
@@ -94,13 +110,15 @@ class Reader:
         try:
             found = ask()
         except AccessDenied as error:
-            return refusal(name, error, self.permission(error.operation or operation), needed=needed)
+            return refusal(name, error, self.permission(error.operation or operation), role=self.role, needed=needed)
         except (AssertionError, UnexpectedReply, InvalidRequest) as error:
             return Finding(name, Answer.NO, short(error), needed)
         except OmsError as error:
             if operation == "list_page" and not self.sample and name == "list objects":
                 raise
             return Finding(name, Answer.NO, short(error), needed)
+        except Exception as error:  # noqa: BLE001 - a reply that nobody thought of is an answer too
+            return Finding(name, Answer.NO, f"{type(error).__name__}: {short(error)}", needed)
         return found if isinstance(found, Finding) else Finding(name, Answer.YES, found, needed)
 
     def permission(self, operation: str) -> str:
@@ -116,7 +134,17 @@ class Reader:
         with suppress(StoreError):
             self.listing = self.harness.perform(cast("Call[Reply]", call)._replace(read=_as_it_is))
         more = " and more" if page.next_start is not None else ""
-        return f"{len(self.sample)} objects{more}, ascending by their bytes"
+        return f"{len(self.sample)} objects{more}"
+
+    def _order(self) -> Finding | str:
+        name = "list in byte order"
+        if len(self.sample) < 2:
+            return _unknown(name, "fewer than two objects")
+        self.keys = self.harness.first_keys(self.prefix, MOST_KEYS)
+        fault = disorder(self.keys)
+        self.disordered = bool(fault)
+        assert not fault, f"{fault}: the keys do not ascend by their bytes, so the whole listing is read and sorted"
+        return f"{len(self.keys)} keys ascend by their bytes, across pages too"
 
     def _encoding(self) -> Finding | str:
         if self.listing is None or not self.listing.body.lstrip().startswith(b"<"):
@@ -131,10 +159,12 @@ class Reader:
             return Finding("list from any key", Answer.NO, "large prefixes are listed from their beginning, in one go")
         if len(self.sample) < 2:
             return _unknown("list from any key", "fewer than two objects")
-        keys = [item.key for item in self.sample]
+        if self.disordered:
+            return _unknown("list from any key", "the keys are in another order than that of their bytes")
+        keys = self.keys or [item.key for item in self.sample]
         middle = len(keys) // 2
         start = f"{keys[middle - 1]}\x01"
-        expected = [key for key in keys if key_bytes(key) > key_bytes(start)]
+        expected = [key for key in keys if key_bytes(key) > key_bytes(start)][:SAMPLE]
         page = self.harness.perform(self.harness.store.list_page(self.prefix, start_after=start, limit=len(expected)))
         found = [item.key for item in page.objects]
         assert found == expected, "the listing does not begin behind the key it was given"
@@ -251,10 +281,11 @@ def _unknown(name: str, why: str = "no object to ask about") -> Finding:
     return Finding(name, Answer.UNKNOWN, why)
 
 
-def refusal(name: str, error: StoreError, permission: str, *, needed: bool = True) -> Finding:
-    """Return the finding of a call that a permission forbids."""
+def refusal(name: str, error: StoreError, permission: str, *, role: Role, needed: bool = True) -> Finding:
+    """Return the finding of a call that a permission forbids; whether it is needed depends on what the bucket is."""
     stated = f"{error.status or ''} {error.vendor_code}".strip()
-    return Finding(name, Answer.REFUSED, stated or "refused", needed, permission)
+    lost = without(role, error.operation)
+    return Finding(name, Answer.REFUSED, stated or "refused", needed and not lost, permission, lost)
 
 
 def short(error: Exception) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime
 
 from oms_engine.checking.proof import Note
-from oms_engine.listing import list_pages
+from oms_engine.listing import follow
 from oms_engine.model import Outcome
 from oms_engine.records import encode_key, escape_text, record_word
 from oms_engine.store import Store
@@ -43,8 +43,8 @@ async def read_notes(wire: Wire, store: Store, keys: Iterable[str]) -> dict[str,
 
 async def _list_names(wire: Wire, store: Store) -> AsyncIterator[str]:
     for folder in RECORD_FOLDERS:
-        async for page in list_pages(wire, store, folder):
-            for entry in page:
+        async for page in follow(wire, store, folder):  # in whatever order the store lists them
+            for entry in page.objects:
                 if _FOLDER in entry.key and entry.key.endswith(_FILE) and entry.size:
                     yield entry.key
 

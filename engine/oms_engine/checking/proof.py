@@ -9,14 +9,14 @@ from typing import NamedTuple
 from oms_engine.checking.model import Mark, Method
 from oms_engine.model import ListedObject, ObjectHead
 from oms_engine.store import Capabilities
-from oms_engine.verify import NO_CHECK, SIZE_ONLY
+from oms_engine.verify import CRC64, MD5
 
 _OF_PARTS = re.compile(r"[0-9a-fA-F]{32}-[0-9]{1,5}", re.ASCII)
 _MD5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 _ONE_PART = "-1"
 
-NO_PROOFS = frozenset({"", SIZE_ONLY, "size_last_modified", NO_CHECK})
-"""Check methods of a success list that say nothing about bytes; one is of lists of earlier versions."""
+PROOFS = frozenset({MD5, CRC64})
+"""Check methods of a success list that prove the bytes; the others compared size and time, or nothing."""
 
 
 class Note(NamedTuple):
@@ -140,7 +140,7 @@ def by_notes(source: ListedObject, destination: ListedObject, notes: list[Note])
 def _by_note(here: str, there: str, note: Note) -> tuple[int, Finding]:
     """Return the row of the table that a note reaches, and its finding."""
     if (here, there) == (note.source_etag, note.destination_etag):
-        if note.equal and note.method not in NO_PROOFS:
+        if note.equal and note.method in PROOFS:
             return 1, Finding(Mark.SAME, Method.NOTED)
         return 2, Finding(Mark.UNPROVED, None, "its migration compared the size only too")
     if there == note.destination_etag:
