@@ -140,13 +140,15 @@ class RunInfo:
 class Ledger(Protocol):
     """Memory of one task. All methods are synchronous and quick; only the coordinator calls them."""
 
-    def open_run(self, *, identity: str, rules: str, name: str, retry_failed: bool) -> RunInfo:
+    def open_run(self, *, identity: str, rules: str, name: str, retry_failed: bool, anew: bool = False) -> RunInfo:
         """Begin a run or resume the unfinished one; before any other method.
 
         ``identity`` says which task this is (a ledger of another one raises ``ConfigError``); ``rules`` is whatever
         changes the outcome of objects: an unfinished run under other rules is begun anew. ``name`` is the task name as
         the user gave it: when empty, a resumed run keeps the one it has, a new run has none (``RunInfo.started_at``
         does not change on resuming, so a name made of it stays the same). Both strings may be quoted in errors.
+
+        With ``anew`` an unfinished run is not resumed: the next one begins, as if it were finished.
 
         A resumed run has its leases released, its counters, parked objects and lists. A new run has none of the last
         one's; only uploads in flight stay, and what ``retry_source`` needs.
@@ -277,6 +279,10 @@ class Ledger(Protocol):
         The name is ``<UTC yyyyMMddHHmmssSSS>``, unique and remembered: a list that was uploaded but not noted is
         offered again under the same name and with the same bytes. Closed files are offered until noted, oldest first.
         """
+        ...
+
+    def migrated_lines(self) -> list[str]:
+        """Return the lines, without line feeds, of the newest list of migrated objects that is kept here."""
         ...
 
     def record_uploaded(self, outcome: Outcome, list_name: str) -> None:

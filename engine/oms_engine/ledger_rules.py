@@ -70,7 +70,7 @@ class RunPlan(NamedTuple):
     retry_of: int | None
 
 
-def plan_run(last: LastRun | None, *, rules: str, retry_failed: bool) -> RunPlan:
+def plan_run(last: LastRun | None, *, rules: str, retry_failed: bool, anew: bool = False) -> RunPlan:
     """Decide whether the last run goes on or the next one begins.
 
     ========================  =====  ==========================  ===========================
@@ -81,13 +81,15 @@ def plan_run(last: LastRun | None, *, rules: str, retry_failed: bool) -> RunPlan
     unfinished                same   no                          next run
     unfinished                other  any                         next run
     finished                  any    any                         next run
+    any, and ``anew``         any    any                         next run
     ========================  =====  ==========================  ===========================
 
     Raises:
         ConfigError: a retry is asked for and there is nothing to retry (OMS.1027), or not all failed objects were kept
             (OMS.0308).
     """
-    if last and not last.finished and last.rules == rules and (last.retry_of is not None) == retry_failed:
+    goes_on = last and not (last.finished or anew) and last.rules == rules
+    if last and goes_on and (last.retry_of is not None) == retry_failed:
         return RunPlan(last.number, resumed=True, retry_of=last.retry_of)
     number = last.number + 1 if last else 1
     return RunPlan(number, resumed=False, retry_of=_plan_retry(last) if retry_failed else None)

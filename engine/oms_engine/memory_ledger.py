@@ -84,10 +84,10 @@ class MemoryLedger:
 
     # ---- runs ---------------------------------------------------------------------------------------------------
 
-    def open_run(self, *, identity: str, rules: str, name: str, retry_failed: bool) -> RunInfo:
+    def open_run(self, *, identity: str, rules: str, name: str, retry_failed: bool, anew: bool = False) -> RunInfo:
         """Begin a run or resume the unfinished one (``ledger_rules.plan_run`` decides)."""
         rules_of.check_identity(self._identity or identity, identity, "memory")
-        plan = rules_of.plan_run(self._last_run(), rules=rules, retry_failed=retry_failed)
+        plan = rules_of.plan_run(self._last_run(), rules=rules, retry_failed=retry_failed, anew=anew)
         self._identity = identity
         return self._resume(name) if plan.resumed else self._begin(plan, rules, name)
 
@@ -320,6 +320,14 @@ class MemoryLedger:
         for item in self._run.lists.values():
             item.closed |= everything or item.size >= limit_bytes
         return [(item.outcome, name, self._path(name)) for name, item in self._run.lists.items() if item.closed]
+
+    def migrated_lines(self) -> list[str]:
+        """Return the lines of the newest list of migrated objects that is kept here."""
+        names = [name for name, item in self._run.lists.items() if item.outcome is Outcome.MIGRATED]
+        if not names:
+            return []
+        with open(self._path(names[-1]), "rb") as file:  # noqa: PTH123 - as above
+            return file.read().decode("utf-8", "surrogateescape").splitlines()
 
     def _path(self, name: str) -> str:
         if self._directory is None:

@@ -22,6 +22,7 @@ from oms_engine.limiter import Limiter
 from oms_engine.meter import Meter
 from oms_engine.multipart import abandon_all
 from oms_engine.places import refuse_same_place
+from oms_engine.resuming import vanished
 from oms_engine.scope import check_list, identity_of, open_keys, rules_of, run_name, segments_of
 from oms_engine.segment import Crew
 from oms_engine.session import EngineSettings, Session, StoreOpener, listing_error
@@ -74,6 +75,7 @@ class Migration:
         self._keys: dict[int, KeySource] = {}
         self._meter = Meter()
         self._state = TaskState.WAITING
+        self._note = ""
 
     def pause(self) -> None:
         """Finish or park what is under way, then end ``run`` with PAUSED. From any thread or signal handler."""
@@ -118,25 +120,34 @@ class Migration:
             except TaskError as error:
                 seconds = self._meter.seconds
                 return Result(TaskState.FAILED, Counters(), seconds, error_code=error.code, error_message=str(error))
-            run = self._ledger.open_run(
-                identity=identity_of(self.spec, source, destination),
-                rules=rules_of(self.spec) + lists,
-                name=self.spec.name,
-                retry_failed=self.spec.retry_failed,
-            )
-            spec = replace(self.spec, name=run.name or run_name(source, destination, run))
-            session = Session(
-                spec,
-                source=source,
-                destination=destination,
-                wire=wire,
-                limiter=self._limiter,
-                settings=self.settings,
-                uploads=LedgerUploads(self._ledger),
-                run_started=run.started_at,
-            )
+            run, session = self._open_run(wire, source, destination, lists)
+            if run.resumed and (note := await vanished(session, self._ledger, self._open_list)):
+                self._note = note
+                run, session = self._open_run(wire, source, destination, lists, anew=True)
             async with self._coordinated(session, run) as coordinator:
                 return await self._run(coordinator, run)
+
+    def _open_run(
+        self, wire: Wire, source: BucketStore, destination: BucketStore, lists: str, *, anew: bool = False
+    ) -> tuple[RunInfo, Session]:
+        run = self._ledger.open_run(
+            identity=identity_of(self.spec, source, destination),
+            rules=rules_of(self.spec) + lists,
+            name=self.spec.name,
+            retry_failed=self.spec.retry_failed,
+            anew=anew,
+        )
+        session = Session(
+            replace(self.spec, name=run.name or run_name(source, destination, run)),
+            source=source,
+            destination=destination,
+            wire=wire,
+            limiter=self._limiter,
+            settings=self.settings,
+            uploads=LedgerUploads(self._ledger),
+            run_started=run.started_at,
+        )
+        return run, session
 
     async def _preflight(self, wire: Wire, source: BucketStore, destination: BucketStore) -> str:
         """Find out at once whether both buckets can be reached and listed; return which list it is, if it is one.
@@ -233,6 +244,7 @@ class Migration:
             task_id=run.task_id,
             started_at=run.started_at,
             transferred_bytes=sum(slot.live.transferred for slot in coordinator.slots),
+            note=self._note,
             duplicates=sum(keys.duplicates for keys in self._keys.values()),
         )
 

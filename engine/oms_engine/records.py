@@ -110,6 +110,12 @@ def success_line(
     return f"{at}\t{key}\t{size}\t{source_etag}\t{etag}\t{crc}\t{method}\t{result}\n"
 
 
+def parse_success_line(line: str) -> tuple[str, int]:
+    """Return the key and the size of a line that :func:`success_line` rendered."""
+    columns = line.split("\t")
+    return decode_key(columns[1]), int(columns[2])
+
+
 def skip_line(at: str, key: str, size: int, reason: str) -> str:
     """Render one skipped object."""
     return f"{at}\t{key if _PLAIN_KEY(key) else encode_key(key)}\t{size}\t{reason}\n"

@@ -172,5 +172,7 @@ class Result:
     task_id: int = 0
     started_at: float = 0.0
     transferred_bytes: int = 0
+    note: str = ""
+    """What else there is to say of the run, in a sentence."""
     duplicates: int = 0
     """Keys named more than once in a list; migrated once."""

@@ -91,10 +91,10 @@ class PostgresLedger(SqlLedger):
 
     # ---- what is known without asking -------------------------------------------------------------------------------
 
-    def open_run(self, *, identity: str, rules: str, name: str, retry_failed: bool) -> RunInfo:
+    def open_run(self, *, identity: str, rules: str, name: str, retry_failed: bool, anew: bool = False) -> RunInfo:
         """Begin a run or resume the unfinished one."""
         self._nothing_waits, self._parked = False, None
-        return super().open_run(identity=identity, rules=rules, name=name, retry_failed=retry_failed)
+        return super().open_run(identity=identity, rules=rules, name=name, retry_failed=retry_failed, anew=anew)
 
     def add_segments(self, segments: list[Segment]) -> list[Segment]:
         """Add segments and return them with their ids."""

@@ -30,6 +30,9 @@ class StoredLists(RecordLists):
     def _write(self, item: ListId, offset: int, data: bytes) -> None:
         self._db.execute(_WRITE, name=item.name, start=offset, lines=data)
 
+    def _read(self, item: ListId, size: int) -> bytes:
+        return b"".join(bytes(lines) for _, lines in self._db.rows(_READ, name=item.name))[:size]
+
     def _seal(self, item: ListId, size: int) -> None:
         """Nothing: the database holds no more than was committed."""
 

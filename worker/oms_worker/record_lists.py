@@ -31,6 +31,10 @@ class SpooledLists(RecordLists):
     def _write(self, item: ListId, offset: int, data: bytes) -> None:
         self._spool.write(self._spool.path(*item), offset, data)
 
+    def _read(self, item: ListId, size: int) -> bytes:
+        with open(self._spool.path(*item), "rb") as file:  # noqa: PTH123 - import time
+            return file.read(size)
+
     def _seal(self, item: ListId, size: int) -> None:
         self._spool.seal(self._spool.path(*item), size)
 

@@ -95,11 +95,11 @@ class SqlLedger(ABC):
 
     # ---- runs ---------------------------------------------------------------------------------------------------
 
-    def open_run(self, *, identity: str, rules: str, name: str, retry_failed: bool) -> RunInfo:
+    def open_run(self, *, identity: str, rules: str, name: str, retry_failed: bool, anew: bool = False) -> RunInfo:
         """Begin a run or resume the unfinished one (``ledger_rules.plan_run`` decides)."""
         identity, rules, name = storable(identity), storable(rules), storable(name)
         with self._db.transaction():
-            info = self._runs.open(identity=identity, rules=rules, name=name, retry_failed=retry_failed)
+            info = self._runs.open(identity=identity, rules=rules, name=name, retry_failed=retry_failed, anew=anew)
             self._lists.recover(info.run)
         self._run = info.run
         return info
@@ -301,6 +301,10 @@ class SqlLedger(ABC):
     def records_ready(self, *, everything: bool, limit_bytes: int) -> list[tuple[Outcome, str, str]]:
         """Close and return record files as (outcome, list name, local path), oldest first."""
         return self._lists.ready(self._run, everything=everything, limit_bytes=limit_bytes)
+
+    def migrated_lines(self) -> list[str]:
+        """Return the lines of the newest list of migrated objects that is kept here."""
+        return self._lists.newest(self._run, Outcome.MIGRATED).decode("utf-8", "surrogateescape").splitlines()
 
     def record_uploaded(self, outcome: Outcome, list_name: str) -> None:
         """Drop a record file that is safely in the destination bucket."""

@@ -19,6 +19,9 @@ _OPEN = "SELECT name, size FROM record_file WHERE @mine AND run = :run AND outco
 _ADD = "INSERT INTO record_file (@column name, run, outcome, size) VALUES (@value :name, :run, :outcome, 0)"
 _FULL = "SELECT outcome, name, size FROM record_file WHERE @mine AND run = :run AND NOT closed AND size >= :least"
 _CLOSED = "SELECT outcome, name, size FROM record_file WHERE @mine AND run = :run AND closed ORDER BY name"
+_NEWEST = (
+    "SELECT name, size FROM record_file WHERE @mine AND run = :run AND outcome = :outcome ORDER BY name DESC LIMIT 1"
+)
 _DROP = "DELETE FROM record_file WHERE @mine AND name = :name AND outcome = :outcome AND closed"
 
 
@@ -74,6 +77,11 @@ class RecordLists(ABC):
             for outcome, name, size in self._db.rows(_CLOSED, run=run)
         ]
 
+    def newest(self, run: int, outcome: Outcome) -> bytes:
+        """Return what was committed of the newest list of an outcome that is kept here; nothing where there is none."""
+        row = self._db.row_or_none(_NEWEST, run=run, outcome=outcome.value)
+        return b"" if row is None else self._read(ListId(run, outcome.value, row[0]), row[1])
+
     def uploaded(self, run: int, outcome: Outcome, name: str) -> None:
         """Drop a closed list, its row first: a crash between leaves lines nobody counts, not a row without them."""
         with self._db.transaction():
@@ -84,6 +92,10 @@ class RecordLists(ABC):
     @abstractmethod
     def _write(self, item: ListId, offset: int, data: bytes) -> None:
         """Put lines at the end of an open list, which is ``offset`` bytes long. Inside a transaction."""
+
+    @abstractmethod
+    def _read(self, item: ListId, size: int) -> bytes:
+        """Return the first ``size`` bytes of a list."""
 
     @abstractmethod
     def _seal(self, item: ListId, size: int) -> None:

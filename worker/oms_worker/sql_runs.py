@@ -29,10 +29,10 @@ class Runs:
         self._clock = clock
         self._task_of = task_of
 
-    def open(self, *, identity: str, rules: str, name: str, retry_failed: bool) -> RunInfo:
+    def open(self, *, identity: str, rules: str, name: str, retry_failed: bool, anew: bool) -> RunInfo:
         """Begin a run or resume the unfinished one."""
         task_id = self._task_of(identity)
-        plan = rules_of.plan_run(self._last(), rules=rules, retry_failed=retry_failed)
+        plan = rules_of.plan_run(self._last(), rules=rules, retry_failed=retry_failed, anew=anew)
         return self._resume(plan, task_id, name) if plan.resumed else self._begin(plan, task_id, rules, name)
 
     def _last(self) -> LastRun | None:

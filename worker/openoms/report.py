@@ -97,6 +97,7 @@ def _balance(result: Result, *, dry_run: bool) -> list[str]:
     lines += [f"      {render_count(count):>8}  {reason}" for reason, count in sorted(result.reasons.items())]
     if result.duplicates:
         lines.append(f"      {render_count(result.duplicates):>8}  keys were named more than once and counted once")
+    lines += [f"  {result.note}"] if result.note else []
     return [*lines, _pace(result)]
 
 
@@ -263,6 +264,7 @@ def _ours(result: Result, plan: Plan) -> dict[str, Any]:
         "records": dict(sorted(result.records.items())),
         "transferred_bytes": result.transferred_bytes,
         "duplicates": result.duplicates,
+        "note": result.note,
         "dry_run": plan.spec.dry_run,
     }
 
