@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
 import stat
@@ -15,9 +16,10 @@ import pytest
 
 from contract.ledgers import open_run, report, take_lists
 from oms_engine.errors import ConfigError, OmsError, RepositoryError
-from oms_engine.ledger import Segment
-from oms_engine.model import Outcome
+from oms_engine.ledger import Segment, Upload
+from oms_engine.model import Outcome, WrittenPart
 from oms_worker.sqlite_database import UPGRADES, Database
+from oms_worker.sqlite_file import APPLICATION_ID
 from oms_worker.sqlite_ledger import SqliteLedger
 
 NOBODY = 65534
@@ -226,7 +228,7 @@ def test_a_damaged_file_is_named(state: Path, page: int) -> None:
     read = ["open_run", "segments", "totals", "failures", "uploads", "reasons", "next_due"]
     with pytest.raises(RepositoryError) as caught:
         use(state, read)
-    one_sentence(caught.value, str(state), "damaged", "remove it")
+    one_sentence(caught.value, str(state), "damaged", "move it")
 
 
 def use(state: Path, methods: list[str]) -> None:
@@ -247,7 +249,81 @@ def test_a_truncated_file_is_named(state: Path) -> None:
     """Half a state file is no state file."""
     used(state)
     os.truncate(state, 8192)
-    refused(state, RepositoryError, "damaged", "remove it")
+    refused(state, RepositoryError, "damaged", "move it")
+
+
+def known(state: Path) -> object:
+    """Return what a state file says of its run: everything that steers what is done next."""
+    ledger = SqliteLedger(state)
+    try:
+        info = open_run(ledger)
+        parts = (ledger.segments(), ledger.totals(), ledger.reasons(), ledger.failures(), ledger.uploads())
+        return info.run, info.name, info.started_at, parts, ledger.due(9e9, 10)
+    finally:
+        ledger.close()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_bit_that_flips_steers_nothing(state: Path, tmp_path: Path, seed: int) -> None:
+    """Whichever bit of a state file flips, the file is refused in one sentence, or says what it said before."""
+    ledger = SqliteLedger(state)
+    open_run(ledger)
+    ledger.add_segments([Segment(0, prefix=f"p{number}/", lo=f"p{number}/a", hi=f"p{number}/z") for number in range(9)])
+    ledger.claim()
+    assert ledger.checkpoint(report(1, 1, "p0/marker", migrated=("a",), failed=("b",), waiting=("c",)))
+    ledger.save_upload(Upload("c", "upload-id", "etag", 5, 2))
+    ledger.save_part("c", WrittenPart(1, "part-etag", 2, b"0" * 16, 7))
+    ledger.close()
+    sound, size, dice = known(state), state.stat().st_size, random.Random(seed)
+    whole = state.read_bytes()
+    refused_times = 0
+    for _ in range(40):
+        broken = bytearray(whole)
+        broken[dice.randrange(size)] ^= 1 << dice.randrange(8)
+        state.write_bytes(broken)
+        for extra in ("-wal", "-shm"):
+            Path(f"{state}{extra}").unlink(missing_ok=True)
+        try:
+            assert known(state) == sound
+        except OmsError as error:
+            one_sentence(error, str(state))
+            refused_times += 1
+    assert refused_times
+
+
+def test_a_list_that_was_damaged_is_named(state: Path) -> None:
+    """A bit that flips in a record list is noticed before the run goes on."""
+    used(state)
+    spooled = next(state.parent.glob("state.db.records/*failed*"))
+    spooled.write_bytes(bytes([spooled.read_bytes()[0] ^ 1]) + spooled.read_bytes()[1:])
+    with pytest.raises(RepositoryError) as caught:
+        open_run(SqliteLedger(state))
+    one_sentence(caught.value, str(spooled), "damaged", "move the state file")
+
+
+def test_rows_of_an_older_version_are_sealed(state: Path) -> None:
+    """A state file of a version without check values goes on, and has them from then on."""
+    old = sqlite3.connect(state)
+    old.executescript(
+        f"PRAGMA application_id = {APPLICATION_ID}; {UPGRADES[0]} PRAGMA user_version = 1;"
+        "INSERT INTO ledger VALUES (1, 'id', 100000000000001, 0);"
+        "INSERT INTO run (number, rules, name, started_at, active_at) VALUES (1, 'rules', 'n', 1.5, 2.5);"
+        "INSERT INTO segment (prefix, lo, list_offset, marker) VALUES (x'70', x'', 0, x'7031');"
+    )
+    old.close()
+    for _ in range(2):
+        ledger = SqliteLedger(state)
+        assert ledger.open_run(identity="id", rules="rules", name="", retry_failed=False).resumed
+        assert [segment.marker for segment in ledger.segments()] == ["p1"]
+        ledger.close()
+    changed = sqlite3.connect(state)
+    changed.create_function("oms_seal", -1, lambda *_values: 7)
+    changed.execute("UPDATE segment SET marker = x'7039'")
+    changed.commit()
+    changed.close()
+    with pytest.raises(RepositoryError) as caught:
+        SqliteLedger(state)
+    one_sentence(caught.value, str(state), "1 rows of the table segment differ")
 
 
 @pytest.mark.parametrize("lost", ["all", "some"])
@@ -284,6 +360,7 @@ sys.path[:0] = {path!r}
 from contract.ledgers import open_run, report
 from oms_engine.errors import RepositoryError
 from oms_engine.ledger import Segment
+from oms_worker.sqlite_file import APPLICATION_ID
 from oms_worker.sqlite_ledger import SqliteLedger
 state, limit, lines = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 ledger = SqliteLedger(state)

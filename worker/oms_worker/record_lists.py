@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from zlib import crc32
 
 from oms_engine.ledger import RecordLine
 from oms_worker.spool import Spool
@@ -30,6 +31,11 @@ class SpooledLists(RecordLists):
 
     def _write(self, item: ListId, offset: int, data: bytes) -> None:
         self._spool.write(self._spool.path(*item), offset, data)
+        (crc,) = self._db.row("SELECT crc FROM record_file WHERE name = :name", name=item.name)
+        if crc is None and offset:  # begun by a version that kept no check values
+            return
+        sql = "UPDATE record_file SET crc = :crc WHERE name = :name"
+        self._db.execute(sql, crc=crc32(data, crc or 0), name=item.name)
 
     def _read(self, item: ListId, size: int) -> bytes:
         with open(self._spool.path(*item), "rb") as file:  # noqa: PTH123 - import time
@@ -47,8 +53,8 @@ class SpooledLists(RecordLists):
 
     def recover(self, run: int) -> None:
         """Make the files of a run what was committed."""
-        rows = self._db.rows("SELECT outcome, name, size FROM record_file WHERE @mine AND run = :run", run=run)
-        self._spool.recover({self._spool.path(run, *row[:2]): row[2] for row in rows}, run)
+        rows = self._db.rows("SELECT outcome, name, size, crc FROM record_file WHERE @mine AND run = :run", run=run)
+        self._spool.recover({self._spool.path(run, *row[:2]): row[2:] for row in rows}, run)
 
     def drop_old(self, run: int) -> None:
         """Delete the files of earlier runs."""

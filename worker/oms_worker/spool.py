@@ -7,7 +7,9 @@ beyond them was written by a transaction that never committed, and is overwritte
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from zlib import crc32
 
 from oms_engine.errors import RepositoryError
 from oms_engine.model import Outcome
@@ -49,15 +51,16 @@ class Spool:
         os.fsync(descriptor)
         os.close(self._open.pop(path))
 
-    def recover(self, committed: dict[str, int], run: int) -> None:
-        """Make the files of a run what the ledger committed (path -> length); uncommitted files of the run go.
+    def recover(self, committed: Mapping[str, Sequence[int | None]], run: int) -> None:
+        """Make the files of a run what the ledger committed (path -> length, CRC-32 or None); others go.
 
         Raises:
-            RepositoryError: a list is missing or shorter than committed.
+            RepositoryError: a list is missing, shorter than committed or damaged.
         """
         self._close_files()
-        for path, size in committed.items():
-            _cut(path, size)
+        for path, (size, crc) in committed.items():
+            _cut(path, size or 0)
+            _check(path, crc)
         for path in self._files():
             if path not in committed and os.path.basename(path).startswith(f"{run}-"):  # noqa: PTH119 - import time
                 os.unlink(path)  # noqa: PTH108 - import time
@@ -112,3 +115,15 @@ def _cut(path: str, size: int) -> None:
         )
     if there > size:
         os.truncate(path, size)
+
+
+def _check(path: str, crc: int | None) -> None:
+    if crc is None:
+        return
+    with open(path, "rb") as file:  # noqa: PTH123 - import time
+        if crc32(file.read()) != crc:
+            raise RepositoryError(
+                f"The record list {path} is damaged (its bytes differ from their check value): move the state file and"
+                " its .records folder away and run the same again; all objects are then compared anew, and what is at"
+                " the destination already is skipped."
+            )

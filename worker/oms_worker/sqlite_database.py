@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from oms_engine.errors import ConfigError
+from oms_engine.errors import ConfigError, OmsError
 from oms_worker.sql_database import Row, SqlDatabase
 from oms_worker.sqlite_file import APPLICATION_ID, check_file, explain
+from oms_worker.sqlite_seals import declare, schema_of, seal_script, verify
 
 _STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 _STRICT_KEYED = "STRICT, WITHOUT ROWID" if _STRICT else "WITHOUT ROWID"
@@ -64,7 +65,9 @@ ALTER TABLE run ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE segment ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 """
 
-UPGRADES = (_VERSION_1, _VERSION_2)
+_VERSION_3 = f"ALTER TABLE record_file ADD COLUMN crc INTEGER;\n{seal_script()}"
+
+UPGRADES = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Scripts that lead from each schema version to the next; the version is their number. Only ever append."""
 
 
@@ -114,9 +117,7 @@ class Database(SqlDatabase):
 
     def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int:
         """Run a statement for each row inside a transaction; return how many rows it changed."""
-        before = self._connection.total_changes
-        self._connection.executemany(plain(sql), rows)
-        return self._connection.total_changes - before
+        return max(0, self._connection.executemany(plain(sql), rows).rowcount)
 
     def first_unchanged(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
         """Run a statement for each row inside a transaction; return which row was the first that changed nothing."""
@@ -144,20 +145,37 @@ def _open_connection(path: str, upgrades: Sequence[str]) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise explain(error, path) from error
     try:
-        _upgrade(db, path, upgrades)
+        declare(db)
+        if not _upgrade(db, path, upgrades):
+            verify(db, path, _sound_schema(tuple(upgrades)))
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA journal_mode = WAL")  # writes to the file, and so brings a new one to the disk as a whole
     except sqlite3.Error as error:
         db.close()
         raise explain(error, path) from error
-    except ConfigError:
+    except OmsError:
         db.close()
         raise
     return db
 
 
-def _upgrade(db: sqlite3.Connection, path: str, upgrades: Sequence[str]) -> None:
-    """Bring the schema to the newest version, all in one transaction, in the journal mode the file stands in."""
+@cache
+def _sound_schema(upgrades: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the schema of a file that these scripts made."""
+    fresh = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        declare(fresh)
+        fresh.executescript("".join(upgrades))
+        return schema_of(fresh)
+    finally:
+        fresh.close()
+
+
+def _upgrade(db: sqlite3.Connection, path: str, upgrades: Sequence[str]) -> bool:
+    """Bring the schema to the newest version, all in one transaction, in the journal mode the file stands in.
+
+    Return whether anything was to be done.
+    """
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > len(upgrades):
         raise ConfigError(
@@ -165,7 +183,7 @@ def _upgrade(db: sqlite3.Connection, path: str, upgrades: Sequence[str]) -> None
             " use that version, or give another path with --state."
         )
     if version == len(upgrades):
-        return
+        return False
     if version == 0:
         os.chmod(path, 0o600)  # noqa: PTH101 - an empty file made beforehand may be readable by others
         db.execute("PRAGMA synchronous = OFF")  # nothing in it yet that a power failure could take
@@ -174,3 +192,4 @@ def _upgrade(db: sqlite3.Connection, path: str, upgrades: Sequence[str]) -> None
         f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script}"
         f" PRAGMA user_version = {len(upgrades)}; COMMIT;"
     )
+    return True

@@ -13,6 +13,7 @@ import stat
 import weakref
 
 from oms_engine.errors import ConfigError, RepositoryError
+from oms_worker.sqlite_seals import damaged
 
 APPLICATION_ID = 0x4F4D534C
 """``OMSL`` in the file's header: tells our file from any other SQLite file (https://www.sqlite.org/fileformat.html)."""
@@ -43,7 +44,7 @@ def check_file(path: str) -> None:
     except OSError as error:
         raise explain(error, path) from error
     if head and (head[:16] != _MAGIC or int.from_bytes(head[68:72], "big") != APPLICATION_ID):
-        raise ConfigError(f"The file {path} is not a state file of openoms: give another path with --state.")
+        raise _foreign(path)
 
 
 class FileLock:
@@ -121,12 +122,9 @@ def explain(error: sqlite3.Error | OSError, path: str) -> ConfigError | Reposito
     if code == sqlite3.SQLITE_FULL:
         return _full(path)
     if code == sqlite3.SQLITE_NOTADB:
-        return ConfigError(f"The file {path} is not a state file of openoms: give another path with --state.")
+        return _foreign(path)
     if code == sqlite3.SQLITE_CORRUPT:
-        return RepositoryError(
-            f"The state file {path} is damaged ({error}): put a copy back, or remove it to begin anew; what is at the"
-            " destination already is skipped."
-        )
+        return damaged(path, str(error))
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return ConfigError(
             f"The state file {path} cannot be written ({error}): mend its permissions, or give another --state."
@@ -134,6 +132,13 @@ def explain(error: sqlite3.Error | OSError, path: str) -> ConfigError | Reposito
     # A file size limit (ulimit -f) reaches us as SQLITE_IOERR.
     return RepositoryError(
         f"The state file {path} failed ({error}): see that its disk works and has room, then run the same again."
+    )
+
+
+def _foreign(path: str) -> ConfigError:
+    return ConfigError(
+        f"The file {path} is not a state file of openoms: give another path with --state; if it was one, it is damaged:"
+        " move it away and run the same again, and all objects are compared anew."
     )
 
 
