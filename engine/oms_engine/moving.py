@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import md5
 
+from oms_engine.cuts import cut_as_source
 from oms_engine.digest import Digests
 from oms_engine.ends import Copied
 from oms_engine.errors import ChecksumMismatch, ConditionFailed, DigestRefused, RangeIgnored, Retry, StoreError
@@ -33,7 +34,8 @@ def plan_of(session: Session, listed: ListedObject, content_type: str | None = N
     """
     source, destination = session.source.capabilities, session.destination.capabilities
     size = None if listed.size == UNKNOWN else listed.size
-    return part_plan(size, source, destination, content_type=content_type)
+    plan = part_plan(size, source, destination, content_type=content_type)
+    return plan if plan.single else cut_as_source(plan, listed.etag, source, destination)
 
 
 async def move(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:

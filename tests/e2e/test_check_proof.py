@@ -92,6 +92,18 @@ def test_the_lists_of_groups_and_sync_tasks_are_read_and_left_out_too(bench, roo
     assert (body["compared_by"], body["records_left_out"]) == ({"noted_etags": 1}, 1)
 
 
+def test_after_a_migration_with_metadata_a_check_of_attributes_finds_nothing(bench):
+    """Large objects in parts of any usual size, other storage classes and objects without a Content-Type included."""
+    for mib in (5, 8, 16):
+        bench.source.put(f"large-{mib}", bytes(range(256)) * (68 * 1024), etag=f"multipart:{mib * MIB}")
+    bench.source.put("cool", b"1", headers={"content-type": "a/b"}, storage_class="STANDARD_IA")
+    bench.source.put("untyped", b"2")
+    assert bench.migrate("--metadata").returncode == 0
+    code, body, lines = check(bench, "--attributes")
+    assert code == 0, lines
+    assert body["compared_by"] == {"md5": 2, "etag": 3}
+
+
 OTHER = BODY[:-1] + b"!"
 
 
