@@ -1,5 +1,6 @@
 """Users, keys and tokens on both databases; the key ring turned over under them."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from oms_worker.db import credentials
 from oms_worker.errors import Forbidden, Unauthorized
 from oms_worker.secrets import add_key, drop_old_keys, load_ring
 from oms_worker.services.caller import Caller, Role
-from oms_worker.services.users import TOKEN_SECONDS, UserService
+from oms_worker.services.users import TOKEN_SECONDS, UserService, check_password, hash_password
 from support.tasks import SECRETS, open_office
 
 PASSWORD = Secret("correct horse")
@@ -66,7 +67,7 @@ async def test_temporary_keys_end(office):
 
 
 async def test_temporary_keys_end_with_their_user(office):
-    """A disabled user's temporary keys are refused at once, and hold again when it is enabled."""
+    """A disabled user's temporary keys are refused at once, also once it is enabled again."""
     await office.users.add("carol", project="one")
     carol = Caller(office.alice.project_id, "carol", Role.OPERATOR)
     made = await office.users.issue_temporary_key(carol, 900)
@@ -74,7 +75,46 @@ async def test_temporary_keys_end_with_their_user(office):
     with pytest.raises(Unauthorized, match="disabled"):
         await office.users.temporary_signer(made.access_key, made.token)
     await office.users.set_enabled("carol", enabled=True)
-    assert (await office.users.temporary_signer(made.access_key, made.token)).caller.user == "carol"
+    with pytest.raises(Unauthorized, match="disabled"):
+        await office.users.temporary_signer(made.access_key, made.token)
+
+
+@pytest.mark.parametrize("change", ["keys", "password", "role", "removed"])
+async def test_what_was_issued_before_a_change_is_void(office, change):
+    """New keys, another password or role, and removal end a user's tokens and temporary keys; a removed one is nobody."""
+    key = await office.users.add("carol", project="one", password=PASSWORD)
+    carol = Caller(office.alice.project_id, "carol", Role.OPERATOR)
+    token = await office.users.issue_token("carol", PASSWORD)
+    made = await office.users.issue_temporary_key(carol, 900)
+    match change:
+        case "keys":
+            new = await office.users.rotate_keys("carol")
+            assert (await office.users.signer(new.access_key)).secret_key == new.secret_key
+        case "password":
+            await office.users.set_password("carol", Secret("another battery"))
+            with pytest.raises(Unauthorized):
+                await office.users.issue_token("carol", PASSWORD)
+            assert (await office.users.issue_token("carol", Secret("another battery"))).user.name == "carol"
+        case "role":
+            await office.users.set_role("carol", Role.READONLY)
+            assert (await office.users.signer(key.access_key)).caller.role is Role.READONLY
+        case "removed":
+            await office.users.remove("carol")
+    with pytest.raises(Unauthorized):
+        await office.users.caller_of_token(token.token)
+    with pytest.raises(Unauthorized):
+        await office.users.temporary_signer(made.access_key, made.token)
+    if change in {"keys", "removed"}:
+        with pytest.raises(Unauthorized):
+            await office.users.signer(key.access_key)
+
+
+async def test_hashes_state_their_own_cost(office):
+    """A hash of an earlier cost still verifies its password, and no other."""
+    old = "scrypt$" + "00" * 16 + "$" + hashlib.scrypt(b"correct horse", salt=bytes(16), n=2**14, r=8, p=1).hex()
+    assert check_password(PASSWORD, old)
+    assert check_password(PASSWORD, hash_password(PASSWORD, 2**10))
+    assert not check_password(Secret("wrong horse"), old)
 
 
 async def test_temporary_keys_end_with_the_key_that_sealed_them(office, tmp_path):

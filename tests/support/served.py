@@ -51,6 +51,7 @@ class Served:
         for cloud_type, cloud in clouds:
             lines += [f"[endpoints.{cloud_type}.{cloud.region}]", f'endpoint = "{cloud.url}"', 'addressing = "path"']
         self.config.write_text("\n".join(lines))
+        self.config.chmod(0o600)
         self.process = None
 
     def openoms(self, *arguments, **options):
@@ -71,7 +72,7 @@ class Served:
 
     async def _add_users(self, users):
         async with open_foundations(load_service_settings(self.config)) as found:
-            service, made = UserService(found.database, found.keys), {}
+            service, made = UserService(found.database, found.keys, password_cost=2**10), {}
             for name, given in users.items():
                 options = {"project": "default", **given}
                 key = await service.add(name, password=Secret(f"password-of-{name}"), **options)

@@ -39,6 +39,10 @@ def take_identity(data_dir: Path, *, alone: bool) -> NodeIdentity:
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if data_dir.stat().st_mode & 0o022:
+            raise ConfigError(
+                f"others can write in the data directory {data_dir}; run: chmod go-w {data_dir}, and look through it"
+            )
         for number in range(1 if alone else MOST):
             identity = _try(data_dir / f"node-{number}")
             if identity is not None:

@@ -66,6 +66,22 @@ class Work(Part):
     """List the source once more beside the migration, so that totals and percent are right from early on."""
 
 
+class Limits(Part):
+    """What clients of the API may take of this process before, and after, it is known who they are."""
+
+    connections: Annotated[int, Field(ge=1, le=100_000)] = 2048
+    connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 256
+    """A reverse proxy is one address: raise it there."""
+    head_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """From a connection, or the first byte of a further request, to the end of the request's head."""
+    body_bytes_per_second: Annotated[int, Field(ge=1)] = 16_384
+    """A body that arrives more slowly, beyond its first ten seconds, is refused."""
+    body_memory_mib: Annotated[int, Field(ge=16, le=65_536)] = 128
+    """All bodies together that are held at once; beyond, requests are answered with 503."""
+    login_failures: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """Failed logins per minute of one user name, and ten times as many from one address; further ones get 503."""
+
+
 class Groups(Part):
     """How task groups are cut."""
 

@@ -27,6 +27,7 @@ from oms_worker.setting_parts import (
     Email,
     EndpointSettings,
     Groups,
+    Limits,
     Part,
     Queue,
     Quotas,
@@ -41,6 +42,7 @@ __all__ = [
     "Email",
     "EndpointSettings",
     "Groups",
+    "Limits",
     "Part",
     "Queue",
     "Quotas",
@@ -102,6 +104,7 @@ class ServiceSettings(BaseSettings):
     queue: Queue = Queue()
     work: Work = Work()
     groups: Groups = Groups()
+    limits: Limits = Limits()
     syncs: Syncs = Syncs()
     endpoints: dict[str, dict[str, EndpointSettings]] = Field(default_factory=dict)
     """Cloud type -> region -> how it is reached, where it is not the vendor's own endpoint."""
@@ -219,12 +222,27 @@ def load_service_settings(path: Path | None = None, **options: Any) -> ServiceSe
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        open_to_others = bool(path.stat().st_mode & 0o007)
     except OSError as error:
         message = f"the settings {path} cannot be read ({error.strerror}); name a file with --config."
         raise ConfigError(message) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the settings {path} are not TOML: {error}") from None
+    if open_to_others and _holds_secrets(content):
+        raise ConfigError(f"the settings {path} hold secrets and others can read them; run: chmod 600 {path}")
+    return content
+
+
+def _holds_secrets(content: Mapping[str, Any]) -> bool:
+    """Whether settings hold a password, a channel's secret or address, or a URL with a password."""
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            if _holds_secrets(value):
+                return True
+        elif name in {"secret", "password"} or (isinstance(value, str) and re.search(r"://[^/@:]*:[^/@]+@", value)):
+            return True
+    return False
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 import ssl
@@ -22,7 +23,7 @@ from oms_engine.errors import ConfigError, OmsError
 from oms_engine.model import Secret
 from oms_worker.api.app import create_app
 from oms_worker.api.context import Context
-from oms_worker.api.http11 import MAX_HEAD, OmsHttp
+from oms_worker.api.http11 import MAX_HEAD, limited_http
 from oms_worker.api.metrics import Metrics
 from oms_worker.api.trail import Trail
 from oms_worker.companions import Companions
@@ -33,6 +34,7 @@ from oms_worker.node import take_identity
 from oms_worker.openfiles import raise_open_files
 from oms_worker.planning import Planner
 from oms_worker.runner import Runner
+from oms_worker.services.attempts import Attempts
 from oms_worker.services.buckets import BucketService, open_buckets
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
@@ -49,10 +51,16 @@ READY_SECONDS = 2.0
 def run_serve(settings: ServiceSettings) -> int:
     """Serve until SIGTERM or SIGINT; what is under way is finished or parked, and goes on at the next start."""
     _log_to_stderr(settings.log_level)
+    leave_no_core_dumps()
     raise_open_files()  # before task hosts inherit the limit
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
     return 0
+
+
+def leave_no_core_dumps() -> None:
+    """Have this process and its children leave no memory image behind: it would hold credentials."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
@@ -65,6 +73,11 @@ async def _serve(settings: ServiceSettings) -> None:
     async with open_foundations(settings) as found:
         users = UserService(found.database, found.keys)
         await refuse_open_door(settings, users)
+        if not is_loopback(settings.host) and settings.tls_certificate is None:
+            complain(
+                f"warning: {settings.host} is served over plain HTTP: whoever is on the way reads tokens and the keys "
+                "of buckets. Give --tls-certificate and --tls-key, or keep a proxy with TLS in front."
+            )
         with bound_socket(settings.host, settings.port) as listener:
             async with running(found, settings) as (runner, companions), open_buckets(settings) as buckets:
                 metrics = Metrics(found.database)
@@ -153,7 +166,8 @@ def context_of(
     tasks = TaskService(
         found.database, found.keys, note=note, quotas=settings.quotas, zone=settings.zone, wake=runner.wake
     )
-    return Context(settings, tasks, users, Planner(settings), buckets, time.time, ready)
+    attempts = Attempts(settings.limits.login_failures)
+    return Context(settings, tasks, users, Planner(settings), buckets, time.time, ready, attempts)
 
 
 async def answers(database: Database) -> bool:
@@ -213,7 +227,7 @@ def _url(settings: ServiceSettings, listener: socket.socket) -> str:
 def _uvicorn_config(settings: ServiceSettings, app: ASGIApp) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
-        http=OmsHttp,
+        http=limited_http(settings.limits),
         h11_max_incomplete_event_size=MAX_HEAD,
         lifespan="off",
         log_config=None,
@@ -270,5 +284,10 @@ class _Server(uvicorn.Server):
 
 def _log_to_stderr(level: str) -> None:
     logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if level == "debug":
+        # Libraries print requests, headers and SQL with its values at this level: credentials among them.
+        logging.getLogger().setLevel(logging.INFO)
+        for name in ("openoms", "oms_worker", "oms_engine"):
+            logging.getLogger(name).setLevel(logging.DEBUG)
     for name in ("alembic", "uvicorn"):  # what they say of each start concerns nobody
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oms_worker.services.users import NewKey, UserService
     from oms_worker.settings import ServiceSettings
 
-USER_ACTIONS = ("add", "list", "disable", "enable")
+USER_ACTIONS = ("add", "list", "disable", "enable", "role", "passwd", "rotate-keys", "remove")
 
 
 def declare_settings(parser: Parser) -> None:
@@ -72,10 +72,16 @@ def show_settings(said: Namespace) -> int:
 
 def declare_user(parser: Parser) -> None:
     """Add the options of ``user``."""
-    parser.add_argument("action", choices=USER_ACTIONS, help="what to do")
+    parser.add_argument(
+        "action",
+        choices=USER_ACTIONS,
+        help="role, passwd and rotate-keys end the tokens and temporary keys issued before, remove also the keys",
+    )
     parser.add_argument("name", nargs="?", help="the user")
     parser.add_argument("--project", metavar="NAME", help="project of a new user; default: the service's first one")
-    parser.add_argument("--role", choices=("admin", "operator", "readonly"), default="operator", help="what it may do")
+    parser.add_argument(
+        "--role", choices=("admin", "operator", "readonly"), help="what it may do; a new user: operator"
+    )
     parser.add_argument(
         "--password", action="store_true", help="give it a password too, asked for or read from standard input"
     )
@@ -84,15 +90,18 @@ def declare_user(parser: Parser) -> None:
 
 
 def manage_users(said: Namespace) -> int:
-    """Add, list, disable or enable users."""
+    """Add, list, change or remove users."""
     import asyncio  # noqa: PLC0415 - usage errors of other commands do not wait for it
 
     if said.action != "list" and not said.name:
         raise ConfigError(f"name the user: openoms user {said.action} NAME")
+    if said.action == "role" and not said.role:
+        raise ConfigError("give the role: openoms user role NAME --role readonly")
     return asyncio.run(_manage_users(said, settings_of(said)))
 
 
 async def _manage_users(said: Namespace, settings: ServiceSettings) -> int:
+    from oms_worker.services.caller import Role  # noqa: PLC0415
     from oms_worker.services.users import UserService  # noqa: PLC0415
     from openoms.foundations import open_foundations  # noqa: PLC0415
 
@@ -103,6 +112,14 @@ async def _manage_users(said: Namespace, settings: ServiceSettings) -> int:
                 await _add_user(users, said, settings)
             case "list":
                 _say_users(await users.users(), as_json=said.as_json)
+            case "role":
+                await users.set_role(said.name, Role(said.role))
+            case "passwd":
+                await users.set_password(said.name, _ask_password())
+            case "rotate-keys":
+                _say_key(await users.rotate_keys(said.name), as_json=said.as_json)
+            case "remove":
+                await users.remove(said.name)
             case action:
                 await users.set_enabled(said.name, enabled=action == "enable")
     return 0
@@ -113,7 +130,7 @@ async def _add_user(users: UserService, said: Namespace, settings: ServiceSettin
 
     password = _ask_password() if said.password else None
     project = said.project or settings.project
-    made = await users.add(said.name, project=project, role=Role(said.role), password=password)
+    made = await users.add(said.name, project=project, role=Role(said.role or Role.OPERATOR), password=password)
     _say_key(made, as_json=said.as_json)
 
 

@@ -58,6 +58,7 @@ def path(tmp_path):
     """A settings file."""
     made = tmp_path / "serve.toml"
     made.write_text(FILE)
+    made.chmod(0o600)
     return made
 
 
@@ -130,6 +131,7 @@ def test_what_is_refused(tmp_path, text, words):
     """What is wrong is named with the file, and its value, which may be a secret, is not repeated."""
     path = tmp_path / "serve.toml"
     path.write_text(text)
+    path.chmod(0o600)
     with pytest.raises(ConfigError, match=words) as refused:
         load_service_settings(path)
     assert "serve.toml" in str(refused.value)
@@ -148,3 +150,17 @@ def test_a_file_that_is_not_there(tmp_path):
     """A missing file is an error, not an empty one."""
     with pytest.raises(ConfigError, match="cannot be read"):
         load_service_settings(tmp_path / "none.toml")
+
+
+def test_a_file_with_secrets_that_others_read_is_refused(tmp_path):
+    """A settings file that holds a secret is refused while others can read it; one without is taken."""
+    path = tmp_path / "service.toml"
+    path.write_text('[channels.ops]\nkind = "webhook"\nurl = "https://hook.test/"\nsecret = "s"\n')
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        load_service_settings(path)
+    path.chmod(0o600)
+    load_service_settings(path)
+    path.write_text('zone = "Asia/Shanghai"\n')
+    path.chmod(0o644)
+    load_service_settings(path)

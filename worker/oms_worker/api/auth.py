@@ -30,6 +30,7 @@ _AUTHORIZATION = re.compile(
     r"Signature=(?P<signature>[0-9a-fA-F]{64})",
     re.ASCII,
 )
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _DATE = "%Y%m%dT%H%M%SZ"
 _MUST = frozenset({"host", "x-sdk-date"})
 
@@ -65,8 +66,28 @@ def parse_authorization(value: str) -> Authorization:
     return Authorization(found["access"], tuple(found["names"].split(";")), found["signature"].lower())
 
 
-def verify(request: SignedRequest, authorization: Authorization, secret_key: Secret, now: float) -> None:
-    """Accept a request whose signature is right and recent.
+def states_body(request: SignedRequest, authorization: Authorization) -> bool:
+    """Whether the signed head states the hash of the body: then the signature is verified before the body is read."""
+    return "x-sdk-content-sha256" in authorization.signed_headers and bool(
+        _SHA256.fullmatch(_header(request, "x-sdk-content-sha256"))
+    )
+
+
+def refuse_other_body(request: SignedRequest) -> None:
+    """Refuse a body whose hash is not the one that the signed head states.
+
+    Raises:
+        Unauthorized: APIGW.0301.
+    """
+    stated = _header(request, "x-sdk-content-sha256").lower()
+    if request.body and not hmac.compare_digest(hashlib.sha256(request.body).hexdigest(), stated):
+        raise Unauthorized(REFUSED, "The body is not the one that X-Sdk-Content-Sha256 states.")
+
+
+def verify(
+    request: SignedRequest, authorization: Authorization, secret_key: Secret, now: float, *, head_alone: bool = False
+) -> None:
+    """Accept a request whose signature is right and recent; ``head_alone``: the body was not read yet.
 
     Raises:
         Unauthorized: APIGW.0301.
@@ -74,7 +95,8 @@ def verify(request: SignedRequest, authorization: Authorization, secret_key: Sec
     check_date(request, now)
     if not _MUST.issubset(authorization.signed_headers):
         raise Unauthorized(REFUSED, "The signature must cover Host and X-Sdk-Date.")
-    expected = signature_of(request, authorization.signed_headers, secret_key)
+    body_hash = _header(request, "x-sdk-content-sha256") if head_alone else None
+    expected = signature_of(request, authorization.signed_headers, secret_key, body_hash)
     if not hmac.compare_digest(expected, authorization.signature):
         raise Unauthorized(REFUSED, NO_MATCH)
 
@@ -93,14 +115,14 @@ def check_date(request: SignedRequest, now: float) -> None:
         raise Unauthorized(REFUSED, "X-Sdk-Date is more than 15 minutes off: check the client's clock.")
 
 
-def signature_of(request: SignedRequest, names: Sequence[str], secret_key: Secret) -> str:
-    """Return the signature that the request must carry, as lower case hex."""
-    digest = hashlib.sha256(canonical_request(request, names)).hexdigest()
+def signature_of(request: SignedRequest, names: Sequence[str], secret_key: Secret, body_hash: str | None = None) -> str:
+    """Return the signature that the request must carry, as lower case hex; ``body_hash`` instead of its body's."""
+    digest = hashlib.sha256(canonical_request(request, names, body_hash)).hexdigest()
     text = f"{ALGORITHM}\n{_header(request, 'x-sdk-date')}\n{digest}".encode("latin-1")
     return hmac.new(secret_key.reveal().encode(), text, hashlib.sha256).hexdigest()
 
 
-def canonical_request(request: SignedRequest, names: Sequence[str]) -> bytes:
+def canonical_request(request: SignedRequest, names: Sequence[str], body_hash: str | None = None) -> bytes:
     """Return the text whose hash is signed."""
     headers = b"".join(f"{name}:{_header(request, name)}\n".encode("latin-1") for name in names)
     parts = (
@@ -109,7 +131,7 @@ def canonical_request(request: SignedRequest, names: Sequence[str]) -> bytes:
         canonical_query(request.raw_query),
         headers,
         ";".join(names).encode(),
-        _body_hash(request, names).encode("latin-1"),
+        (body_hash or _body_hash(request, names)).encode("latin-1"),
     )
     return b"\n".join(parts)
 

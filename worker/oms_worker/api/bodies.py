@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
 from oms_worker.shapes.base import read_body
+
+LARGE_BODY = 256 * 1024
+"""Parsing a larger one would hold up other requests: it is done in a thread."""
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -22,7 +26,10 @@ def reading(model: type[B]) -> Callable[[Request], Awaitable[B]]:
     """Return the dependency that reads a body of this shape."""
 
     async def read(request: Request) -> B:
-        return read_body(model, await request.body())
+        body = await request.body()
+        if len(body) > LARGE_BODY:
+            return await asyncio.to_thread(read_body, model, body)
+        return read_body(model, body)
 
     return read
 

@@ -11,11 +11,12 @@ from fastapi import Depends, Path, Request
 from oms_engine.frozen import dataclass
 from oms_worker.errors import Forbidden
 from oms_worker.planning import Planner
+from oms_worker.services.attempts import Attempts
 from oms_worker.services.buckets import BucketService
 from oms_worker.services.caller import Caller
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
-from oms_worker.settings import ServiceSettings
+from oms_worker.settings import Limits, ServiceSettings
 
 FOREIGN_PROJECT = "OMS.0206"
 
@@ -32,6 +33,8 @@ class Context:
     clock: Callable[[], float]
     ready: Callable[[], Awaitable[bool]]
     """Whether calls can be served: the database answers."""
+    attempts: Attempts = field(default_factory=lambda: Attempts(Limits().login_failures))
+    """Failed logins of this process."""
     extras: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,7 +1,9 @@
 """What every request passes, outermost first: request id, limits, authentication, the last resort for errors.
 
-Pure ASGI, because the body must be read before it is known who signed it. Bodies are read whole: the largest that
-OMS takes is 12 MB (https://support.huaweicloud.com/intl/en-us/api-oms/oms_api_0004.html).
+Pure ASGI, because some signatures cover a body that must be read first. Credentials are taken from the head and looked
+up before a body is read; a stranger's body is read up to 64 KiB only. Bodies are read whole, within a budget of all
+bodies and not slower than a rate: the largest that OMS takes is 12 MB
+(https://support.huaweicloud.com/intl/en-us/api-oms/oms_api_0004.html).
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from collections.abc import Awaitable, Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_engine.model import Secret
+from oms_engine.store import KIB, MIB
 from oms_worker.api import auth
+from oms_worker.api.body_reader import MAX_BODY, BodyBudget, BodyReader
 from oms_worker.api.context import Context
 from oms_worker.api.replies import answer_at
 from oms_worker.errors import ApiError, Unauthorized
@@ -23,7 +27,8 @@ from oms_worker.journal_log import REQUEST_ID
 from oms_worker.services.caller import Caller
 from oms_worker.services.users import Signer
 
-MAX_BODY = 12 * 1024 * 1024
+PUBLIC_BODY = 64 * KIB
+"""Of a request without credentials."""
 MAX_TOKEN = 16_384
 PUBLIC = re.compile(r"/|/v[12]/?|/healthz|/readyz|/metrics|/openapi\.json|/v3/auth/tokens", re.ASCII)
 """Asked without credentials: versions, health, figures, the document, and what gives credentials."""
@@ -44,6 +49,7 @@ class Gate:
         self._app = app
         self._context = context
         self._noted = noted
+        self._bodies = BodyBudget(context.settings.limits.body_memory_mib * MIB)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -65,13 +71,38 @@ class Gate:
             if self._noted is not None:
                 self._noted(scope, sender.status)
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(scope, receive)
-        if _needs_credentials(scope):
-            scope["caller"] = await self._caller(scope, body)
-        await self._app(scope, _replay(body, receive), send)
+    async def _admit(self, scope: Scope, receive: Receive, send: _Sender) -> None:
+        reader = BodyReader(scope, receive, self._bodies, self._context.settings.limits)
+        try:
+            body = await self._body(scope, reader)
+            await self._app(scope, _replay(body, receive), send)
+        finally:
+            send.closing = not reader.complete
+            reader.release()
 
-    async def _caller(self, scope: Scope, body: bytes) -> Caller:
+    async def _body(self, scope: Scope, reader: BodyReader) -> bytes:
+        """Find out who calls, and read the body.
+
+        Raises:
+            ApiError: nobody who is known, a body too large or too slow, or no room for it.
+        """
+        if not _needs_credentials(scope):
+            return await reader.read(PUBLIC_BODY)
+        try:
+            verified = await self._caller(scope)
+        except Unauthorized:
+            await reader.discard(PUBLIC_BODY)
+            raise
+        body = await reader.read(MAX_BODY)
+        scope["caller"] = verified(body)
+        return body
+
+    async def _caller(self, scope: Scope) -> Callable[[bytes], Caller]:
+        """Find out from the head who calls; return what verifies the body and gives the caller.
+
+        Raises:
+            Unauthorized: the head alone tells that nobody does.
+        """
         headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
         given = dict(headers)
         token = given.get("x-auth-token", "")
@@ -79,15 +110,29 @@ class Gate:
             if len(token) > MAX_TOKEN:
                 code = "S3M.0163" if scope["path"].startswith("/v1/") else "OMS.0068"
                 raise Unauthorized(code, f"A token has at most {MAX_TOKEN} characters.")
-            return await self._context.users.caller_of_token(Secret(token))
+            caller = await self._context.users.caller_of_token(Secret(token))
+            return lambda _body: caller
         if "authorization" not in given:
             raise Unauthorized(auth.REFUSED, "Sign the request, or send X-Auth-Token.")
-        request = auth.SignedRequest(scope["method"], _raw_path(scope), scope["query_string"], headers, body)
+        request = auth.SignedRequest(scope["method"], _raw_path(scope), scope["query_string"], headers, b"")
         authorization = auth.parse_authorization(given["authorization"])
         auth.check_date(request, self._context.clock())
         signer = await self._signer(authorization.access_key, given.get("x-security-token", ""))
-        auth.verify(request, authorization, signer.secret_key, self._context.clock())
-        return signer.caller
+        if not auth.states_body(request, authorization):
+
+            def verify(body: bytes) -> Caller:
+                whole = request._replace(body=body)
+                auth.verify(whole, authorization, signer.secret_key, self._context.clock())
+                return signer.caller
+
+            return verify
+        auth.verify(request, authorization, signer.secret_key, self._context.clock(), head_alone=True)
+
+        def compare(body: bytes) -> Caller:
+            auth.refuse_other_body(request._replace(body=body))
+            return signer.caller
+
+        return compare
 
     async def _signer(self, access_key: str, token: str) -> Signer:
         if token:
@@ -104,33 +149,6 @@ def _needs_credentials(scope: Scope) -> bool:
 def _raw_path(scope: Scope) -> bytes:
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     return raw.partition(b"?")[0]
-
-
-async def _read(scope: Scope, receive: Receive) -> bytes:
-    """Read the whole body.
-
-    Raises:
-        ApiError: it is too large.
-    """
-    stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    if stated.isdigit() and int(stated) > MAX_BODY:
-        raise _too_large()
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ApiError("OMS.0004", "The request was cut.")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY:
-            raise _too_large()
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def _too_large() -> ApiError:
-    return ApiError("APIGW.0201", f"At most {MAX_BODY} bytes are taken.", http_status=413)
 
 
 def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
@@ -153,6 +171,8 @@ class _Sender:
         self._id = request_id.encode()
         self.started = False
         self.status = 500
+        self.closing = False
+        """The body was not read to its end: the connection cannot be used further."""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -162,10 +182,12 @@ class _Sender:
         await self._send(message)
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
+        closing = [(b"connection", b"close")] if self.closing else []
         return [
             (b"x-request-id", self._id),
             (b"x-content-type-options", b"nosniff"),
             (b"cache-control", b"no-store"),
+            *closing,
         ]
 
 

@@ -25,12 +25,29 @@ router = APIRouter(tags=["IAM"], responses=REFUSALS)
 
 @router.post("/v3/auth/tokens", status_code=201, summary="Obtain a token, valid for 24 hours",
              openapi_extra={**stated(TokenRequest), "security": []})  # fmt: skip
-async def issue_token(services: Services, body: Annotated[TokenRequest, Depends(reading(TokenRequest))]) -> Response:
+async def issue_token(
+    request: Request, services: Services, body: Annotated[TokenRequest, Depends(reading(TokenRequest))]
+) -> Response:
     """Return the token in ``X-Subject-Token``."""
-    issued = await _issue(services.users, body)
+    name, address = _name_of(body), request.client.host if request.client else ""
+    request.scope["login"] = name
+    services.attempts.admit(name, address)
+    try:
+        issued = await _issue(services.users, body)
+    except Unauthorized:
+        services.attempts.failed(name, address)
+        raise
     reply = json_reply({"token": _told(issued, body.auth.identity.methods[0])}, 201)
     reply.headers["X-Subject-Token"] = issued.token.reveal()
     return reply
+
+
+def _name_of(body: TokenRequest) -> str:
+    """Return who wants to log in: a user's name, or an access key."""
+    identity = body.auth.identity
+    if identity.methods[0] == "hw_ak_sk" and identity.hw_ak_sk is not None:
+        return str(identity.hw_ak_sk.access.key.get_secret_value())
+    return identity.password.user.name if identity.password is not None else ""
 
 
 async def _issue(users: UserService, body: TokenRequest) -> IssuedToken:

@@ -23,6 +23,8 @@ from oms_worker.db.engine import Database
 WRITE_SECONDS = 1.0
 FORGET_SECONDS = 3600.0
 MOST_WAITING = 100_000
+STRANGERS_PER_MINUTE = 60
+"""Rows of requests without a known caller: strangers must not fill the database."""
 UNNOTED = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines; they change nothing."""
 
@@ -43,6 +45,7 @@ class Trail:
         self._waiting: deque[AuditRow] = deque(maxlen=MOST_WAITING)
         self._task: asyncio.Task[None] | None = None
         self._forgot = 0.0
+        self._minute = self._strangers = 0
 
     def __call__(self, scope: Scope, status: int) -> None:
         """Note a request at its end."""
@@ -51,7 +54,8 @@ class Trail:
         if scope["path"] in UNNOTED:
             return
         row = self._row(scope, status)
-        self._waiting.append(row)
+        if row.user_name or self._room_for_strangers():
+            self._waiting.append(row)
         access.info(
             "method=%s path=%s status=%d ms=%.1f request=%s user=%s project=%s source=%s code=%s",
             row.method, _plain(row.path), status, seconds * 1000, row.request_id, row.user_name or "-",
@@ -64,7 +68,7 @@ class Trail:
         return AuditRow(
             at=self._clock(),
             request_id=scope["request_id"],
-            user_name=caller.user if caller else "",
+            user_name=caller.user if caller else _storable(scope.get("login", ""))[:64],
             project_id=caller.project_id if caller else "",
             method=scope["method"][:8],
             path=_storable(scope["path"])[:2048],
@@ -72,6 +76,14 @@ class Trail:
             error_code=scope.get("error_code", ""),
             source=client[0][:64] if client else "",
         )
+
+    def _room_for_strangers(self) -> bool:
+        """Whether a request of nobody gets a row: so many a minute; all are in the log and in the figures."""
+        minute = int(self._clock() // 60)
+        if minute != self._minute:
+            self._minute, self._strangers = minute, 0
+        self._strangers += 1
+        return self._strangers <= STRANGERS_PER_MINUTE
 
     def start(self) -> None:
         """Begin to write."""

@@ -60,6 +60,7 @@ user = Table(
     Column("password_hash", String(255)),  # for POST /v3/auth/tokens
     Column("enabled", Boolean, nullable=False, default=True),
     Column("created_at", Float, nullable=False),
+    Column("epoch", Integer, nullable=False, default=0, server_default="0"),  # tokens of an earlier one are void
 )
 
 token = Table(

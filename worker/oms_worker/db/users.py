@@ -32,6 +32,8 @@ class UserRow:
     enabled: bool
     created_at: float
     project: ProjectRow
+    epoch: int = 0
+    """Goes up whenever the user's keys, password or role change, or it is disabled: what was issued before is void."""
 
     @property
     def owner(self) -> str:
@@ -86,14 +88,15 @@ def _users() -> Select[Any]:
         project.c.id,
         project.c.name,
         project.c.domain_id,
+        user.c.epoch,
     ).join_from(user, project)
 
 
 def _row(row: Any) -> UserRow | None:
     if row is None:
         return None
-    number, name, role, key, sealed, password, enabled, created_at, *place = row
-    return UserRow(number, name, role, key, sealed, password, enabled, created_at, ProjectRow(*place))
+    number, name, role, key, sealed, password, enabled, created_at, *place, epoch = row
+    return UserRow(number, name, role, key, sealed, password, enabled, created_at, ProjectRow(*place), epoch)
 
 
 async def users(connection: AsyncConnection) -> list[UserRow]:
@@ -117,12 +120,18 @@ async def user_by_id(connection: AsyncConnection, number: str) -> UserRow | None
     return _row((await connection.execute(_users().where(user.c.id == number))).one_or_none())
 
 
-async def set_enabled(connection: AsyncConnection, name: str, *, enabled: bool) -> bool:
-    """Enable or disable a user; its tokens go when it is disabled. False when there is none."""
-    done = await connection.execute(update(user).where(user.c.name == name).values(enabled=enabled))
-    if not enabled:
-        await connection.execute(delete(token).where(token.c.user_id.in_(select(user.c.id).where(user.c.name == name))))
+async def change_user(connection: AsyncConnection, name: str, **values: Any) -> bool:
+    """Change columns of a user; what was issued to it before is void. False when there is none."""
+    changed = update(user).where(user.c.name == name).values(**values, epoch=user.c.epoch + 1)
+    done = await connection.execute(changed)
+    await connection.execute(delete(token).where(token.c.user_id.in_(select(user.c.id).where(user.c.name == name))))
     return done.rowcount == 1
+
+
+async def remove_user(connection: AsyncConnection, name: str) -> bool:
+    """Delete a user with its keys and tokens; what it created stays its project's. False when there is none."""
+    await connection.execute(delete(token).where(token.c.user_id.in_(select(user.c.id).where(user.c.name == name))))
+    return (await connection.execute(delete(user).where(user.c.name == name))).rowcount == 1
 
 
 async def insert_token(connection: AsyncConnection, digest: str, user_id: str, expires_at: float) -> None:

@@ -2,7 +2,8 @@
 
 https://support.huaweicloud.com/intl/en-us/api-iam/iam_04_0002.html. Nothing of them is kept: the token holds the
 rest, sealed under the key ring, so every process that has the key file knows it, and a key that is dropped from the
-ring ends the temporary keys of its time. Whose they are is looked up at every use: they end with their user.
+ring ends the temporary keys of its time. Whose they are is looked up at every use: they end with their user, and when
+its keys, password or role change.
 """
 
 from __future__ import annotations
@@ -38,11 +39,15 @@ class Opened(NamedTuple):
 
     user_id: str
     secret_key: Secret
+    epoch: int
+    """Of the user when the key was issued."""
 
 
-def seal_token(ring: KeyRing, user_id: str, access_key: str, secret_key: Secret, expires_at: float) -> TemporaryKey:
+def seal_token(
+    ring: KeyRing, user_id: str, access_key: str, secret_key: Secret, expires_at: float, epoch: int
+) -> TemporaryKey:
     """Return a user's temporary key with its token."""
-    facts = {"user": user_id, "access_key": access_key, "expires_at": repr(expires_at)}
+    facts = {"user": user_id, "access_key": access_key, "expires_at": repr(expires_at), "epoch": str(epoch)}
     named = {name: Secret(value) for name, value in facts.items()} | {"secret_key": secret_key}
     sealed = base64.urlsafe_b64encode(ring.seal(_OWNER, named).data).decode()
     return TemporaryKey(access_key, secret_key, Secret(sealed), expires_at)
@@ -63,4 +68,5 @@ def open_token(ring: KeyRing, access_key: str, token: Secret, now: float) -> Ope
         raise Unauthorized(_REFUSED, "X-Security-Token does not belong to the access key.")
     if float(facts["expires_at"].reveal()) <= now:
         raise Unauthorized(_REFUSED, "The temporary key has expired: obtain another one.")
-    return Opened(facts["user"].reveal(), facts["secret_key"])
+    epoch = int(facts["epoch"].reveal()) if "epoch" in facts else 0
+    return Opened(facts["user"].reveal(), facts["secret_key"], epoch)

@@ -14,10 +14,10 @@ import re
 import secrets as randomness
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from oms_engine.errors import ConfigError
 from oms_engine.frozen import dataclass
@@ -39,8 +39,10 @@ _ACCESS_KEY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _SECRET_KEY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"  # noqa: S105 - letters to choose from
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-SCRYPT = {"n": 2**14, "r": 8, "p": 1}
-"""https://www.rfc-editor.org/rfc/rfc7914 and its parameters for interactive logins."""
+SCRYPT = {"n": 2**17, "r": 8, "p": 1}
+"""https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#scrypt: 128 MiB and 0.3 s each."""
+EARLIER_SCRYPT = {"n": 2**14, "r": 8, "p": 1}
+"""Of hashes that name no parameters: made before 2026-12."""
 
 WRONG_TOKEN = "OMS.0068"  # noqa: S105 - an error code
 WRONG_KEYS = "APIGW.0301"
@@ -75,10 +77,19 @@ class IssuedToken:
 class UserService:
     """Users of all projects."""
 
-    def __init__(self, database: Database, keys: KeyRing, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keys: KeyRing,
+        *,
+        clock: Callable[[], float] = time.time,
+        password_cost: int = SCRYPT["n"],
+    ) -> None:
+        """``password_cost`` is scrypt's N of new hashes; each hash states its own."""
         self._database = database
         self._keys = keys
         self._clock = clock
+        self._cost = password_cost
 
     async def add(
         self, name: str, *, project: str, role: Role = Role.OPERATOR, password: Secret | None = None
@@ -91,10 +102,10 @@ class UserService:
         for word in (name, project):
             if not _NAME.fullmatch(word):
                 raise ConfigError(f"{word!r} is no name: up to 64 letters, digits, dots, hyphens and underscores.")
-        if password is not None and len(password.reveal()) < 8:
-            raise ConfigError("the password is too short: at least 8 characters.")
-        hashed = await _slowly(hash_password, password) if password is not None else None
-        access_key, secret_key = _random(_ACCESS_KEY_LETTERS, 20), Secret(_random(_SECRET_KEY_LETTERS, 40))
+        if password is not None:
+            _check_password_length(password)
+        hashed = await _slowly(hash_password, password, self._cost) if password is not None else None
+        access_key, secret_key = _new_pair()
         number, now = uuid.uuid4().hex, self._clock()
         sealed = self._keys.seal(f"user:{number}", {"secret_key": secret_key})
         async with self._database.write() as connection:
@@ -119,9 +130,54 @@ class UserService:
         Raises:
             ConfigError: there is none.
         """
+        await self._change(name, enabled=enabled)
+
+    async def set_role(self, name: str, role: Role) -> None:
+        """Give a user another role; its tokens and temporary keys end.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        await self._change(name, role=role.value)
+
+    async def set_password(self, name: str, password: Secret) -> None:
+        """Give a user another password; its tokens and temporary keys end.
+
+        Raises:
+            ConfigError: there is none, or the password is shorter than 8 characters.
+        """
+        _check_password_length(password)
+        await self._change(name, password_hash=await _slowly(hash_password, password, self._cost))
+
+    async def rotate_keys(self, name: str) -> NewKey:
+        """Give a user another pair of keys; the old pair, its tokens and temporary keys end at once.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        async with self._database.read() as connection:
+            row = await rows.user_by_name(connection, name)
+        if row is None:
+            raise _no_user(name)
+        access_key, secret_key = _new_pair()
+        sealed = self._keys.seal(row.owner, {"secret_key": secret_key})
+        await self._change(name, access_key=access_key, sealed_secret_key=sealed.data)
+        return NewKey(access_key, secret_key, row.project)
+
+    async def remove(self, name: str) -> None:
+        """Delete a user. Its tasks stay: they are its project's.
+
+        Raises:
+            ConfigError: there is none.
+        """
         async with self._database.write() as connection:
-            if not await rows.set_enabled(connection, name, enabled=enabled):
-                raise ConfigError(f"there is no user {name}; see `openoms user list`.")
+            if not await rows.remove_user(connection, name):
+                raise _no_user(name)
+
+    async def _change(self, name: str, **values: Any) -> None:
+        async with self._database.write() as connection:
+            if not await rows.change_user(connection, name, **values):
+                raise _no_user(name)
 
     async def signer(self, access_key: str) -> Signer:
         """Return whose access key this is.
@@ -145,8 +201,8 @@ class UserService:
         opened = open_token(self._keys, access_key, token, self._clock())
         async with self._database.read() as connection:
             row = await rows.user_by_id(connection, opened.user_id)
-        if row is None or not row.enabled:
-            raise Unauthorized(WRONG_KEYS, "The user of the temporary key is disabled.")
+        if row is None or not row.enabled or row.epoch != opened.epoch:
+            raise Unauthorized(WRONG_KEYS, "The user of the temporary key is disabled, or its keys were changed since.")
         return Signer(replace(caller_of(row), temporary=True), opened.secret_key)
 
     async def issue_temporary_key(self, caller: Caller, seconds: float) -> TemporaryKey:
@@ -159,10 +215,11 @@ class UserService:
             raise Forbidden("OMS.0206", "Temporary keys obtain no further ones: use a token, or the user's own keys.")
         async with self._database.read() as connection:
             row = await rows.user_by_name(connection, caller.user)
-        assert row is not None  # users are disabled, never deleted
+        if row is None:
+            raise Unauthorized(WRONG_KEYS, NO_MATCH)
         access_key = MARK + _random(_ACCESS_KEY_LETTERS, 17)
         secret_key = Secret(_random(_SECRET_KEY_LETTERS, 40))
-        return seal_token(self._keys, row.id, access_key, secret_key, self._clock() + seconds)
+        return seal_token(self._keys, row.id, access_key, secret_key, self._clock() + seconds, row.epoch)
 
     async def issue_token(self, name: str, password: Secret, *, project: str | None = None) -> IssuedToken:
         """Return a new token for a user who proves the password; ``project`` is a name or id to hold against theirs.
@@ -223,6 +280,19 @@ class UserService:
             return [row for row in await rows.projects(connection) if row.id == caller.project_id]
 
 
+def _no_user(name: str) -> ConfigError:
+    return ConfigError(f"there is no user {name}; see `openoms user list`.")
+
+
+def _check_password_length(password: Secret) -> None:
+    if len(password.reveal()) < 8:
+        raise ConfigError("the password is too short: at least 8 characters.")
+
+
+def _new_pair() -> tuple[str, Secret]:
+    return _random(_ACCESS_KEY_LETTERS, 20), Secret(_random(_SECRET_KEY_LETTERS, 40))
+
+
 def _no_token() -> Unauthorized:
     return Unauthorized(WRONG_TOKEN, "The user, the password or the project is wrong.")
 
@@ -246,25 +316,28 @@ async def _slowly(work: Callable[..., T], *arguments: object) -> T:
     return await asyncio.get_running_loop().run_in_executor(_HASHING, work, *arguments)
 
 
-def hash_password(password: Secret) -> str:
-    """Return ``scrypt$<salt>$<hash>``. Slow on purpose: call it in a thread."""
+def hash_password(password: Secret, cost: int = SCRYPT["n"]) -> str:
+    """Return ``scrypt-<n>$<salt>$<hash>``. Slow on purpose: call it in a thread."""
     salt = os.urandom(16)
-    return f"scrypt${salt.hex()}${_scrypt(password, salt).hex()}"
+    return f"scrypt-{cost}${salt.hex()}${_scrypt(password, salt, {**SCRYPT, 'n': cost}).hex()}"
 
 
 def check_password(password: Secret, hashed: str) -> bool:
     """Whether the password is the hashed one. Slow on purpose."""
-    _, salt, known = hashed.split("$")
-    return hmac.compare_digest(_scrypt(password, bytes.fromhex(salt)), bytes.fromhex(known))
+    kind, salt, known = hashed.split("$")
+    _, _, cost = kind.partition("-")
+    terms = {**EARLIER_SCRYPT, "n": int(cost)} if cost else EARLIER_SCRYPT
+    return hmac.compare_digest(_scrypt(password, bytes.fromhex(salt), terms), bytes.fromhex(known))
 
 
-def _scrypt(password: Secret, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.reveal().encode(), salt=salt, n=SCRYPT["n"], r=SCRYPT["r"], p=SCRYPT["p"])
+def _scrypt(password: Secret, salt: bytes, terms: Mapping[str, int]) -> bytes:
+    n, r, p = terms["n"], terms["r"], terms["p"]
+    return hashlib.scrypt(password.reveal().encode(), salt=salt, n=n, r=r, p=p, maxmem=256 * n * r)
 
 
 def _nobody() -> str:
     """Return a hash that no password has, so that an unknown user takes as long as a wrong password."""
-    return f"scrypt${bytes(16).hex()}${bytes(64).hex()}"
+    return f"scrypt-{SCRYPT['n']}${bytes(16).hex()}${bytes(64).hex()}"
 
 
 def _random(letters: str, length: int) -> str:

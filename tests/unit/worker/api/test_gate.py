@@ -8,13 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_engine.errors import ConfigError, RepositoryError
-from oms_worker.api.gate import MAX_BODY, Gate
+from oms_worker.api.body_reader import MAX_BODY, BodyBudget
+from oms_worker.api.gate import PUBLIC_BODY, Gate
 from oms_worker.errors import Busy, Forbidden, Missing, Refused
+from oms_worker.settings import Limits
+
+LIMITS = Limits()
 
 
-async def serve(app, *, path="/healthz", headers=(), chunks=(b"",), noted=None):
+async def serve(app, *, path="/healthz", headers=(), chunks=(b"",), noted=None, limits=LIMITS):
     """Pass one request through a gate; give status, headers and body."""
-    sent, waiting = [], list(chunks)
+    sent, waiting = [], chunks if isinstance(chunks, Endless) else list(chunks)
     scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
              "headers": list(headers), "client": ("127.0.0.1", 1)}  # fmt: skip
 
@@ -27,7 +31,8 @@ async def serve(app, *, path="/healthz", headers=(), chunks=(b"",), noted=None):
     async def send(message):
         sent.append(message)
 
-    await Gate(app, SimpleNamespace(clock=lambda: 0.0, users=None), noted)(scope, receive, send)
+    context = SimpleNamespace(clock=lambda: 0.0, users=None, settings=SimpleNamespace(limits=limits))
+    await Gate(app, context, noted)(scope, receive, send)
     body = b"".join(message.get("body", b"") for message in sent[1:])
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}, body
 
@@ -72,11 +77,56 @@ async def test_the_body_arrives_whole(chunks):
 
 
 async def test_a_large_body_is_refused_before_it_is_held():
-    """By its stated length without reading, and by its real one where none is stated."""
-    stated = await serve(echo, headers=[(b"content-length", str(MAX_BODY + 1).encode())], chunks=())
-    real = await serve(echo, chunks=[b" " * (MAX_BODY // 2)] * 3)
-    for status, _, body in (stated, real):
+    """By its stated length without reading, and by its real one where none is stated; the connection is closed."""
+    stated = await serve(echo, headers=[(b"content-length", str(PUBLIC_BODY + 1).encode())], chunks=())
+    real = await serve(echo, headers=[(b"transfer-encoding", b"chunked")], chunks=[b" " * (PUBLIC_BODY // 2)] * 4)
+    for status, headers, body in (stated, real):
         assert (status, json.loads(body)["error_code"]) == (413, "APIGW.0201")
+        assert headers["connection"] == "close"
+
+
+async def test_a_stranger_s_body_is_not_read():
+    """Who has no credentials is refused from the head: not one byte of a large body is asked for."""
+    asked = []
+
+    def chunks():
+        asked.append(1)
+        return b" " * 1024
+
+    headers = [(b"content-length", str(MAX_BODY).encode())]
+    status, sent, _ = await serve(echo, path="/v2/p/tasks", headers=headers, chunks=Endless(chunks))
+    assert (status, sent["connection"], asked) == (401, "close", [])
+
+
+async def test_bodies_share_a_budget():
+    """Bodies beyond the budget of all are refused with 503, and their room is given back at the end."""
+    gate_limits = Limits(body_memory_mib=16)
+    budget = BodyBudget(gate_limits.body_memory_mib * 2**20)
+    budget.take(16 * 2**20)
+    with pytest.raises(Busy):
+        budget.take(1)
+    budget.give(16 * 2**20)
+    budget.take(1)
+
+
+class Endless:
+    """Chunks that never end, made as they are asked for."""
+
+    def __init__(self, make):
+        self._make = make
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise StopIteration
+
+    def pop(self, _index):
+        """Make one."""
+        return self._make()
+
+    def __len__(self):
+        return 1
 
 
 async def test_a_request_that_is_cut_is_no_error_of_ours():
