@@ -58,6 +58,9 @@ PROFILE = S3Profile(
     # KMS and customer keys make it another digest: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     md5_when=frozenset({None, "aes256"}),
     host_in_region=host_in_region,
+    # "do not set ExpirationInDays … results in restore request failure":
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_S3InitiateRestoreObjectOperation.html
+    undated_classes=frozenset({"INTELLIGENT_TIERING"}),
     restore_element="GlacierJobParameters",
     tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Bulk"},
 )

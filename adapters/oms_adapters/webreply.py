@@ -27,13 +27,13 @@ _STATUSES: dict[int, tuple[type[StoreError], str]] = {
     401: (AccessDenied, "the server asks for a login: use a URL that carries its own signature"),
     403: (AccessDenied, "the server refuses: the signature in the URL may have expired, or hotlinks are not welcome"),
     404: (NotFound, "there is nothing at this URL"),
-    405: (Unsupported, "the server does not allow this method; a source must answer both HEAD and GET"),
+    405: (Unsupported, "the server does not allow this method; a source must answer GET"),
     408: (Unavailable, "the server gave up waiting"),
     410: (NotFound, "what was at this URL is gone for good"),
     412: (ConditionFailed, "the object was replaced"),
     416: (RangeIgnored, "the server does not read this range"),
     429: (Throttled, "the server asks for fewer requests"),
-    501: (Unsupported, "the server does not know this method; a source must answer both HEAD and GET"),
+    501: (Unsupported, "the server does not know this method; a source must answer GET"),
     503: (Throttled, "the server asks to come back later"),
 }
 

@@ -239,3 +239,9 @@ class ListingStuck(UnexpectedReply):
     """A store's listing gives the same place to go on from again and again."""
 
     retry = Retry.NEVER
+
+
+class OtherSize(UnexpectedReply):
+    """A whole body ended with another size than its object is listed with; reading it again the same way is idle."""
+
+    retry = Retry.NEVER

@@ -56,7 +56,7 @@ def _plan_least(content_type: str | None, content_encoding: str | None) -> Attri
 _HEADERS = {
     field.name: field.name.replace("_", "-").title()
     for field in fields(Attributes)
-    if field.name not in {"user", "withheld"}
+    if field.name not in {"user", "withheld", "forced_download"}
 }
 
 

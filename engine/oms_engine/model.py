@@ -147,6 +147,8 @@ class Attributes:
     user: dict[str, str] = field(default_factory=dict)
     withheld: int = 0
     """Entries of user metadata that the store holds and cannot return in a header (``x-amz-missing-meta``)."""
+    forced_download: bool = False
+    """The store put ``attachment`` in the place of the object's own Content-Disposition, which only HEAD states."""
 
 
 class ObjectHead(NamedTuple):

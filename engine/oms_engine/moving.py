@@ -7,14 +7,16 @@ from hashlib import md5
 from oms_engine.cuts import cut_as_source
 from oms_engine.digest import Digests
 from oms_engine.ends import Copied
-from oms_engine.errors import ChecksumMismatch, ConditionFailed, DigestRefused, RangeIgnored, Retry, StoreError
-from oms_engine.model import ListedObject, ObjectHead, Written
+from oms_engine.errors import ChecksumMismatch, DigestRefused, OtherSize, RangeIgnored, Retry, StoreError
+from oms_engine.looking import as_stored, look, other_size, unpacked, with_stored_disposition
+from oms_engine.model import Attributes, ListedObject, ObjectHead, Written
 from oms_engine.multipart import move_in_parts, move_unknown
 from oms_engine.plan import PartPlan, part_plan
 from oms_engine.session import Session, write_options
 from oms_engine.store import Call
 from oms_engine.verify import Sent
 from oms_engine.versions import UNKNOWN, refuse_other
+from oms_engine.wire import ReplyTooLarge
 
 SENT_WITH_MD5 = Sent(with_md5=True)
 """A small object's MD5 always goes with it."""
@@ -48,10 +50,10 @@ async def move(session: Session, listed: ListedObject, key: str, plan: PartPlan)
     if plan.size is None:
         return await _move_once_through(session, listed, key, plan)
     if not plan.single:
-        head = await session.wire.call(session.source.head(listed.key))
+        head = await look(session, listed.key)
         refuse_other(listed, head, store=session.source.label)
         if head.size != listed.size:
-            raise _other_size(session, listed, head.size)
+            raise other_size(session, listed, head.size)
         plan = plan_of(session, listed, head.attributes.content_type)
         if not plan.single and head.etag:
             try:
@@ -69,10 +71,15 @@ async def move(session: Session, listed: ListedObject, key: str, plan: PartPlan)
 
 async def _move_once_through(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:
     """Move an object by one read from its first byte to its last; a connection that breaks costs all of it."""
+    stored = False
     for attempt in range(1, STREAM_ATTEMPTS + 1):
         read = await _read_call(session, listed)
         try:
-            return await move_unknown(session, listed, key, read, plan)
+            return await move_unknown(session, listed, key, as_stored(read) if stored else read, plan)
+        except OtherSize as error:
+            if stored or attempt == STREAM_ATTEMPTS:
+                raise unpacked(session, listed, str(error)) from None
+            stored = True
         except StoreError as error:
             if attempt == STREAM_ATTEMPTS or error.retry is Retry.NEVER or session.stopping:
                 raise
@@ -86,7 +93,7 @@ async def _read_call(session: Session, listed: ListedObject) -> Call[ObjectHead]
     stated = await session.wire.call(session.source.head(listed.key))
     refuse_other(listed, stated, store=session.source.label)
     if stated.size != listed.size:
-        raise _other_size(session, listed, stated.size)
+        raise other_size(session, listed, stated.size)
     return session.fronted.read_stated(stated)
 
 
@@ -103,11 +110,16 @@ async def move_whole(session: Session, listed: ListedObject, key: str) -> Copied
             if session.fronted is None  # most: no coroutine for them
             else await _read_call(session, listed)
         )
-        head, body = await session.wire.fetch(call, limit=2 * session.settings.small_object_bytes)
+        try:
+            head, body = await session.wire.fetch(call, limit=2 * session.settings.small_object_bytes)
+        except ReplyTooLarge:
+            head, body = await _fetch_as_stored(session, listed, call)
         if len(body) != size:
-            raise _other_size(session, listed, len(body))
+            head, body = await _fetch_as_stored(session, listed, call)
         if head.etag != listed.etag:
             refuse_other(listed, head, store=session.source.label)
+        if head.attributes.forced_download:
+            head = await with_stored_disposition(session, head)
         digests = Digests(md5=head.md5 is None)
         digests.update(body)
         options = write_options(
@@ -127,26 +139,63 @@ async def move_whole(session: Session, listed: ListedObject, key: str) -> Copied
         session.memory.release(size)
 
 
+async def _fetch_as_stored(session: Session, listed: ListedObject, call: Call[ObjectHead]) -> tuple[ObjectHead, bytes]:
+    """Read an object that came with another size once more, so that it is not unpacked on its way.
+
+    Raises:
+        ConditionFailed: it has another size all the same.
+    """
+    head, body = await session.wire.fetch(as_stored(call), limit=2 * session.settings.small_object_bytes)
+    if len(body) != listed.size:
+        raise other_size(session, listed, len(body), head)
+    return head, body
+
+
 async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Copied:
-    """Move a middling object through a thread: one GET streamed into one PUT.
+    """Move a middling object through a thread: one GET streamed into one PUT."""
+    read = await _read_call(session, listed)
+    try:
+        return await _stream(session, listed, key, read)
+    except OtherSize:
+        try:
+            return await _stream(session, listed, key, as_stored(read))
+        except OtherSize as error:
+            raise unpacked(session, listed, str(error)) from None
+
+
+async def _stream(session: Session, listed: ListedObject, key: str, read: Call[ObjectHead]) -> Copied:
+    """Stream one read into one write.
 
     Where the source states the MD5 and the destination proves it (Content-MD5, and an ETag that is one), ours would be
     a third opinion at the price of the whole relay.
     """
     proved = session.destination.capabilities.etag_is_md5 and not session.spec.kms
+    stored: Attributes | None = None
+    """As HEAD states them, where the reply to GET hides some."""
 
     def write_call(head: ObjectHead, digests: Digests) -> Call[Written]:
+        if head.size not in {None, listed.size}:
+            raise other_size(session, listed, head.size, head)
         refuse_other(listed, head, store=session.source.label)
         if proved and head.md5 is not None:
             digests.drop_md5()
+        if head.attributes.forced_download and session.spec.metadata:
+            if stored is None:
+                raise _Hidden
+            head = head._replace(attributes=stored)
         options = write_options(session, head, listed_class=listed.storage_class, md5=head.md5, crc64=head.crc64)
         return session.destination.write(key, size=listed.size, options=options)
 
-    read = await _read_call(session, listed)
-    relayed = await session.relay(read, write_call, size=listed.size, md5=True)
+    if session.hides_disposition:
+        stored = (await session.wire.call(session.source.head(listed.key))).attributes
+    try:
+        relayed = await session.relay(read, write_call, size=listed.size, md5=True)
+    except _Hidden:
+        session.hides_disposition = True
+        stored = (await session.wire.call(session.source.head(listed.key))).attributes
+        relayed = await session.relay(read, write_call, size=listed.size, md5=True)
     return Copied(relayed.head, relayed.written, relayed.digests, Sent(with_md5=relayed.head.md5 is not None))
 
 
-def _other_size(session: Session, listed: ListedObject, size: int | None) -> ConditionFailed:
-    message = f"the object was listed with {listed.size} bytes and read with {size}"
-    return ConditionFailed(message, store=session.source.label, operation="read", key=listed.key)
+class _Hidden(Exception):
+    """The reply hides what is stored beside the bytes: HEAD must be asked first."""

@@ -14,6 +14,7 @@ from oms_engine.digest import Digests
 from oms_engine.ends import Copied
 from oms_engine.errors import ChecksumMismatch, NotFound, ObjectError, Retry, StoreError, UploadGone
 from oms_engine.ledger import Upload
+from oms_engine.looking import as_stored, exactly, is_packed, with_stored_disposition
 from oms_engine.model import ListedObject, ObjectHead, Written, WrittenPart, same_etag
 from oms_engine.plan import PartPlan
 from oms_engine.proving import stated
@@ -152,6 +153,8 @@ async def _send_part(
         read = session.source.read(listed.key, span=span, if_match=head.etag or None)
     else:
         read = session.fronted.read_stated(head, span=span)
+    if is_packed(head):
+        read = as_stored(read)
     for attempt in range(1, PART_ATTEMPTS + 1):
         moved = await session.relay(read, write_call, size=span.size, md5=need_md5)
         part, digests = moved.written, moved.digests
@@ -229,9 +232,10 @@ async def _move_unknown(
     held = bytearray()
     grown = False
     try:
-        async with session.wire.stream(read) as (head, chunks):
-            refuse_other(listed, head, store=session.source.label)
-            async for chunk in chunks:
+        async with session.wire.stream(read) as (served, chunks):
+            refuse_other(listed, served, store=session.source.label)
+            head = await with_stored_disposition(session, served)
+            async for chunk in exactly(chunks, plan.size):
                 await session.limiter.pace(len(chunk))
                 session.count_bytes(len(chunk))
                 held += chunk

@@ -190,6 +190,8 @@ class Session:
         self.hold_listing = False
         """Enough objects wait: list no further for now."""
         self.sight = Sight()
+        self.hides_disposition = False
+        """Replies to GET have stated a Content-Disposition that is not the object's: HEAD is asked first."""
         self._outage = 0
         self._denied = 0
         self._asked: dict[bool, tuple[float, asyncio.Future[TaskError | None]]] = {}

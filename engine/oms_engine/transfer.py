@@ -29,6 +29,7 @@ from oms_engine.errors import (
     UploadGone,
 )
 from oms_engine.ledger import ParkKind
+from oms_engine.looking import look
 from oms_engine.model import ConsistencyCheck, ListedObject, Outcome, OverwriteMode
 from oms_engine.moving import AT_ONCE, move, move_whole, plan_of
 from oms_engine.places import names_object
@@ -150,7 +151,7 @@ def _destination_key(session: Session, listed: ListedObject) -> str:
 
 
 async def _look_up(session: Session, key: str) -> ListedObject:
-    head = await session.wire.call(session.source.head(key))
+    head = await look(session, key)
     size = UNKNOWN if head.size is None else head.size
     return ListedObject(key, size, head.last_modified, head.etag, head.storage_class)
 

@@ -1,6 +1,9 @@
 """Migrations of URL lists from real web servers, good and bad ones, into an OBS over real sockets."""
 
+import time
+from datetime import UTC, datetime, timedelta
 from hashlib import md5
+from urllib.parse import quote
 
 import pytest
 
@@ -51,6 +54,31 @@ def test_a_second_run_copies_what_is_newer_or_of_another_size(world, web):
     assert arrived(world)["other-size"] == b"longer"
 
 
+DATES = {
+    "absent": None,
+    "unreadable": "yesterday",
+    "usual": "%a, %d %b %Y %H:%M:%S GMT",
+    "RFC 850": "%A, %d-%b-%y %H:%M:%S GMT",
+    "asctime": "%a %b %e %H:%M:%S %Y",
+    "UTC": "%a, %d %b %Y %H:%M:%S UTC",
+    "offset": "%a, %d %b %Y %H:%M:%S +0000",
+}
+
+
+@pytest.mark.parametrize("since", [None, "2026-01-01"])
+def test_new_content_arrives_however_its_time_is_written(world, web, since):
+    """An old copy of the same size is replaced, and nothing counts as unmodified, whatever the form of the date."""
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    for name, form in DATES.items():
+        stated = {} if form is None else {"Last-Modified": now.strftime(form)}
+        web.pages[f"/{quote(name)}"] = Page(b"new content", headers=stated)
+    yesterday = time.time() - 86_400
+    world.destination.put_many([put_item(name, b"old content", mtime=yesterday) for name in DATES])
+    fields = {} if since is None else {"migrate_since": datetime.fromisoformat(since).timestamp()}
+    ran = run_urls(world, [(f"{web.url}/{quote(name)}", name) for name in DATES], **fields)
+    assert arrived(world) == dict.fromkeys(DATES, b"new content"), ran.reasons()
+
+
 def test_repeated_lines_are_migrated_once_and_names_are_not_given_twice(world, web):
     """A repeated line counts as a duplicate; another URL for the same name fails by its own code, the first one wins."""
     web.pages |= {"/one": Page(b"one"), "/two": Page(b"two")}
@@ -92,12 +120,26 @@ def test_a_stream_that_breaks_is_read_again(world, web):
     assert arrived(world) == {"got": b"abc" * 1000}
 
 
+@pytest.mark.parametrize("status", [403, 405, 501])
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("size", [0, 5000, 3 * MIB + 1, 17 * MIB])
+def test_urls_that_allow_only_get_are_asked_for_their_first_byte(world, web, status, ranges, size):
+    """A URL signed for GET refuses HEAD: its first byte tells what HEAD would, and the object arrives."""
+    body = bytes(range(256)) * (size // 256) + b"z" * (size % 256)
+    web.pages["/signed?for=GET"] = Page(
+        body, "a/b", head_status=status, ranges=ranges, etag='"v1"', modified=modified()
+    )
+    ran = run_urls(world, [(f"{web.url}/signed?for=GET", "got")])
+    assert ran.counts == (1, 1, 0, 0), ran.failures
+    assert arrived(world) == {"got": body}
+
+
 BAD = {
-    "head-405": (Page(b"x", head_status=405), "GET_SRC_OBJ_META_FAILURE"),
     "get-403": (Page(b"x", get_status=403), "GET_SRC_OBJ_FAILURE"),
-    "head-403": (Page(b"x", head_status=403), "GET_SRC_OBJ_META_FAILURE"),
+    "both-403": (Page(b"x", head_status=403, get_status=403), "GET_SRC_OBJ_META_FAILURE"),
+    "both-405": (Page(b"x", head_status=405, get_status=405), "GET_SRC_OBJ_META_FAILURE"),
     "gone": (Page(head_status=404), "GET_SRC_OBJ_META_FAILURE"),
-    "login": (Page(head_status=401), "GET_SRC_OBJ_META_FAILURE"),
+    "login": (Page(head_status=401, get_status=401), "GET_SRC_OBJ_META_FAILURE"),
     "longer": (Page(b"abc", more=b"defg"), "SRC_OBJ_CHANGED_FAILURE"),
     "cut": (Page(b"abc", short=5), "GET_SRC_OBJ_FAILURE"),
     "500": (Page(b"x", get_status=500), "GET_SRC_OBJ_FAILURE"),

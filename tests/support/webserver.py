@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = asked.headers.get("range", "")
         if wanted and page.ranges and status == 200:
             first, last = (int(part) for part in wanted.removeprefix("bytes=").split("-"))
-            status = 206
+            status = 206 if first < len(page.body) else 416
         body = page.body[first : last + 1] if status in {200, 206} else b""
         self.send_response(status)
         if status == 206:

@@ -17,13 +17,21 @@ from typing import TypeVar
 from oms_adapters.dialects.azure_blocks import block_id, parse_blocks, parse_upload_id, render_upload_id
 from oms_adapters.dialects.azure_errors import error_of
 from oms_adapters.dialects.azure_listing import parse_blobs
-from oms_adapters.dialects.heads import render_md5, stated_etag, stated_span, stored_coding, whole_size
+from oms_adapters.dialects.heads import range_fault, render_md5, stated_etag, stored_coding, whole_size
 from oms_adapters.dialects.paging import make_page
 from oms_adapters.dialects.substance import PAGE, Hollow, hollow
 from oms_adapters.dialects.times import parse_http_date
 from oms_adapters.dialects.xml import is_error
 from oms_adapters.signing.quoting import Query, quote_key, quote_value
-from oms_engine.errors import ConditionFailed, InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
+from oms_engine.errors import (
+    ConditionFailed,
+    InvalidRequest,
+    NotFound,
+    RangeIgnored,
+    StoreError,
+    UnexpectedReply,
+    UploadGone,
+)
 from oms_engine.model import (
     ArchiveState,
     Attributes,
@@ -136,10 +144,11 @@ class AzureDialect:
 
     def _check_span(self, key: str, span: Span | None, reply: Reply) -> None:
         """Refuse a reply that ignored or changed the range: its bytes would be taken for others."""
-        stated, size = stated_span(reply.headers), whole_size(reply.headers) or 0
-        wanted = (0, size - 1) if span is None else (span.first, min(span.last, size - 1))
-        if (stated or (0, size - 1)) != wanted or (span is not None and span.first >= size):
-            raise self._unexpected("read", key, reply, "other bytes came than those asked for")
+        if span is None:
+            if reply.status == 206:
+                raise self._unexpected("read", key, reply, "a part of the blob came though all of it was asked for")
+        elif (text := range_fault(span, reply)) is not None:
+            raise RangeIgnored(text, store=self.label, operation="read", key=key, status=reply.status)
 
     # Writing
 

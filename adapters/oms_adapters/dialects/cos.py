@@ -128,6 +128,10 @@ PROFILE = S3Profile(
     },
     kms_value="cos/kms",  # https://www.tencentcloud.com/document/product/436/7728
     restore_element="CASJobParameters",  # https://www.tencentcloud.com/document/product/436/12633
+    # Both restore to the standard tier, for good: https://www.tencentcloud.com/document/product/436/12633
+    undated_classes=frozenset({"INTELLIGENT_TIERING", "MAZ_INTELLIGENT_TIERING"}),
+    # https://www.tencentcloud.com/document/product/436/7745 (x-cos-storage-tier)
+    archived_tiers=frozenset({"ARCHIVE", "DEEP_ARCHIVE"}),
     tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Bulk"},
     # Any encryption makes it another digest: https://www.tencentcloud.com/document/product/436/7729
     md5_when=frozenset({None}),

@@ -14,13 +14,15 @@ from oms_engine.model import (
     ArchiveState,
     Attributes,
     ObjectHead,
+    Span,
     WriteOptions,
     Written,
     WrittenPart,
     strong_etag,
 )
+from oms_engine.store import Reply
 
-_TOTAL = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
+_TOTAL = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 
 
 _Text = str | None
@@ -45,6 +47,8 @@ class HeadReader:
         self._class = f"{prefix}storage-class"
         self._restore = f"{prefix}restore"
         self._archive_status = f"{prefix}archive-status"
+        self._tier = f"{prefix}storage-tier"
+        self._forced = f"{prefix}force-download"
         self._sse = f"{prefix}server-side-encryption"
         self._customer = f"{prefix}server-side-encryption-customer-algorithm"
         self._kms_words = frozenset({"aws:kms", "aws:kms:dsse", profile.kms_value.lower()})
@@ -110,9 +114,11 @@ class HeadReader:
 
     def _archive(self, word: str, headers: dict[str, str]) -> ArchiveState:
         state = headers.get(self._restore)
-        if state is not None:
-            return ArchiveState.RESTORING if 'ongoing-request="true"' in state else ArchiveState.READABLE
-        if self._archive_status in headers or self._profile.capabilities.is_archived_class(word):
+        if state is not None and 'ongoing-request="true"' in state:
+            return ArchiveState.RESTORING
+        if self._archive_status in headers or headers.get(self._tier) in self._profile.archived_tiers:
+            return ArchiveState.ARCHIVED  # in a tier it sinks into again: an earlier restore says nothing
+        if state is None and self._profile.capabilities.is_archived_class(word):
             return ArchiveState.ARCHIVED
         return ArchiveState.READABLE
 
@@ -122,9 +128,12 @@ class HeadReader:
         get = headers.get
         kind, encoding, caching = get("content-type"), stored_coding(get("content-encoding")), get("cache-control")
         disposition, language, expires = get("content-disposition"), get("content-language"), get("expires")
-        if user or self._withheld in headers:
+        forced = self._forced in headers and headers[self._forced].lower() == "true"
+        if user or forced or self._withheld in headers:
             withheld = withheld_entries(headers.get(self._withheld))
-            return Attributes(kind, encoding, caching, disposition, language, expires, user, withheld)
+            if forced and disposition == "attachment":
+                disposition = None
+            return Attributes(kind, encoding, caching, disposition, language, expires, user, withheld, forced)
         return _system(kind, encoding, caching, disposition, language, expires)
 
 
@@ -155,10 +164,13 @@ def withheld_entries(text: _Text) -> int:
 
 
 def whole_size(headers: dict[str, str]) -> int | None:
-    """Return the size of the whole object: from Content-Range of a ranged reply, else Content-Length."""
+    """Return the size of the whole object: from Content-Range of a ranged reply, else Content-Length.
+
+    A range of an object whose size the server does not state (``bytes 0-9/*``) leaves it open.
+    """
     if ranged := headers.get("content-range"):
         found = _TOTAL.fullmatch(ranged)
-        return int(found[3]) if found else None
+        return int(found[3]) if found and found[3] != "*" else None
     length = headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() else None
 
@@ -167,6 +179,22 @@ def stated_span(headers: dict[str, str]) -> tuple[int, int] | None:
     """Return the first and last byte that Content-Range states, or None without one."""
     found = _TOTAL.fullmatch(headers.get("content-range", ""))
     return (int(found[1]), int(found[2])) if found else None
+
+
+def range_fault(span: Span, reply: Reply) -> str | None:
+    """Return why a reply does not hold the range asked for; None when it does, clipped at the object's end.
+
+    `rclone serve s3` answers 200, with Content-Range; without one the body is the whole object, or nobody knows what.
+    """
+    stated, size = stated_span(reply.headers), whole_size(reply.headers)
+    if stated is None:
+        if reply.status != 206 and size is not None and span.first == 0 and size <= span.last + 1:
+            return None
+        return "the store does not read ranges: it states no Content-Range"
+    end = span.last if size is None else min(span.last, size - 1)
+    if stated != (span.first, end):
+        return f"the store does not read ranges as asked: bytes {stated[0]}-{stated[1]} came"
+    return None
 
 
 def render_attributes(attributes: Attributes, prefix: str) -> dict[str, str]:

@@ -30,6 +30,10 @@ class S3Profile:
     restore_element: str
     """Element around the tier in a restore request."""
     tier_words: Mapping[RestoreTier, str]
+    undated_classes: frozenset[str] = frozenset()
+    """Vendor's words of classes that sink into archive tiers by themselves: a restore of them takes no Days."""
+    archived_tiers: frozenset[str] = frozenset()
+    """Values of ``<prefix>storage-tier`` under which an object must be restored before it is read."""
     crc64_header: str | None = None
     """Header that states CRC-64/XZ as a decimal number."""
     crc64_sent: bool = True

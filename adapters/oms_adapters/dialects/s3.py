@@ -13,14 +13,22 @@ from typing import TypeVar
 from mypy_extensions import mypyc_attr
 
 from oms_adapters.dialects.errors import Asked, error_of
-from oms_adapters.dialects.heads import HeadReader, render_md5, render_options, stated_span, whole_size
+from oms_adapters.dialects.heads import HeadReader, range_fault, render_md5, render_options
 from oms_adapters.dialects.listing import parse_listing
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.substance import PAGE, Hollow, hollow
 from oms_adapters.dialects.xml import escape, find_text, is_error, parse_location, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key, unquote_form
 from oms_engine.digest import combine_crc64
-from oms_engine.errors import ConditionFailed, InvalidRequest, NotFound, StoreError, UnexpectedReply, UploadGone
+from oms_engine.errors import (
+    ConditionFailed,
+    InvalidRequest,
+    NotFound,
+    RangeIgnored,
+    StoreError,
+    UnexpectedReply,
+    UploadGone,
+)
 from oms_engine.model import (
     ListPage,
     ObjectHead,
@@ -137,14 +145,14 @@ class S3Dialect:
         return self._reader.head(key, reply.headers)
 
     def _check_span(self, key: str, span: Span, reply: Reply) -> None:
-        """Refuse a reply that ignored or changed the range: its bytes would be taken for others."""
-        stated, size = stated_span(reply.headers), whole_size(reply.headers)
-        if stated is None:
-            # `rclone serve s3` answers 200, with Content-Range; without one the body is the whole object.
-            stated = (0, (size or 0) - 1)
-        end = span.last if size is None else min(span.last, size - 1)
-        if stated != (span.first, end):
-            raise self._unexpected("read", key, reply, f"bytes {stated[0]}-{stated[1]} came instead of those asked for")
+        """Refuse a reply that ignored or changed the range: its bytes would be taken for others.
+
+        Raises:
+            RangeIgnored: the object is then read from its beginning.
+        """
+        text = range_fault(span, reply)
+        if text is not None:
+            raise RangeIgnored(text, store=self.label, operation="read", key=key, status=reply.status)
 
     # Writing
 
@@ -292,9 +300,9 @@ class S3Dialect:
         return self._call("restore", "POST", key, reader, query=(("restore", None),), headers=headers, body=body)
 
     def _restore_terms(self, days: int, tier: RestoreTier, storage_class: str) -> str:
-        del storage_class  # of use to dialects whose classes are restored on different terms
         job, word = self._profile.restore_element, self._profile.tier_words[tier]
-        return f"<Days>{days}</Days><{job}><Tier>{word}</Tier></{job}>"
+        lasting = "" if storage_class in self._profile.undated_classes else f"<Days>{days}</Days>"
+        return f"{lasting}<{job}><Tier>{word}</Tier></{job}>"
 
     def _read_restore(self, key: str, reply: Reply) -> Restore:
         try:

@@ -22,7 +22,7 @@ def attribute_differences(source: Attributes, destination: Attributes) -> list[s
     """Return one phrase per header or metadata entry that differs."""
     phrases = []
     for item in fields(Attributes):
-        if item.name in {"user", "withheld"}:
+        if item.name in {"user", "withheld", "forced_download"}:
             continue
         name = item.name.replace("_", "-")
         here, there = getattr(source, item.name), getattr(destination, item.name)

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from oms_engine.errors import StoreError, UnexpectedReply
+from oms_engine.errors import OtherSize, StoreError, UnexpectedReply
 from oms_engine.frozen import dataclass
 from oms_engine.model import ObjectHead
 from oms_engine.store import AnyCall, Call, Endpoint, Renewable, Reply, Request
 from oms_engine.wire.blocking import BlockingConnection
 from oms_engine.wire.blocking_pools import BlockingPools
+from oms_engine.wire.codec import CHUNKED
 from oms_engine.wire.renewal import is_due
 from oms_engine.wire.retry import StaleConnection, read_reply
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings
@@ -173,7 +174,8 @@ class Relay(Generic[W, D]):
             self.call = write
             size = len(data)
             if sent + size > self._size:
-                raise UnexpectedReply(f"the store sends more than the {self._size} bytes it announced")
+                fault = UnexpectedReply if source.framing >= 0 else OtherSize  # nobody announced how many would come
+                raise fault(f"the store sends more than the {self._size} bytes that were asked for")
             self._digests.update(data)
             self._throttle(size)
             if self._stopped:
@@ -188,7 +190,8 @@ class Relay(Generic[W, D]):
                 self._on_bytes(size)
             self.call = read
         if sent != self._size:
-            raise UnexpectedReply(f"the store sent {sent} bytes instead of {self._size}")
+            fault = OtherSize if source.framing == CHUNKED else UnexpectedReply
+            raise fault(f"the store sent {sent} bytes instead of {self._size}")
         self.call = write
         return sent
 

@@ -16,7 +16,7 @@ ASCII = st.text(st.characters(max_codepoint=127), max_size=5)
 TEXTS = st.none() | ASCII
 ATTRIBUTES = st.builds(
     Attributes,
-    **{item.name: TEXTS for item in fields(Attributes) if item.name not in {"user", "withheld"}},
+    **{item.name: TEXTS for item in fields(Attributes) if item.name not in {"user", "withheld", "forced_download"}},
     user=st.dictionaries(st.sampled_from(["a", "b", "c"]), ASCII),
 )
 
@@ -26,7 +26,7 @@ def test_attributes_differ_exactly_when_a_phrase_says_so(ours, theirs):
     """No field is forgotten, and each phrase is about one field that differs."""
     phrases = attribute_differences(ours, theirs)
     assert (phrases == []) == (ours == theirs)
-    headers = [item.name for item in fields(Attributes) if item.name not in {"user", "withheld"}]
+    headers = [item.name for item in fields(Attributes) if item.name not in {"user", "withheld", "forced_download"}]
     names = {name.replace("_", "-") for name in headers if getattr(ours, name) != getattr(theirs, name)}
     names |= {f"metadata {name}" for name in "abc" if ours.user.get(name) != theirs.user.get(name)}
     assert len(phrases) == len(names)
