@@ -66,10 +66,14 @@ CAPABILITIES = Capabilities(
     is_archived_class=CLASSES.is_archived,
 )
 
-EXTRA: dict[str, type] = {"list_start_from": bool, "rehydrate_to": str}
+EXTRA: dict[str, type] = {"list_start_from": bool, "rehydrate_to": str, "md5": str}
 """``list_start_from`` False for services older than version 2026-02-06 (Azure Stack Hub, Azurite): a resumed listing
 then begins at the beginning, and is not split. ``rehydrate_to``: the tier, for good, of a blob that must leave the
-archive to be read: ``Hot`` (the default), ``Cool`` or ``Cold``."""
+archive to be read: ``Hot`` (the default), ``Cool`` or ``Cold``. ``md5``: what becomes of a blob whose Content-MD5 is
+not that of its bytes: ``warn`` (the default: it is read twice and copied, the success list says so), ``fail``, or
+``ignore`` (the stated MD5s are not looked at)."""
+
+_MD5_MODES = ("warn", "fail", "ignore")
 
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}|\$root|\$web|\$logs")
 """https://learn.microsoft.com/en-us/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata"""
@@ -122,7 +126,7 @@ class AzureAdapter:
             raise ConfigError("Azure has no requester pays; leave it out")
         access = self._access(config)
         endpoint, root = self._place(config, access)
-        capabilities, rehydrate_to = _tuned(config)
+        capabilities, rehydrate_to, claims_md5 = _tuned(config)
         return AzureDialect(
             bucket=config.bucket,
             endpoint=endpoint,
@@ -131,6 +135,7 @@ class AzureAdapter:
             capabilities=capabilities,
             class_words=CLASS_WORDS,
             rehydrate_to=rehydrate_to,
+            claims_md5=claims_md5,
         )
 
     def _access(self, config: StoreConfig) -> _Access:
@@ -201,14 +206,18 @@ def parse_connection_string(text: Secret, suffix: str = PUBLIC) -> _Access:
     )
 
 
-def _tuned(config: StoreConfig) -> tuple[Capabilities, str]:
+def _tuned(config: StoreConfig) -> tuple[Capabilities, str, bool]:
     extra = known_extra(config, EXTRA)
     tier = str(extra.get("rehydrate_to", "Hot"))
     if tier not in {"Hot", "Cool", "Cold"}:
         raise ConfigError(f"rehydrate_to is {tier!r}; a blob leaves the archive for Hot, Cool or Cold")
+    mode = str(extra.get("md5", "warn"))
+    if mode not in _MD5_MODES:
+        raise ConfigError(f"md5 is {mode!r}; a stated MD5 that does not hold can {', '.join(_MD5_MODES)}")
+    capabilities = replace(CAPABILITIES, claimed_md5_holds=True) if mode == "fail" else CAPABILITIES
     if extra.get("list_start_from", True):
-        return CAPABILITIES, tier
-    return replace(CAPABILITIES, list_start_anywhere=False), tier
+        return capabilities, tier, mode != "ignore"
+    return replace(capabilities, list_start_anywhere=False), tier, mode != "ignore"
 
 
 def _account_of(endpoint: str | None) -> str:

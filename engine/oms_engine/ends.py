@@ -10,7 +10,7 @@ from oms_engine.errors import AccessDenied, Archived, ObjectError, Retry, StoreE
 from oms_engine.ledger import Failure, Parked, ParkKind
 from oms_engine.model import ListedObject, ObjectHead, Outcome, Written
 from oms_engine.plan import ThereObject
-from oms_engine.records import failed_line, skip_line, success_line
+from oms_engine.records import escape_text, failed_line, skip_line, success_line
 from oms_engine.session import Session, task_error
 from oms_engine.verify import SENT_AT_ONCE, SIZE_ONLY, Sent, Verdict
 
@@ -44,6 +44,8 @@ class Copied(NamedTuple):
     written: Written
     digests: Digests
     sent: Sent = SENT_AT_ONCE
+    note: str = ""
+    """What the success list shows beside the result of the check."""
 
 
 def migrated(session: Session, listed: ListedObject, key: str, copied: Copied, verdict: Verdict) -> End:
@@ -56,7 +58,7 @@ def migrated(session: Session, listed: ListedObject, key: str, copied: Copied, v
         copied.written.etag,
         copied.digests.crc64,
         verdict.method,
-        verdict.detail,
+        f"{verdict.detail}; {escape_text(copied.note)}" if copied.note else verdict.detail,
     )
     return End(Outcome.MIGRATED, "", listed.size, line, stored=Stored(listed.key, key, copied.written.etag))
 

@@ -168,6 +168,8 @@ class ObjectHead(NamedTuple):
     """``kms``, ``aes256`` or the vendor's word; None when stored unencrypted."""
     md5: bytes | None = None
     """MD5 of the whole object, when the store's statement is known to be one (plain ETag, no KMS, no multipart)."""
+    claimed_md5: bytes | None = None
+    """What the store states as the MD5 and does not vouch for: it may be stale, or somebody's mistake."""
 
 
 class Span(NamedTuple):

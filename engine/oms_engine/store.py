@@ -140,6 +140,8 @@ class Capabilities:
     etag_is_md5: bool = True
     """A 32-digit ETag without ``-`` of an object stored in one write, without KMS, is the MD5 of its bytes."""
     part_etag_is_md5: bool = True
+    claimed_md5_holds: bool = False
+    """An object whose bytes do not have the MD5 that is claimed for it (``ObjectHead.claimed_md5``) is refused."""
     states_crc64: bool = False
     multipart: bool = True
     min_part_size: int = 5 * MIB

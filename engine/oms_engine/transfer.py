@@ -7,6 +7,7 @@ archived ones being restored). Only what stops the whole task leaves as an excep
 from __future__ import annotations
 
 from oms_engine.batch import End
+from oms_engine.claims import settle_claim
 from oms_engine.ends import (
     ObjectJob,
     copied_before,
@@ -109,11 +110,15 @@ async def _journey(session: Session, job: ObjectJob) -> End:
             return parked(session, listed, ParkKind.ARCHIVED)
         raise
     # 5. prove it, or take it back
-    verdict = judge(session, copied, copied.written, unlisted=not (job.there_known or session.settings.closing_look))
+    fault = None
+    if copied.head.claimed_md5 is not None:
+        copied, fault = await settle_claim(session, listed, copied)
+    verdict = fault or judge(
+        session, copied, copied.written, unlisted=not (job.there_known or session.settings.closing_look)
+    )
     if not verdict.ok:
         verdict = await prove(session, key, copied, verdict, before)
-    if plan.size is None:
-        listed = listed._replace(size=copied.digests.size)
+    listed = listed if plan.size is not None else listed._replace(size=copied.digests.size)
     return migrated(session, listed, key, copied, verdict)
 
 

@@ -95,7 +95,7 @@ def verify(
     elif stored.size is None and not proof:
         return Verdict(SIZE_ONLY, ok=False, detail="the destination states no size")
     if not proof and check is not ConsistencyCheck.NO_CHECK:
-        return _by_time(source, stored)
+        return _by_time(source, stored, kept=_is_kept(stored, sent))
     if not proof and stated is None:
         return Verdict(NO_CHECK, ok=True, detail="not checked")
     return Verdict(proof or SIZE_ONLY, ok=True, detail="equal")
@@ -152,8 +152,7 @@ def _proof(
     source: ObjectHead, ours: bytes | None, stored: Written | ObjectHead, sent: Sent, *, crc64_first: bool
 ) -> str:
     """Return what proves both halves of a copy, empty when one is open; :func:`_damage` has found nothing different."""
-    kept_crc64 = stored.crc64 is not None
-    kept_md5 = stored.md5 is not None or sent.with_md5 or (sent.joined != "" and stored.etag.lower() == sent.joined)
+    kept_crc64, kept_md5 = stored.crc64 is not None, _is_md5_kept(stored, sent)
     if not (kept_crc64 or kept_md5):
         return ""
     read_crc64 = source.crc64 is not None
@@ -165,6 +164,15 @@ def _proof(
     return MD5 if read_md5 else CRC64 if read_crc64 else ""
 
 
+def _is_md5_kept(stored: Written | ObjectHead, sent: Sent) -> bool:
+    return stored.md5 is not None or sent.with_md5 or (sent.joined != "" and stored.etag.lower() == sent.joined)
+
+
+def _is_kept(stored: Written | ObjectHead, sent: Sent) -> bool:
+    """Whether the destination has verified the bytes that it stored."""
+    return stored.crc64 is not None or _is_md5_kept(stored, sent)
+
+
 def _is_composite_of(etag: str, ours: bytes | None, sent: Sent) -> bool:
     """Whether a composite ETag is that of the bytes read: of one part (``-1``) it is the MD5 of their MD5."""
     if sent.read:
@@ -172,13 +180,16 @@ def _is_composite_of(etag: str, ours: bytes | None, sent: Sent) -> bool:
     return ours is not None and etag.endswith("-1") and etag.lower() == joined_etag([ours])
 
 
-def _by_time(source: ObjectHead, stored: Written | ObjectHead) -> Verdict:
-    if stored.last_modified <= 0:
+def _by_time(source: ObjectHead, stored: Written | ObjectHead, *, kept: bool) -> Verdict:
+    """Judge by times, where both are known; they say nothing of bytes that the destination has verified (``kept``)."""
+    if not stored.last_modified:
         if isinstance(stored, Written):
             return Verdict(SIZE_ONLY, ok=False, detail="time not stated yet", needs_head=True)
-        return Verdict(SIZE_ONLY, ok=False, detail="the destination states no time")
+        return Verdict(SIZE_ONLY, ok=True, detail="equal; the destination states no time")
     late = math.floor(source.last_modified) - math.floor(stored.last_modified)
-    if late > 0:
-        detail = f"the copy is {late} s older than its source: are the clocks of both sides right?"
-        return Verdict(SIZE_ONLY, ok=False, detail=detail)
-    return Verdict(SIZE_ONLY, ok=True, detail="equal")
+    if late <= 0:
+        return Verdict(SIZE_ONLY, ok=True, detail="equal")
+    if kept:
+        return Verdict(SIZE_ONLY, ok=True, detail=f"equal; the source's time is {late} s ahead")
+    detail = f"the copy is {late} s older than its source: are the clocks of both sides right?"
+    return Verdict(SIZE_ONLY, ok=False, detail=detail)

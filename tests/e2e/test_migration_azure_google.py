@@ -3,13 +3,17 @@
 import functools
 import gzip
 import os
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import md5
 
 import pytest
 
 from oms_adapters.config import StoreConfig
 from oms_adapters.registry import open_store
-from oms_adapters.sandbox import Answer, Fault, Match, Sandbox, put_item
-from oms_engine.model import Credentials, Secret, StoragePolicy
+from oms_adapters.sandbox import Answer, Fault, FlipBit, Match, Sandbox, put_item
+from oms_engine.errors import ConfigError
+from oms_engine.model import ConsistencyCheck, Credentials, Secret, StoragePolicy
 from oms_engine.store import MIB
 from oms_engine.task import RestorePolicy, TaskState
 from support.google_account import account_of
@@ -65,6 +69,64 @@ def google(sandbox, tmp_path, request):
     config = StoreConfig("Google", name, endpoint=sandbox.google.url, credentials=keys)
     yield CloudWorld(sandbox.google, sandbox.obs, name, functools.partial(open_store, config), tmp_path)
     sandbox.google.faults.clear()
+
+
+STALE = b64encode(md5(b"of other bytes").digest()).decode()
+SIZES = {"small": 3000, "streamed": 2 * MIB, "parts": 17 * MIB}
+
+
+def fill_stale(azure):
+    """Put a blob of each lane whose Content-MD5 is another's, and one beside each whose own it is."""
+    for name, size in SIZES.items():
+        azure.source.put(name, os.urandom(size), headers={"content-type": "x/y", "content-md5": STALE})
+        body = os.urandom(size)
+        right = b64encode(md5(body).digest()).decode()
+        azure.source.put(f"{name} right", body, headers={"content-type": "x/y", "content-md5": right})
+
+
+def open_azure(azure, **extra):
+    """Return what opens the container with options."""
+    return functools.partial(azure.open_source.func, replace(azure.open_source.args[0], extra=extra))
+
+
+@pytest.mark.parametrize("check", list(ConsistencyCheck))
+@pytest.mark.parametrize("mode", ["warn", "ignore"])
+def test_a_stale_content_md5_keeps_no_blob_back(azure, mode, check):
+    """Nobody validates a blob's Content-MD5: whatever its size, a stale one is warned about and not believed."""
+    fill_stale(azure)
+    ran = azure.run(source=open_azure(azure, md5=mode), check=check)
+    azure.check_copy(ran, attributes=False)
+    assert ran.counts == (6, 6, 0, 0)
+    told = {key for key, columns in ran.lists["success"].items() if "Content-MD5" in columns[7]}
+    assert told == ({"small", "streamed"} if mode == "warn" else set())
+    if mode == "warn":
+        assert {ran.methods()[key] for key in ("small right", "streamed right")} == {"md5"}
+
+
+def test_a_stale_content_md5_fails_every_blob_alike_where_it_must_hold(azure):
+    """On request a blob whose bytes do not have the stated MD5 fails, large ones too, and the reason names it."""
+    fill_stale(azure)
+    ran = azure.run(source=open_azure(azure, md5="fail"))
+    assert ran.codes() == dict.fromkeys(SIZES, "CHECK_DST_OBJ_CONSISTENCY_FAILURE")
+    assert all("Content-MD5 that the source states" in failure.message for failure in ran.failures)
+    assert set(azure.arrived()) == {f"{name} right" for name in SIZES}
+
+
+@pytest.mark.parametrize("key", ["small right", "streamed right"])
+def test_a_read_that_was_damaged_is_no_stale_md5(azure, sandbox, key):
+    """One bit that flips on the way from a blob whose Content-MD5 is right is noticed by reading it again."""
+    fill_stale(azure)
+    number = sandbox.azure.faults.add(Fault(Match(operation="GetObject", key=key), FlipBit(50)))
+    ran = azure.run()
+    assert sandbox.azure.faults.hits(number) == 1
+    assert ran.counts == (6, 6, 0, 0)
+    azure.check_copy(ran)
+
+
+def test_an_unknown_way_with_md5s_is_refused(azure):
+    """A mistyped option names those there are."""
+    with pytest.raises(ConfigError, match="warn, fail, ignore"):
+        open_azure(azure, md5="never")()
 
 
 @pytest.fixture(params=["azure", "google"])

@@ -75,6 +75,7 @@ class AzureDialect:
         capabilities: Capabilities,
         class_words: Mapping[StorageClass, str],
         rehydrate_to: str,
+        claims_md5: bool = True,
     ) -> None:
         self.label = f"az://{bucket}"
         self.bucket = bucket
@@ -84,6 +85,7 @@ class AzureDialect:
         self._sign = signer
         self._class_words = class_words
         self._rehydrate_to = rehydrate_to
+        self._claims_md5 = claims_md5
 
     # Reading
 
@@ -118,7 +120,7 @@ class AzureDialect:
 
         def read(reply: Reply) -> ObjectHead:
             self._check(reply, "head", key)
-            return read_head(key, reply.headers, self.capabilities)
+            return read_head(key, reply.headers, self.capabilities, claims_md5=self._claims_md5)
 
         return self._call("head", "HEAD", key, read)
 
@@ -134,7 +136,7 @@ class AzureDialect:
         def read(reply: Reply) -> ObjectHead:
             self._check(reply, "read", key)
             self._check_span(key, span, reply)
-            head = read_head(key, reply.headers, self.capabilities)
+            head = read_head(key, reply.headers, self.capabilities, claims_md5=self._claims_md5)
             if weak is not None and not same_etag(head.etag, weak):  # If-Match would never match a weak one
                 text = f"the blob was replaced: its ETag is {head.etag!r}, not {weak!r}"
                 raise ConditionFailed(text, store=self.label, operation="read", key=key, status=reply.status)
@@ -320,8 +322,12 @@ class AzureDialect:
         )
 
 
-def read_head(key: str, headers: dict[str, str], capabilities: Capabilities) -> ObjectHead:
-    """Return the blob that the headers of a HEAD or GET state."""
+def read_head(key: str, headers: dict[str, str], capabilities: Capabilities, *, claims_md5: bool = True) -> ObjectHead:
+    """Return the blob that the headers of a HEAD or GET state.
+
+    The Content-MD5 of a blob is what its writer stated. The service validates it neither then nor since:
+    https://learn.microsoft.com/en-us/dotnet/api/microsoft.azure.storage.blob.blobrequestoptions.storeblobcontentmd5
+    """
     get = headers.get
     tier = get("x-ms-access-tier", "")
     archive = ArchiveState.READABLE
@@ -346,7 +352,7 @@ def read_head(key: str, headers: dict[str, str], capabilities: Capabilities) -> 
         tier,
         archive,
         encryption="customer" if "x-ms-encryption-key-sha256" in headers else None,
-        md5=stated_md5(headers),
+        claimed_md5=stated_md5(headers) if claims_md5 else None,
     )
 
 

@@ -166,7 +166,7 @@ def do_put(service: Service, bucket_name: str, items: list[PutItem]) -> None:
 
 def _put(service: Service, bucket: Bucket, item: PutItem) -> None:
     stored = Stored(
-        headers={name: value for name, value in item.headers.items() if name in SYSTEM_HEADERS},
+        headers={name: value for name, value in item.headers.items() if name in {*SYSTEM_HEADERS, "content-md5"}},
         user=dict(item.user),
         storage_class=item.storage_class,
         encryption="kms" if item.kms else bucket.default_encryption,

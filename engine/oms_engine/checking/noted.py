@@ -70,7 +70,14 @@ def _note(columns: list[bytes]) -> Note | None:
     """Return a line as a note; None when it is no line of ours."""
     try:
         at, _, size, source, destination, _, method, result = (column.decode() for column in columns)
-        return Note(datetime.fromisoformat(at).timestamp(), int(size), source, destination, method, result == "equal")
+        return Note(
+            datetime.fromisoformat(at).timestamp(),
+            int(size),
+            source,
+            destination,
+            method,
+            result.partition(";")[0] == "equal",
+        )
     except ValueError:
         return None
 

@@ -95,6 +95,8 @@ def by_heads(ours: ObjectHead, theirs: ObjectHead) -> Finding:
     """
     if ours.crc64 is not None and theirs.crc64 is not None:
         return _by_checksum(Method.CRC64, str(ours.crc64), str(theirs.crc64))
+    if ours.claimed_md5 is not None and ours.claimed_md5 == theirs.md5:
+        return Finding(Mark.SAME, Method.MD5)  # one that differs is no evidence: nobody vouches for it
     if ours.md5 is not None and theirs.md5 is not None:
         return _by_checksum(Method.MD5, ours.md5.hex(), theirs.md5.hex())
     if ours.etag == theirs.etag and _OF_PARTS.fullmatch(ours.etag):

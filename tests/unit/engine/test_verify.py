@@ -110,7 +110,18 @@ def test_a_reply_without_a_time_asks_for_a_head():
     verdict = verify(source(), digests(), reply(at=0.0), check)
     assert (verdict.ok, verdict.needs_head) == (False, True)
     assert verify(source(), digests(), copy(), check).ok
-    assert verify(source(), digests(), copy(last_modified=0.0), check)[1::2] == (False, False)
+    unknown = verify(source(), digests(), copy(last_modified=0.0), check)
+    assert (unknown.ok, unknown.needs_head, unknown.method) == (True, False, "size only")
+    assert "no time" in unknown.detail
+
+
+def test_a_source_ahead_of_the_clock_fails_no_verified_copy():
+    """A source's time in the future says nothing of bytes that the destination has verified."""
+    check = ConsistencyCheck.SIZE_LAST_MODIFIED
+    ahead = source(last_modified=4e9)
+    assert verify(ahead, digests(), reply(), check, Sent(with_md5=True)).ok
+    assert "ahead" in verify(ahead, digests(), reply(GOOD_MD5), check).detail
+    assert not verify(ahead, digests(), reply(), check).ok
 
 
 @pytest.mark.parametrize("check", CHECKS)
