@@ -12,7 +12,7 @@ from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.regions.aws import SHAPE, endpoint_of, host_in_region, is_aws_host, names_shared_in, region_of_host
 from oms_adapters.signing.sigv4 import SigV4, anonymous
 from oms_engine.errors import ConfigError
-from oms_engine.model import KeyOrder, RestoreTier, StorageClass
+from oms_engine.model import KeyOrder, MetadataForm, RestoreTier, StorageClass
 from oms_engine.store import GIB, MIB, BucketStore, Capabilities, Endpoint, Signer
 
 CLASSES = ClassTable(
@@ -65,14 +65,19 @@ PROFILE = S3Profile(
     tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Bulk"},
 )
 
-EXTRA: dict[str, type] = {"list_version": str, "sign_payload": bool, "etag_is_md5": bool}
+EXTRA: dict[str, type] = {"list_version": str, "sign_payload": bool, "etag_is_md5": bool, "metadata": str}
 """``list_version`` "1" for stores without ListObjectsV2; ``sign_payload`` for stores that refuse UNSIGNED-PAYLOAD;
-``etag_is_md5`` False for stores whose ETags look like MD5 sums and are none."""
+``etag_is_md5`` False for stores whose ETags look like MD5 sums and are none; ``metadata``: how characters outside ASCII
+are written: ``words`` (RFC 2047, AWS's way and the default there:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html), ``utf8`` (as they are: other stores keep the
+bytes of headers), ``percent`` (Chinese percent-encoded, as at OBS)."""
 
 
-def _tuned(config: StoreConfig) -> S3Profile:
+def _tuned(config: StoreConfig, host: str) -> S3Profile:
     extra = known_extra(config, EXTRA)
     profile = PROFILE
+    form = _metadata_form(str(extra.get("metadata", "words" if is_aws_host(host) else "utf8")))
+    profile = replace(profile, capabilities=replace(profile.capabilities, metadata_form=form))
     if str(extra.get("list_version", "2")) == "1":
         profile = replace(profile, list_version=1)
     if extra.get("etag_is_md5", True) is False:
@@ -89,6 +94,12 @@ def order_of(bucket: str, host: str) -> KeyOrder:
     if bucket.endswith("--x-s3"):
         return KeyOrder.UNORDERED
     return KeyOrder.UTF8 if is_aws_host(host) else KeyOrder.UNKNOWN
+
+
+def _metadata_form(word: str) -> MetadataForm:
+    if word not in set(MetadataForm):
+        raise ConfigError(f"metadata is {word!r}; characters outside ASCII can be {', '.join(MetadataForm)}")
+    return MetadataForm(word)
 
 
 class AwsAdapter:
@@ -116,7 +127,7 @@ class AwsAdapter:
         if config.credentials is not None:
             sign_payload = bool(config.extra.get("sign_payload", False))
             sign = SigV4(config.credentials, region, sign_payload=sign_payload, region_of=region_of_host)
-        store = s3_bucket(config, _tuned(config), endpoint, path_style=path_style, signer=sign)
+        store = s3_bucket(config, _tuned(config, endpoint.host), endpoint, path_style=path_style, signer=sign)
         store.capabilities = replace(store.capabilities, order=order_of(config.bucket, endpoint.host))
         return store
 
@@ -154,7 +165,9 @@ class AwsAdapter:
         if config.credentials is not None:
             signer = SigV4(config.credentials, region, region_of=region_of_host)
         store = self.open(somewhere) if config.bucket else None
-        return S3Account(_tuned(config), service=endpoint, signer=signer, store=store, region_of=_region_of_location)
+        return S3Account(
+            _tuned(config, endpoint.host), service=endpoint, signer=signer, store=store, region_of=_region_of_location
+        )
 
 
 def _region_of_location(word: str) -> str:

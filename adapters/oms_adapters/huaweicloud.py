@@ -13,7 +13,7 @@ from oms_adapters.regions.huaweicloud import SHAPE, endpoint_of, names_shared_in
 from oms_adapters.signing.obs import ObsSignature
 from oms_adapters.signing.sigv4 import anonymous
 from oms_engine.errors import ConfigError
-from oms_engine.model import RestoreTier, StorageClass
+from oms_engine.model import MetadataForm, RestoreTier, StorageClass
 from oms_engine.store import GIB, KIB, BucketStore, Capabilities, Endpoint, Signer
 
 CLASSES = ClassTable(
@@ -43,6 +43,7 @@ PROFILE = S3Profile(
         max_parts=10_000,
         max_single_write=5 * GIB,
         max_object_size=10_000 * 5 * GIB,  # 48.8 TB
+        metadata_form=MetadataForm.PERCENT,
         max_user_metadata_bytes=8 * KIB,  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0007.html
         class_of=CLASSES.class_of,
         is_archived_class=CLASSES.is_archived,

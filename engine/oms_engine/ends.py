@@ -8,7 +8,8 @@ from oms_engine.batch import End, Stored
 from oms_engine.digest import Digests
 from oms_engine.errors import AccessDenied, Archived, ObjectError, Retry, StoreError
 from oms_engine.ledger import Failure, Parked, ParkKind
-from oms_engine.model import ListedObject, ObjectHead, Outcome, Written
+from oms_engine.metadata import metadata_notes
+from oms_engine.model import InvalidMetadata, ListedObject, ObjectHead, Outcome, Written
 from oms_engine.plan import ThereObject
 from oms_engine.records import escape_text, failed_line, skip_line, success_line
 from oms_engine.session import Session, task_error
@@ -50,6 +51,10 @@ class Copied(NamedTuple):
 
 def migrated(session: Session, listed: ListedObject, key: str, copied: Copied, verdict: Verdict) -> End:
     """End an object that lies at the destination, proved."""
+    spec, notes = session.spec, copied.note
+    if spec.invalid_metadata is not InvalidMetadata.FAIL:
+        done = metadata_notes(copied.head.attributes, spec.metadata, session.metadata_terms)
+        notes = "; ".join(filter(None, (notes, done)))
     line = success_line(
         session.clock_text(),
         session.name_of(listed.key),
@@ -58,7 +63,7 @@ def migrated(session: Session, listed: ListedObject, key: str, copied: Copied, v
         copied.written.etag,
         copied.digests.crc64,
         verdict.method,
-        f"{verdict.detail}; {escape_text(copied.note)}" if copied.note else verdict.detail,
+        f"{verdict.detail}; {escape_text(notes)}" if notes else verdict.detail,
     )
     return End(Outcome.MIGRATED, "", listed.size, line, stored=Stored(listed.key, key, copied.written.etag))
 

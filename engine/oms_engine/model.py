@@ -101,6 +101,25 @@ class TaskType(StrEnum):
     URL_LIST = "url_list"
 
 
+class MetadataForm(StrEnum):
+    """How a store takes characters outside ASCII in headers; see :func:`oms_engine.metadata.plan_value`."""
+
+    PERCENT = "percent"
+    """Chinese percent-encoded, as OBS's SDKs read and write it; nothing else."""
+    WORDS = "words"
+    """As encoded words (RFC 2047), in user metadata: S3 decodes them before it stores, and encodes what it returns."""
+    UTF8 = "utf8"
+    """As the bytes of their UTF-8."""
+
+
+class InvalidMetadata(StrEnum):
+    """What becomes of metadata that the destination cannot hold."""
+
+    FAIL = "fail"
+    DROP = "drop"
+    ENCODE = "encode"
+
+
 class ArchiveState(StrEnum):
     """Whether the bytes of an object can be read now."""
 

@@ -141,6 +141,7 @@ def rules_of(spec: MigrationSpec) -> str:
     storage = spec.storage.value if spec.storage else "default"
     return (
         f"overwrite={spec.overwrite.value} check={spec.check.value} metadata={spec.metadata} kms={spec.kms}"
+        f" invalid={spec.invalid_metadata.value}"
         f" storage={storage} since={spec.migrate_since} restore={spec.restore is not None} dry={spec.dry_run}"
     )
 

@@ -24,7 +24,7 @@ from oms_engine.frozen import dataclass
 from oms_engine.gates import Gate
 from oms_engine.inflight import UploadMemory
 from oms_engine.limiter import Limiter
-from oms_engine.metadata import plan_attributes
+from oms_engine.metadata import Terms, plan_attributes
 from oms_engine.model import ObjectHead, Outcome, TaskType, WriteOptions
 from oms_engine.pace import Pace, PaceSettings
 from oms_engine.plan import effective_rule, storage_class_for
@@ -190,6 +190,8 @@ class Session:
         self.hold_listing = False
         """Enough objects wait: list no further for now."""
         self.sight = Sight()
+        held = destination.capabilities
+        self.metadata_terms = Terms(held.metadata_form, held.max_user_metadata_bytes, spec.invalid_metadata)
         self.hides_disposition = False
         """Replies to GET have stated a Content-Disposition that is not the object's: HEAD is asked first."""
         self._outage = 0
@@ -366,8 +368,8 @@ def write_options(
     return WriteOptions(
         attributes=plan_attributes(
             head.attributes,
-            migrate=spec.metadata,
-            max_user_bytes=session.destination.capabilities.max_user_metadata_bytes,
+            spec.metadata,
+            session.metadata_terms,
         ),
         storage_class=storage_class_for(
             spec.storage, listed_class or head.storage_class, session.source.capabilities.class_of

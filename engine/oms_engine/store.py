@@ -14,6 +14,7 @@ from oms_engine.frozen import dataclass
 from oms_engine.model import (
     KeyOrder,
     ListPage,
+    MetadataForm,
     ObjectHead,
     PartsPage,
     Restore,
@@ -154,6 +155,8 @@ class Capabilities:
     requester_pays: bool = True
     kms: bool = True
     max_user_metadata_bytes: int = 2048
+    metadata_form: MetadataForm = MetadataForm.UTF8
+    """How it takes characters outside ASCII."""
     class_of: Callable[[str], StorageClass] = field(default=lambda _word: StorageClass.STANDARD)
     """The vendor's word -> OMS's word; unknown words are STANDARD."""
     is_archived_class: Callable[[str], bool] = field(default=lambda _word: False)

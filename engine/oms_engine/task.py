@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from oms_engine.bandwidth import BandwidthPolicy
 from oms_engine.frozen import dataclass
-from oms_engine.model import ConsistencyCheck, OverwriteMode, RestoreTier, StoragePolicy, TaskType
+from oms_engine.model import ConsistencyCheck, InvalidMetadata, OverwriteMode, RestoreTier, StoragePolicy, TaskType
 
 
 class KeyRange(NamedTuple):
@@ -81,6 +81,7 @@ class MigrationSpec:
     overwrite: OverwriteMode = OverwriteMode.SIZE_LAST_MODIFIED
     check: ConsistencyCheck = ConsistencyCheck.SIZE_LAST_MODIFIED
     metadata: bool = False
+    invalid_metadata: InvalidMetadata = InvalidMetadata.FAIL
     restore: RestorePolicy | None = None
     kms: bool = False
     storage: StoragePolicy | None = None

@@ -4,12 +4,15 @@ import gzip
 import os
 import re
 import time
+from dataclasses import replace
 from functools import partial
+from urllib.parse import quote
 
 import pytest
 
 from oms_adapters.config import StoreConfig
 from oms_adapters.registry import open_store
+from oms_engine.model import InvalidMetadata
 from oms_engine.store import MIB
 from support.front import fronting
 from support.migrations import CLOUD_TYPES
@@ -200,3 +203,53 @@ def test_a_forced_download_is_not_stored(world, behind, stored):
     fill(world, headers={"content-type": "a/b"} | ({"content-disposition": stored} if stored else {}))
     ran = world.run(source=source, metadata=True)
     world.check_clean(ran, attributes=True)
+
+
+VALUES = {"de": "Grüße", "fr": "café", "ja": "こんにちは", "smile": "😀", "zh": "中文", "plain": "a b"}
+
+
+def add_metadata(passing):
+    """State user metadata as the bytes of UTF-8, as stores do that keep headers as they came."""
+    if passing.reads_object:
+        passing.reply |= {f"x-amz-meta-{name}": value.encode().decode("latin-1") for name, value in VALUES.items()}
+
+
+def test_metadata_arrives_as_the_destination_takes_it(world, behind):
+    """A store that keeps bytes is sent the bytes: no value outside ASCII fails an object there."""
+    front, source = behind
+    front.behind = add_metadata
+    fill(world)
+    world.s3.create_bucket(world.destination.name)
+    with fronting(world.s3.url) as other:
+        config = replace(through(world, other, "s3").args[0], bucket=world.destination.name)
+        ran = world.run(source=source, destination=partial(open_store, config), metadata=True, books=False)
+        assert ran.result.counters.migrated == 3, ran.failures
+        sent = [entry.headers for entry in other.log if entry.method in {"PUT", "POST"} and "oms/" not in entry.target]
+    stored = [{name: headers.get(f"x-amz-meta-{name}") for name in VALUES} for headers in sent]
+    assert stored.count({name: value.encode().decode("latin-1") for name, value in VALUES.items()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("way", "arrives"),
+    [
+        (InvalidMetadata.FAIL, None),
+        (InvalidMetadata.DROP, {"zh": "%E4%B8%AD%E6%96%87", "plain": "a b"}),
+        (InvalidMetadata.ENCODE, {name: quote(value, safe=" ") for name, value in VALUES.items()}),
+    ],
+)
+def test_metadata_that_obs_refuses(world, behind, way, arrives):
+    """By OBS's rule Chinese is percent-encoded; what else is not ASCII fails, or is dropped or encoded and named."""
+    front, source = behind
+    front.behind = add_metadata
+    fill(world)
+    ran = world.run(source=source, metadata=True, invalid_metadata=way)
+    if arrives is None:
+        assert set(ran.codes().values()) == {"SET_DST_OBJ_METADATA_FAILURE"}
+        assert len(ran.codes()) == 3
+        return
+    assert {key: item.user for key, item in world.arrived().items()} == dict.fromkeys(
+        ["small", "streamed", "zbig"], arrives
+    )
+    for columns in ran.lists["success"].values():
+        assert all(f"{name!r}" in columns[7] for name in ("de", "fr", "ja", "smile"))
+        assert "'plain'" not in columns[7]

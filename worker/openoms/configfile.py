@@ -74,6 +74,7 @@ class Defaults:
     connections: int | None = None
     ca_file: str | None = None
     bandwidth_zone: str | None = None
+    invalid_metadata: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,11 @@ def add_rules(parser: Parser) -> None:
         help="carry Cache-Control, Content-Disposition, Content-Language, Expires and user metadata too "
         "(Content-Type and Content-Encoding always travel)",
     )  # fmt: skip
+    group.add_argument(
+        "--invalid-metadata", metavar="WAY",
+        help="what becomes of metadata that the destination cannot hold: fail (default: the object fails), drop, or "
+        "encode (percent-encode); the success list names what was dropped or encoded",
+    )  # fmt: skip
     group.add_argument("--restore", action="store_true", help="restore archived objects, then copy them")
     group.add_argument("--restore-days", metavar="DAYS", type=int, help="how long they stay so (default 7)")
     group.add_argument("--restore-tier", metavar="TIER", help="expedited, standard (default) or bulk")

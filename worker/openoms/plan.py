@@ -17,6 +17,7 @@ from oms_engine.frozen import dataclass
 from oms_engine.model import (
     ConsistencyCheck,
     Credentials,
+    InvalidMetadata,
     OverwriteMode,
     RestoreTier,
     StoragePolicy,
@@ -71,6 +72,7 @@ class MigrateOptions(TypedDict, total=False):
     bandwidth: Sequence[str]
     bandwidth_zone: str | None
     metadata: bool
+    invalid_metadata: str | InvalidMetadata | None
     restore: bool
     restore_days: int
     restore_tier: str | RestoreTier
@@ -227,6 +229,7 @@ def build_spec(
             CHECK_ALIASES,
         ),
         metadata=options.get("metadata", False),
+        invalid_metadata=invalid_metadata(settings, options.get("invalid_metadata")),
         restore=build_restore(options, source.cloud),
         kms=options.get("kms", False),
         storage=parse_choice("storage class", storage, StoragePolicy, STORAGE_ALIASES) if storage else None,
@@ -235,6 +238,16 @@ def build_spec(
         retry_failed=options.get("retry_failed", False),
         dry_run=options.get("dry_run", False),
     )
+
+
+def invalid_metadata(settings: Settings, said: str | InvalidMetadata | None = None) -> InvalidMetadata:
+    """Return what becomes of metadata that the destination cannot hold: option, then the file's default.
+
+    Raises:
+        ConfigError: an unknown word.
+    """
+    word = said or settings.file.defaults.invalid_metadata or InvalidMetadata.FAIL
+    return parse_choice("way with invalid metadata", word, InvalidMetadata)
 
 
 def _bandwidth(options: MigrateOptions, settings: Settings) -> BandwidthPolicy:

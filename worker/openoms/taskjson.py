@@ -21,7 +21,7 @@ from oms_worker.shapes.words import CONSTRAINT, DEFAULT_CLOUD_TYPE, DESTINATION_
 from openoms.clouds import URL_SOURCE, Cloud, cloud_of_type, every_cloud
 from openoms.instants import LATEST_SINCE
 from openoms.keys import SideName
-from openoms.plan import Plan, RunOptions, check_prefix
+from openoms.plan import Plan, RunOptions, check_prefix, invalid_metadata
 from openoms.preflight import judge
 from openoms.settings import Settings, Side, SideOptions
 from openoms.sources import web_side, with_cdn
@@ -232,6 +232,7 @@ def _spec(body: TaskBody, scope: Scope, source: Side, destination: Side, setting
         overwrite=OverwriteMode(body.object_overwrite_mode or OverwriteMode.SIZE_LAST_MODIFIED),
         check=ConsistencyCheck(body.consistency_check or ConsistencyCheck.SIZE_LAST_MODIFIED),
         metadata=bool(body.enable_metadata_migration),
+        invalid_metadata=invalid_metadata(settings),
         restore=RestorePolicy() if body.enable_restore else None,
         kms=bool(body.enable_kms),
         storage=StoragePolicy(body.dst_storage_policy or StoragePolicy.STANDARD),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from oms_engine.errors import MetadataRejected
-from oms_engine.metadata import plan_value
+from oms_engine.metadata import meaning, percent_encoded, plan_value
 from oms_engine.model import Attributes, ObjectHead, StoragePolicy
 from oms_engine.plan import storage_class_for
 from oms_engine.store import Capabilities
@@ -79,15 +79,22 @@ def head_differences(
 
 
 def _arrived(name: str, here: str | None, there: str | None) -> bool:
-    """Whether a value stands there as it is here, or as a migration stores it (Chinese percent-encoded)."""
+    """Whether a value stands there as it is here, or as a migration stores it: written otherwise."""
     if here == there:
         return True
     if here is None:
         return name == "content-type" and there in UNSTATED_TYPES
-    try:
-        return there is not None and plan_value(name, here) == there
-    except MetadataRejected:
+    if there is None:
         return False
+    return meaning(here) == meaning(there) or there == percent_encoded(here) or there == _planned(name, here)
+
+
+def _planned(name: str, value: str) -> str | None:
+    """Return a value as a migration to OBS stores it, None where it would refuse."""
+    try:
+        return plan_value(name, value)
+    except MetadataRejected:
+        return None
 
 
 def _phrase(name: str, here: str | None, there: str | None) -> str:

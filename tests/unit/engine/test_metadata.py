@@ -1,5 +1,6 @@
 """Which attributes travel, and which the destination cannot hold."""
 
+from email.header import decode_header, make_header
 from urllib.parse import unquote
 
 import pytest
@@ -7,8 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_engine.errors import MetadataRejected
-from oms_engine.metadata import plan_attributes, plan_value
-from oms_engine.model import Attributes
+from oms_engine.metadata import (
+    Terms,
+    decode_words,
+    encode_words,
+    meaning,
+    metadata_notes,
+    percent_encoded,
+    plan_attributes,
+    plan_value,
+)
+from oms_engine.model import Attributes, InvalidMetadata, MetadataForm
 
 printable = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
 names = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.", min_size=1, max_size=10)
@@ -58,10 +68,85 @@ def test_characters_that_are_no_latin1_are_taken_as_characters():
     assert plan_value("x", "报") == plan_value("x", as_header("报")) == "%E6%8A%A5"
 
 
-def test_encoded_words_pass_as_they_are():
-    """RFC 2047 encoded words, which S3 returns for non-ASCII metadata, are printable ASCII and stay."""
-    word = "=?UTF-8?B?5oql5ZGK?="
-    assert plan_attributes(Attributes(user={"title": word}), migrate=True).user == {"title": word}
+def test_chinese_in_encoded_words_is_percent_encoded_for_obs():
+    """What S3 returns as RFC 2047 words keeps its meaning: OBS's SDKs decode percent signs, others' words they keep."""
+    user = {"title": encode_words("报告 1"), "name": encode_words("Grüße"), "odd": "=?UTF-8?B?????="}
+    planned = plan_attributes(Attributes(user=user), migrate=True).user
+    assert planned == {"title": "%E6%8A%A5%E5%91%8A 1", "name": user["name"], "odd": user["odd"]}
+    words = Terms(MetadataForm.WORDS)
+    assert plan_attributes(Attributes(user=user), migrate=True, terms=words).user == user
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=60))
+def test_encoded_words_can_be_read_back(text):
+    """Each word has 75 characters at most, and all together give the text back; the standard library is the oracle."""
+    words = encode_words(text)
+    assert max(map(len, words.split(" "))) <= 75
+    assert decode_words(words) == text
+    assert str(make_header(decode_header(words))) == text
+
+
+TEXTS = ["Grüße", "café", "こんにちは", "😀", "报告。", "한국", "中文"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_a_destination_takes_is_its_own_affair(text):
+    """Stores that keep bytes get the bytes, S3 gets encoded words: the value means the same."""
+    attributes = Attributes(content_disposition=f"attachment; filename={as_header(text)}", user={"a": as_header(text)})
+    kept = plan_attributes(attributes, migrate=True, terms=Terms(MetadataForm.UTF8))
+    assert kept == attributes
+    worded = plan_value("a", as_header(text), MetadataForm.WORDS)
+    assert worded.isascii()
+    assert meaning(worded) == meaning(as_header(text)) == meaning(text) == text
+
+
+@pytest.mark.parametrize("form", list(MetadataForm))
+def test_control_characters_are_carried_by_no_store(form):
+    """A line break in a value is refused whatever the destination takes."""
+    for text in ("a\nb", "a\x00", "\x7f", "ü\n"):
+        with pytest.raises(MetadataRejected):
+            plan_value("a", as_header(text), form)
+
+
+ODD = Attributes("a/b", cache_control="a\nb", user={"plain": "1", "smile": as_header("😀"), "na me": "2"}, withheld=0)
+
+
+def test_invalid_metadata_is_dropped_by_name():
+    """On request what cannot be held is left out, and each omission is named; the rest is carried."""
+    terms = Terms(invalid=InvalidMetadata.DROP)
+    planned = plan_attributes(ODD, migrate=True, terms=terms)
+    assert (planned.cache_control, planned.user) == (None, {"plain": "1"})
+    notes = metadata_notes(ODD, True, terms)
+    assert all(name in notes for name in ("Cache-Control", "smile", "na me"))
+    assert "plain" not in notes
+    withheld = Attributes(user={"a": "1"}, withheld=2)
+    assert plan_attributes(withheld, migrate=True, terms=terms).user == {"a": "1"}
+    assert "2 entries" in metadata_notes(withheld, True, terms)
+    tight = terms._replace(max_user_bytes=5)
+    assert plan_attributes(Attributes(user={"a": "1", "b": "22222", "c": "3"}), migrate=True, terms=tight).user == {
+        "a": "1",
+        "c": "3",
+    }
+    assert metadata_notes(Attributes(user={"a": "1"}), True, terms) == metadata_notes(ODD, False, terms) == ""
+
+
+def test_invalid_metadata_is_encoded_by_name():
+    """On request what cannot be held is percent-encoded, names too; decoding gives it back, and each is named."""
+    terms = Terms(invalid=InvalidMetadata.ENCODE)
+    planned = plan_attributes(ODD, migrate=True, terms=terms)
+    assert planned.cache_control == "a%0Ab"
+    assert planned.user == {"plain": "1", "smile": "%F0%9F%98%80", "na%20me": "2"}
+    assert all(name in metadata_notes(ODD, True, terms) for name in ("Cache-Control", "smile", "na me"))
+    with pytest.raises(MetadataRejected, match="2 entries"):
+        plan_attributes(Attributes(withheld=2), migrate=True, terms=terms)
+
+
+@given(st.text(max_size=20))
+def test_percent_encoding_loses_nothing(text):
+    """Whatever the characters, they are printable ASCII afterwards and can be had back."""
+    encoded = percent_encoded(as_header(text) if text.isprintable() else text)
+    assert encoded.isascii()
+    assert encoded.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -102,6 +187,6 @@ def test_the_limit_counts_names_and_values(user, limit):
     total = sum(len(name) + len(value) for name, value in user.items())
     if total > limit:
         with pytest.raises(MetadataRejected, match="bytes"):
-            plan_attributes(Attributes(user=user), migrate=True, max_user_bytes=limit)
+            plan_attributes(Attributes(user=user), migrate=True, terms=Terms(max_user_bytes=limit))
     else:
-        assert plan_attributes(Attributes(user=user), migrate=True, max_user_bytes=limit).user == user
+        assert plan_attributes(Attributes(user=user), migrate=True, terms=Terms(max_user_bytes=limit)).user == user
