@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 TEST_PROCESSES ?= 4
 READY := $(VENV)/.openoms-installed
 
-.PHONY: help setup native demo test test-pure check format bench conformance-ceph lock clean
+.PHONY: help setup native demo test test-loaded test-pure check format bench conformance-ceph lock clean
 
 help:
 	@echo "make demo              two loopback clouds, one migration, one check (under a minute)"
 	@echo "make test              the test suite"
+	@echo "make test-loaded       the timing-sensitive tests, to run beside busy loops"
 	@echo "make test-pure         the engine's own tests without compiled modules"
 	@echo "make check             ruff, mypy, import-linter"
 	@echo "make format            let ruff format and mend what it can"
@@ -40,6 +41,11 @@ demo: $(READY)
 
 test: native
 	$(BIN)/python -m pytest -m "not bench" -q -n $(TEST_PROCESSES) --dist loadfile
+
+# The tests that wait for things, for a machine that is busy with others.
+test-loaded: native
+	$(BIN)/python -m pytest tests/faults tests/unit/engine/wire tests/e2e/test_serve_pauses.py tests/api/test_serve.py \
+	  -m "not bench" -q -n $(TEST_PROCESSES) --dist loadfile
 
 # What has no compiler runs the same sources: their own tests, without compiled modules.
 test-pure: $(READY)

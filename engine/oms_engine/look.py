@@ -13,6 +13,7 @@ size of the write, ETag not stated           seen
 same size, another ETag (listing)            HEAD decides: some listings have other ETags
 another size or ETag (HEAD), after a pause   failed: CHECK_DST_OBJ_CHANGED_FAILURE
 nothing, after a pause                       failed: CHECK_DST_OBJ_MISSING_FAILURE
+HEAD states it, the listing lacks it         failed, where the key is no plain path (``folding.py``)
 not permitted to list and HEAD               migrated, and not counted as seen
 ===========================================  ==============================================
 """
@@ -28,6 +29,7 @@ from typing import NamedTuple
 from oms_engine.batch import End, Stored
 from oms_engine.ends import ObjectJob, failed, store_failed
 from oms_engine.errors import AccessDenied, NotFound, ObjectError, StoreError
+from oms_engine.folding import folded, is_folded, may_fold
 from oms_engine.listing import asking
 from oms_engine.model import ListedObject, ObjectHead, key_before, key_bytes
 from oms_engine.session import Session, Stopped
@@ -114,8 +116,9 @@ async def look(session: Session, ends: Sequence[End], listing: Listing | None) -
     if sight.blind:
         return Looked([], list(ends), [])
     left = list(ends)
+    odd = {key for key in map(_key, left) if may_fold(key) and await is_folded(session, key)}
     if listing is not None and sight.may_list and len(left) > 1:
-        left = await _look_by_listing(session, left, listing)
+        left = await _look_by_listing(session, left, listing, odd)
     heads = await _ask_all(session, left)
     again = [end for end, said in zip(left, heads, strict=True) if _judge(session, end, said) is not None]
     late = dict(zip(map(_key, again), await _ask_again(session, again), strict=True))
@@ -125,7 +128,7 @@ async def look(session: Session, ends: Sequence[End], listing: Listing | None) -
         said = late.get(_key(end), first)
         if isinstance(said, AccessDenied) and not sight.may_head:
             unseen.append(end)
-        elif (fault := _judge(session, end, said)) is not None:
+        elif (fault := _judge(session, end, said) or (folded(_key(end)) if _key(end) in odd else None)) is not None:
             lost.append((end, await _failed(session, end, fault)))
     sight.blind = bool(unseen) and not sight.may_list and not sight.may_head
     gone = {id(end) for end in unseen} | {id(end) for end, _ in lost}
@@ -137,8 +140,8 @@ def _key(end: End) -> str:
     return end.stored.key
 
 
-async def _look_by_listing(session: Session, ends: list[End], listing: Listing) -> list[End]:
-    """Return the ends that the listing does not confirm."""
+async def _look_by_listing(session: Session, ends: list[End], listing: Listing, odd: set[str]) -> list[End]:
+    """Return the ends that the listing does not confirm; of ``odd`` keys it may echo the question."""
     keys = sorted(map(_key, ends))
     if not all(map(str.isascii, keys)):
         keys.sort(key=key_bytes)
@@ -147,7 +150,7 @@ async def _look_by_listing(session: Session, ends: list[End], listing: Listing) 
     except AccessDenied:
         session.sight.may_list = False
         return ends
-    return [end for end in ends if not _stands(end, found.get(_key(end)))]
+    return [end for end in ends if _key(end) in odd or not _stands(end, found.get(_key(end)))]
 
 
 def _stands(end: End, there: ListedObject | None) -> bool:

@@ -17,4 +17,6 @@ class Sight:
         """A HEAD was answered: from then on a denied one means that the object is not at the destination."""
         self.blind = False
         """Neither is permitted."""
+        self.folds: dict[str, bool] = {}
+        """Kind of odd key -> whether the destination takes such keys for others; see ``folding.py``."""
         self.heads = asyncio.Semaphore(HEADS_AT_ONCE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from oms_engine.batch import End
 from oms_engine.claims import settle_claim
 from oms_engine.ends import (
+    Copied,
     ObjectJob,
     copied_before,
     failed,
@@ -29,6 +30,7 @@ from oms_engine.errors import (
     StoreError,
     UploadGone,
 )
+from oms_engine.folding import may_fold, refuse_folded
 from oms_engine.ledger import ParkKind
 from oms_engine.looking import look
 from oms_engine.model import ConsistencyCheck, ListedObject, Outcome, OverwriteMode
@@ -37,6 +39,7 @@ from oms_engine.places import names_object
 from oms_engine.plan import (
     Action,
     Decision,
+    PartPlan,
     ThereObject,
     decide,
     decide_scope,
@@ -104,7 +107,7 @@ async def _journey(session: Session, job: ObjectJob) -> End:
         return parked(session, listed, ParkKind.LARGE)
     # 4. move it
     try:
-        copied = await (move_whole(session, listed, key) if plan is AT_ONCE else move(session, listed, key, plan))
+        copied = await _moved(session, listed, key, plan)
     except Archived:
         if spec.restore and job.parked is not ParkKind.ARCHIVED:
             return parked(session, listed, ParkKind.ARCHIVED)
@@ -120,6 +123,13 @@ async def _journey(session: Session, job: ObjectJob) -> End:
         verdict = await prove(session, key, copied, verdict, before)
     listed = listed if plan.size is not None else listed._replace(size=copied.digests.size)
     return migrated(session, listed, key, copied, verdict)
+
+
+async def _moved(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:
+    """Copy an object, unless its key is one that the destination takes for another."""
+    if may_fold(key):
+        await refuse_folded(session, key)
+    return await (move_whole(session, listed, key) if plan is AT_ONCE else move(session, listed, key, plan))
 
 
 async def _decided(session: Session, job: ObjectJob, listed: ListedObject) -> tuple[End | None, Before]:
