@@ -10,9 +10,11 @@ from oms_engine.errors import AccessDenied, Archived, ObjectError, Retry, StoreE
 from oms_engine.ledger import Failure, Parked, ParkKind
 from oms_engine.metadata import metadata_notes
 from oms_engine.model import InvalidMetadata, ListedObject, ObjectHead, Outcome, Written
+from oms_engine.persist import Unanswered
 from oms_engine.plan import ThereObject
 from oms_engine.records import escape_text, failed_line, skip_line, success_line
-from oms_engine.session import Session, task_error
+from oms_engine.session import Session, Stopped
+from oms_engine.verdicts import task_error
 from oms_engine.verify import SENT_AT_ONCE, SIZE_ONLY, Sent, Verdict
 
 CLOCK_SLACK = 1.0
@@ -131,22 +133,37 @@ async def store_failed(session: Session, job: ObjectJob, error: StoreError) -> E
     """End an object because a store refused a call; or the task, when every other object would fail the same way.
 
     Raises:
-        TaskError: the store does not answer at all, refuses the credentials or every object, or its bucket is gone.
+        TaskError: the store refuses the credentials or every object, or its bucket is gone.
+        Unanswered: the store may be away; whose trouble it is must be found out.
+        Stopped: the same, while the run pauses.
     """
-    at_source = error.store == session.source.label and error.operation not in _WRITES
+    at_source = is_at_source(session, error)
     fatal = task_error(error, source=at_source)
-    # The reply to a HEAD has no body to tell a missing object from a missing bucket, or a wrong key from a forbidden
-    # object; and one object's trouble is told from the store's by asking the store for something else.
-    if fatal is None and (error.retry is not Retry.NEVER or error.operation == "head"):
-        fatal = await session.trouble(source=at_source)
     if fatal is not None:
         raise fatal from error
     if error.retry is not Retry.NEVER:
-        session.count_transient(error)
+        if session.stopping:
+            raise Stopped("paused while a store did not answer") from error
+        if not at_source or session.source.capabilities.lists:  # each URL is a server of its own
+            raise Unanswered(error, source=at_source) from error
+    elif error.operation == "head":
+        # The reply to a HEAD has no body to tell a missing object from a missing bucket, or a wrong key from a
+        # forbidden object: the store is asked for something else.
+        await session.outages.settle(error, source=at_source)
     if isinstance(error, AccessDenied):
-        session.count_denied(error, source=at_source)
+        await session.outages.count_denied(error, source=at_source)
+    return refused(session, job, error)
+
+
+def is_at_source(session: Session, error: StoreError) -> bool:
+    """Whether it was the source that failed, also where both sides are one bucket."""
+    return error.store == session.source.label and error.operation not in _WRITES
+
+
+def refused(session: Session, job: ObjectJob, error: StoreError) -> End:
+    """End an object as failed by a store's call, with OMS's code for it."""
     if isinstance(error, Archived):
         return failed(session, job, error, code="MIGRATE_SRC_ARCHIVE_OBJ_FAILURE")
-    side = "SRC" if at_source else "DST"
+    side = "SRC" if is_at_source(session, error) else "DST"
     code = _FAILURE_CODES.get(error.operation, "MIGRATE_{side}_OBJ_FAILURE").format(side=side)
     return failed(session, job, error, code=getattr(error, "code", None) or code)

@@ -10,6 +10,7 @@
     │   ├── ChecksumMismatch        what was stored is not what was read
     │   ├── MetadataRejected        the destination cannot hold its metadata
     │   └── KeyRejected             the destination cannot hold its key
+    ├── Stopped                     the run pauses: an object stays as it was
     ├── RepositoryError             the ledger cannot be read or written
     └── StoreError                  one call to one store failed
         ├── NotFound                object missing
@@ -71,6 +72,10 @@ class TaskError(OmsError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Stopped(OmsError):
+    """The run was asked to pause before this object was done; it stays as it was."""
 
 
 class ObjectError(OmsError):

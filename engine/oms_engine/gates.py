@@ -138,6 +138,14 @@ class Movers(Generic[J]):
             self._drained.append(waiter)
             await waiter
 
+    def take(self, place: int) -> J | None:
+        """Take a job out of the line, from some place in it; None when there is none."""
+        if not self.queue:
+            return None
+        job = self.queue[place]
+        del self.queue[place]
+        return job
+
     def drop_queue(self) -> list[J]:
         """Take back the jobs nobody has begun."""
         jobs = list(self.queue)

@@ -11,11 +11,21 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from operator import lt
+from typing import Protocol, TypeVar
 
-from oms_engine.errors import Disordered, ListingStuck
+from oms_engine.errors import Disordered, ListingStuck, StoreError
 from oms_engine.model import ListedObject, ListPage, key_before, key_bytes
 from oms_engine.store import Call, Store
-from oms_engine.wire import Wire
+
+T = TypeVar("T")
+
+
+class Caller(Protocol):
+    """What performs calls: the wire, or one with more patience."""
+
+    async def call(self, call: Call[T], *, final: type[StoreError] | None = None) -> T:
+        """Perform a call."""
+        ...
 
 
 @dataclass(slots=True)
@@ -64,7 +74,7 @@ class Circle:
         return False
 
 
-async def follow(wire: Wire, store: Store, prefix: str, *, start_after: str = "") -> AsyncIterator[ListPage]:
+async def follow(wire: Caller, store: Store, prefix: str, *, start_after: str = "") -> AsyncIterator[ListPage]:
     """Yield the pages of a listing as they come, in the store's order, the next one always on its way.
 
     Raises:
@@ -145,7 +155,7 @@ def disordered(store: Store) -> Disordered:
 
 
 async def list_pages(
-    wire: Wire, store: Store, prefix: str, *, start_after: str = "", bounds: Bounds | None = None
+    wire: Caller, store: Store, prefix: str, *, start_after: str = "", bounds: Bounds | None = None
 ) -> AsyncIterator[list[ListedObject]]:
     """Yield the pages of ``(start_after, bounds.hi]`` under ``prefix``, the next one always on its way.
 
@@ -167,7 +177,7 @@ async def list_pages(
                 return
 
 
-async def first_after(wire: Wire, store: Store, prefix: str, after: str) -> str | None:
+async def first_after(wire: Caller, store: Store, prefix: str, after: str) -> str | None:
     """Return the first key after a given one, None when there is none; empty pages are passed over."""
     page = await wire.call(store.list_page(prefix, start_after=after, limit=1))
     circle = Circle()

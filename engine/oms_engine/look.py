@@ -27,8 +27,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from oms_engine.batch import End, Stored
-from oms_engine.ends import ObjectJob, failed, store_failed
-from oms_engine.errors import AccessDenied, NotFound, ObjectError, StoreError
+from oms_engine.ends import ObjectJob, failed, refused, store_failed
+from oms_engine.errors import AccessDenied, NotFound, ObjectError, Retry, StoreError
 from oms_engine.folding import folded, is_folded, may_fold
 from oms_engine.listing import asking
 from oms_engine.model import ListedObject, ObjectHead, key_before, key_bytes
@@ -86,7 +86,9 @@ class Listing:
         found: dict[str, ListedObject] = {}
         limit = min(session.destination.capabilities.list_limit, len(keys) + len(keys) // 8 + ROOM)
         while True:
-            page = await session.wire.call(asking(session.destination, self._prefix, after, token, limit))
+            page = await session.patient(source=False).call(
+                asking(session.destination, self._prefix, after, token, limit)
+            )
             hits = {entry.key: entry for entry in page.objects if entry.key in wanted}
             found.update(hits)
             reached = page.next_start
@@ -183,7 +185,7 @@ async def _ask_all(session: Session, ends: Sequence[End]) -> list[Said]:
 async def _ask(session: Session, key: str) -> Said:
     async with session.sight.heads:
         try:
-            return await session.wire.call(session.destination.head(key))
+            return await session.patient(source=False).call(session.destination.head(key))
         except AccessDenied as error:
             return await _ask_listing(session, key, error)
         except StoreError as error:
@@ -195,7 +197,7 @@ async def _ask_listing(session: Session, key: str, denied: AccessDenied) -> Said
     if session.sight.may_head or not session.sight.may_list:
         return denied
     try:
-        page = await session.wire.call(session.destination.list_page(key, limit=1))
+        page = await session.patient(source=False).call(session.destination.list_page(key, limit=1))
     except StoreError:
         return denied
     if page.objects and page.objects[0].key == key:
@@ -249,6 +251,9 @@ async def _failed(session: Session, end: End, fault: ObjectError | StoreError) -
     stored = end.stored
     assert stored is not None
     job = ObjectJob(stored.source, ListedObject(stored.source, end.size, 0.0, "", ""))
+    if isinstance(fault, StoreError) and fault.retry is not Retry.NEVER:  # a HEAD that fails though its store answers
+        await session.outages.settle(fault, source=False)
+        return refused(session, job, fault)
     if isinstance(fault, StoreError):
         return await store_failed(session, job, fault)
     return failed(session, job, fault)

@@ -76,4 +76,5 @@ class Meter:
             connections=sum(stat.connections for stat in stats),
             retries=sum(stat.retries for stat in stats),
             throttled=sum(stat.throttled for stat in stats),
+            waiting_for=next((live.waiting_for for live in lives if live.waiting_for), ""),
         )

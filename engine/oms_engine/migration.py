@@ -25,10 +25,11 @@ from oms_engine.places import refuse_same_place
 from oms_engine.resuming import vanished
 from oms_engine.scope import check_list, identity_of, open_keys, rules_of, run_name, segments_of
 from oms_engine.segment import Crew
-from oms_engine.session import EngineSettings, Session, StoreOpener, listing_error
+from oms_engine.session import EngineSettings, Session, StoreOpener
 from oms_engine.slots import LocalSlot, Slot, SlotPlan, SlotSource
 from oms_engine.store import BucketStore
 from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
+from oms_engine.verdicts import OUTAGES, listing_error
 from oms_engine.wire import Wire
 
 BANDWIDTH_SECONDS = 1.0
@@ -72,6 +73,7 @@ class Migration:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pausing = False
         self._coordinator: Coordinator | None = None
+        self._wire: Wire | None = None
         self._keys: dict[int, KeySource] = {}
         self._meter = Meter()
         self._state = TaskState.WAITING
@@ -84,6 +86,8 @@ class Migration:
             self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
+        if self._wire is not None:
+            self._wire.hurry()
         if self._coordinator is not None:
             self._state = TaskState.PAUSING
             self._coordinator.stop()
@@ -115,9 +119,14 @@ class Migration:
         refuse_same_place(self.spec, source, destination)
         self._limiter.set_rate(rate_at(self._bandwidth, time.time()))
         async with Wire(self.settings.wire, limiter=self._limiter) as wire:
+            self._wire = wire
+            if self._pausing:
+                wire.hurry()
             try:
                 lists = await self._preflight(wire, source, destination)
             except TaskError as error:
+                if self._pausing:
+                    return Result(TaskState.PAUSED, Counters(), self._meter.seconds)
                 seconds = self._meter.seconds
                 return Result(TaskState.FAILED, Counters(), seconds, error_code=error.code, error_message=str(error))
             run, session = self._open_run(wire, source, destination, lists)
@@ -206,6 +215,9 @@ class Migration:
             await coordinator.work(self._keys_of)
         except TaskError as failure:
             error = failure
+        if not self._pausing and (error is None or error.code not in OUTAGES):
+            wire = coordinator.session.wire
+            wire.calm()
         await coordinator.recorder.flush(everything=True)
         if error is None and not self._ledger.parked_count() and not coordinator.unfinished():
             await abandon_all(coordinator.session, self._ledger.uploads())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from oms_engine.batch import End, reason_text
-from oms_engine.ends import ObjectJob, failed, store_failed
+from oms_engine.ends import ObjectJob, failed, refused, store_failed
 from oms_engine.errors import ObjectError, RepositoryError, StoreError, TaskError
 from oms_engine.ledger import Parked, ParkKind, RecordLine, Settlement
 from oms_engine.look import look
 from oms_engine.model import ListedObject
+from oms_engine.persist import Unanswered, persist
 from oms_engine.restore import thaw
 from oms_engine.session import Session, Stopped
 from oms_engine.transfer import transfer
@@ -32,9 +33,11 @@ async def revisit(session: Session, entry: Parked, *, resumed: bool) -> Settleme
     listed = ListedObject(entry.key, entry.size, entry.last_modified, entry.etag, entry.storage_class)
     job = ObjectJob(entry.key, listed, parked=entry.kind, resumed=resumed)
     try:
-        return await _revisit(session, entry, job)
-    except StoreError as error:
-        return _settle(entry, await store_failed(session, job, error))
+        try:
+            return await _revisit(session, entry, job)
+        except Unanswered as trouble:
+            result = await persist(session, trouble, lambda: _revisit(session, entry, job))
+            return _settle(entry, refused(session, job, result.error)) if isinstance(result, Unanswered) else result
     except (TaskError, Stopped, RepositoryError):
         raise
     except Exception as error:  # noqa: BLE001  (a fault of ours must not be met again and again)
@@ -43,6 +46,13 @@ async def revisit(session: Session, entry: Parked, *, resumed: bool) -> Settleme
 
 
 async def _revisit(session: Session, entry: Parked, job: ObjectJob) -> Settlement | Later:
+    try:
+        return await _bring(session, entry, job)
+    except StoreError as error:
+        return _settle(entry, await store_failed(session, job, error))
+
+
+async def _bring(session: Session, entry: Parked, job: ObjectJob) -> Settlement | Later:
     policy = session.spec.restore
     if entry.kind is ParkKind.ARCHIVED and policy is not None and not await thaw(session, entry, policy):
         return Later(entry.key, session.now() + policy.poll_seconds)

@@ -10,9 +10,10 @@ from oms_engine.errors import ConfigError, NotFound, StoreError, TaskError
 from oms_engine.keysource import FailedKeys, KeySource, NamedKeys
 from oms_engine.ledger import Ledger, RunInfo, Segment
 from oms_engine.model import TaskType, key_bytes
-from oms_engine.session import StoreOpener, listing_error
+from oms_engine.session import StoreOpener
 from oms_engine.store import BucketStore
 from oms_engine.task import MigrationSpec, Scope
+from oms_engine.verdicts import listing_error
 from oms_engine.wire import Wire
 
 if TYPE_CHECKING:

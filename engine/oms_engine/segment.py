@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
-from oms_engine.batch import Batch, Window
-from oms_engine.ends import ObjectJob, copied_before, failed, is_ours
-from oms_engine.errors import ObjectError, StoreError, TaskError
+from oms_engine.batch import Batch, End, Window
+from oms_engine.ends import ObjectJob, copied_before, failed, is_ours, refused
+from oms_engine.errors import ObjectError, Retry, StoreError, TaskError
 from oms_engine.gates import Movers
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Checkpoint, Segment
 from oms_engine.listing import Bounds, list_pages
 from oms_engine.look import Listing, look
-from oms_engine.model import ListedObject, OverwriteMode, key_before
+from oms_engine.model import ListedObject, Outcome, OverwriteMode, key_before
+from oms_engine.outages import scouting
+from oms_engine.persist import Unanswered, persist
 from oms_engine.plan import Action, decide, decide_scope
 from oms_engine.records import skip_line
-from oms_engine.session import Session, Stopped, listing_error
+from oms_engine.session import Session, Stopped, mapped
 from oms_engine.there import DestinationCursor
 from oms_engine.transfer import transfer
+from oms_engine.verdicts import listing_error
 
 REPORT_RECORDS = 20_000
 """A report is due when this many ended objects wait for one."""
 HOLD_SECONDS = 0.5
 """How often a held listing looks whether it may go on."""
+FEW_LEFT = 100
+"""With fewer objects in line than these, that all of some failed says nothing of the store."""
 WINDOW_OBJECTS = 20_000
 """Objects of one segment that may be without an end at once; the listing waits beyond."""
 
@@ -57,6 +63,7 @@ class Crew:
         """What ends the task."""
         self.small: Movers[_Item] = Movers(self._carry, session.small_limit)
         self.bulk: Movers[_Item] = Movers(self._carry, session.bulk_limit)
+        session.scout = self.scout
 
     def submit(self, item: _Item) -> None:
         """Hand a job to the movers its size calls for."""
@@ -74,12 +81,17 @@ class Crew:
         await self.bulk.room()
 
     async def _carry(self, item: _Item) -> None:
-        job, batch, run = item
+        job, _, run = item
         if self.session.stopping:  # submitted by a listing that had not heard of the stop yet
             run.dropped()
             return
         try:
             end = await transfer(self.session, job)
+        except Unanswered as trouble:
+            end_or_none = await self._guarded(item, partial(self._persist, job, trouble))
+            if end_or_none is None:
+                return
+            end = end_or_none
         except Stopped:
             run.dropped()
             return
@@ -88,13 +100,63 @@ class Crew:
             run.dropped()
             return
         except Exception as error:  # noqa: BLE001  (a fault of ours must not lose the object, nor the others)
-            end = failed(self.session, job, ObjectError(f"{type(error).__name__}: {error}", code="INTERNAL_FAILURE"))
+            end = self._fault(job, error)
+        self._ended(item, end)
+
+    def _ended(self, item: _Item, end: End) -> None:
+        _, batch, run = item
         self.session.live.count(end)
         batch.add(end)
         batch.pending -= 1
         run.pending -= 1
         if not batch.pending:
             run.batch_ended(batch)
+
+    def _fault(self, job: ObjectJob, error: Exception) -> End:
+        return failed(self.session, job, ObjectError(f"{type(error).__name__}: {error}", code="INTERNAL_FAILURE"))
+
+    async def _guarded(self, item: _Item, work: Callable[[], Awaitable[End]]) -> End | None:
+        """Do the work of an item; None when it leaves without an end. ``Unanswered`` passes."""
+        try:
+            return await work()
+        except Unanswered:
+            raise
+        except Stopped:
+            item.run.dropped()
+        except TaskError as error:
+            self.fail(error)
+            item.run.dropped()
+        except Exception as error:  # noqa: BLE001  (as in _carry)
+            return self._fault(item.job, error)
+        return None
+
+    async def _persist(self, job: ObjectJob, trouble: Unanswered) -> End:
+        result = await persist(self.session, trouble, lambda: transfer(self.session, job))
+        return refused(self.session, job, result.error) if isinstance(result, Unanswered) else result
+
+    async def scout(self) -> bool | None:
+        """Move some objects from the far end of the line; return whether one arrived.
+
+        None when all failed but few objects are left: they may be all there is to the trouble.
+        """
+        movers = self.small if self.small.queue else self.bulk
+        few = len(movers.queue) < FEW_LEFT
+        items = [movers.take(-1), movers.take(len(movers.queue) // 2), movers.take(-1)]
+        scouts = [self._scout(movers, item) for item in items if item is not None]
+        arrived = await asyncio.gather(*scouts)
+        return any(arrived) or (None if few else False)
+
+    async def _scout(self, movers: Movers[_Item], item: _Item) -> bool:
+        scouting.set(True)
+        try:
+            end = await self._guarded(item, lambda: transfer(self.session, item.job))
+        except Unanswered:
+            movers.submit(item)  # its turn will come
+            return False
+        if end is None:
+            return False
+        self._ended(item, end)
+        return end.outcome is Outcome.MIGRATED
 
     def fail(self, error: TaskError) -> None:
         """End the task: what is under way is finished, then every segment's run raises the error."""
@@ -104,6 +166,7 @@ class Crew:
     def stop(self) -> None:
         """Begin nothing new; what is under way is finished."""
         self.session.stopping = True
+        self.session.wire.hurry()
         for movers in (self.small, self.bulk):
             for item in movers.drop_queue():
                 item.run.dropped()
@@ -138,8 +201,8 @@ class SegmentRun:
         self.room = asyncio.Event()
         self._unreported = 0
         self._looks: set[asyncio.Task[None]] = set()
-        mapped = _mapped(self.session.spec.strip_prefix, self.session.spec.save_prefix, segment.prefix)
-        self._listing = Listing(self.session, mapped if keys is None else self.session.spec.save_prefix)
+        there = mapped(self.session.spec.strip_prefix, self.session.spec.save_prefix, segment.prefix)
+        self._listing = Listing(self.session, there if keys is None else self.session.spec.save_prefix)
 
     def lower(self, at: str) -> bool:
         """Give ``(at, hi]`` away, if none of it has been listed yet."""
@@ -248,7 +311,11 @@ class SegmentRun:
             if self.keys is not None:
                 return await self._produce_keys(self.keys)
             return await self._produce_listed()
+        except Stopped:
+            return False
         except StoreError as error:
+            if self.session.stopping and error.retry is not Retry.NEVER:
+                return False
             fatal = listing_error(error, source=error.store == self.session.source.label)
             self.crew.fail(fatal)
             raise fatal from error
@@ -271,14 +338,16 @@ class SegmentRun:
     async def _produce_listed(self) -> bool:
         session, spec, segment = self.session, self.session.spec, self.segment
         start = segment.marker or segment.lo
-        pages = list_pages(session.wire, session.source, segment.prefix, start_after=start, bounds=self.control.bounds)
+        pages = list_pages(
+            session.patient(source=True), session.source, segment.prefix, start_after=start, bounds=self.control.bounds
+        )
         cursor: DestinationCursor | None = None
         if session.overwrite is not OverwriteMode.FULL_OVERWRITE:
             cursor = DestinationCursor(
-                session.wire,
+                session.patient(source=False),
                 session.destination,
-                _mapped(spec.strip_prefix, spec.save_prefix, segment.prefix),
-                start_after=_mapped(spec.strip_prefix, spec.save_prefix, start) if start else "",
+                mapped(spec.strip_prefix, spec.save_prefix, segment.prefix),
+                start_after=mapped(spec.strip_prefix, spec.save_prefix, start) if start else "",
             )
         try:
             async for page in pages:
@@ -353,7 +422,3 @@ class SegmentRun:
             live.count_skipped(len(lines), sizes[reason])
         if not batch.pending:
             self.batch_ended(batch)
-
-
-def _mapped(strip: str, save: str, key: str) -> str:
-    return save + key[len(strip) :]

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import field
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from oms_engine.batch import End
 from oms_engine.digest import Digests
-from oms_engine.errors import (
-    AccessDenied,
-    BadCredentials,
-    BucketNotFound,
-    OmsError,
-    Retry,
-    StoreError,
-    TaskError,
-    Throttled,
-)
+from oms_engine.errors import Stopped as Stopped  # noqa: PLC0414 - it is read from here
 from oms_engine.frozen import dataclass
 from oms_engine.gates import Gate
 from oms_engine.inflight import UploadMemory
 from oms_engine.limiter import Limiter
 from oms_engine.metadata import Terms, plan_attributes
 from oms_engine.model import ObjectHead, Outcome, TaskType, WriteOptions
+from oms_engine.outages import Outages, PatientWire
 from oms_engine.pace import Pace, PaceSettings
 from oms_engine.plan import effective_rule, storage_class_for
 from oms_engine.records import render_time
@@ -40,17 +31,11 @@ W = TypeVar("W")
 UNSTATED_AT_ONCE = 2
 """Objects whose size nobody states and that outgrew a small one: each holds a part in memory."""
 
-TROUBLE_SECONDS = 1.0
-"""How long the answer to "is the store there?" holds."""
-
 BULK_AHEAD = 2
 """Large bodies that wait in line for a thread, at most."""
 
 BULK_WINDOW = 0.25
 """Seconds over which the rate of large objects is measured: a few megabytes take tens of milliseconds each."""
-
-DENIED_AT_ONCE = 20
-"""So many objects refused for want of a permission, and none moved, end the task."""
 
 StoreOpener = Callable[[], BucketStore]
 """Opens a bucket; picklable, so that another process can open it too."""
@@ -78,8 +63,8 @@ class EngineSettings:
     """Once objects were written, see that the destination holds them: one LIST for 1,000."""
     look_again_seconds: float = 2.0
     """What the destination does not hold then is asked for once more after so long: stores may be late."""
-    outage_failures: int = 100
-    """This many objects in a row failing with a store that does not answer stop the task instead of failing it all."""
+    patience: float = 900.0
+    """How long a store that does not answer is waited for, before the task ends and can be resumed."""
 
 
 @dataclass(slots=True)
@@ -91,6 +76,8 @@ class Live:
     bytes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     parked: int = 0
     transferred: int = 0
+    waiting_for: str = ""
+    """The store that does not answer, and what it said last; empty: none is waited for."""
 
     def count(self, end: End) -> None:
         """Count one end; a parked object waits."""
@@ -112,49 +99,6 @@ class Live:
         """Count objects that need not move."""
         self.outcomes[Outcome.SKIPPED] += objects
         self.bytes[Outcome.SKIPPED] += size
-
-
-_ACCOUNT_CODES: Final = {
-    "AccountProblem": ("TRF.0053", "its account has expired or is frozen"),
-    "NotSignedUp": ("TRF.0053", "its account is not registered for the service"),
-    "InsufficientStorageSpace": ("TRF.0055", "it has no space left: raise its quota or empty it"),
-    "FrozenUserId": ("TRF.0056", "its account is frozen"),
-    "InArrearOrInsufficientBalance": ("TRF.0063", "its account is in arrears: top it up"),
-}
-"""What a destination says of its account (https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0115.html): every
-other object would fail the same way."""
-
-
-def task_error(error: StoreError, *, source: bool) -> TaskError | None:
-    """Return the task's end when the error says that no object can be moved, else None.
-
-    Codes: OMS API Reference 7.2, TRF.005x for the destination, TRF.015x for the source.
-    """
-    side = "source" if source else "destination"
-    if not source and error.vendor_code in _ACCOUNT_CODES:
-        code, why = _ACCOUNT_CODES[error.vendor_code]
-        return TaskError(code, f"the destination takes nothing, {why}. {error}")
-    if isinstance(error, BadCredentials):
-        return TaskError("TRF.0151" if source else "TRF.0057", f"the {side} refuses the credentials: {error}")
-    if isinstance(error, BucketNotFound):
-        return TaskError("TRF.0155" if source else "TRF.0058", f"the {side} bucket does not exist: {error}")
-    return None
-
-
-def listing_error(error: StoreError, *, source: bool) -> TaskError:
-    """Return the task's end for a listing that cannot go on."""
-    known = task_error(error, source=source)
-    if known is not None:
-        return known
-    side = "source" if source else "destination"
-    if isinstance(error, AccessDenied):
-        return TaskError(
-            "TRF.0152" if source else "TRF.0051",
-            f"the {side} key may not list the bucket: grant it the list permission. {error}",
-        )
-    if source and isinstance(error, Throttled):
-        return TaskError("TRF.0159", f"the source keeps asking for fewer requests: start the task later. {error}")
-    return TaskError("TRF.0157" if source else "TRF.0061", f"the {side} bucket cannot be listed: {error}")
 
 
 class Session:
@@ -194,10 +138,11 @@ class Session:
         self.metadata_terms = Terms(held.metadata_form, held.max_user_metadata_bytes, spec.invalid_metadata)
         self.hides_disposition = False
         """Replies to GET have stated a Content-Disposition that is not the object's: HEAD is asked first."""
-        self._outage = 0
-        self._denied = 0
-        self._asked: dict[bool, tuple[float, asyncio.Future[TaskError | None]]] = {}
-
+        self.answered = 0
+        """Objects that were moved, so far."""
+        self.scout: Callable[[], Awaitable[bool | None]] | None = None
+        """Tries objects that are far from the next in line; see :meth:`Crew.scout`."""
+        self.outages = Outages(self)
         self.whole_bytes = min(settings.small_object_bytes, destination.capabilities.max_single_write)
         """Objects up to this size are held whole between their two connections."""
         self._connections = settings.connections
@@ -246,6 +191,10 @@ class Session:
     def share(self, processes: int) -> None:
         """Take one of ``processes`` equal parts of the connections the task may use."""
         self._connections = max(1, self.settings.connections // processes)
+
+    def patient(self, *, source: bool) -> PatientWire:
+        """Return what performs the calls of a listing."""
+        return PatientWire(self, source=source)
 
     def small_limit(self) -> int:
         """How many small objects may be under way: what both endpoints bear now."""
@@ -296,62 +245,22 @@ class Session:
         self.bulk_pace.ok(time.monotonic() - began)
         return moved
 
-    def count_transient(self, error: StoreError) -> None:
-        """Note an object that failed because a store does not answer; too many in a row end the task.
+    def probe_prefix(self, *, source: bool) -> str:
+        """Return what a look at a store lists: what the task covers, as nothing else may be allowed."""
+        prefix = self.source_prefixes()[0]
+        return prefix if source else mapped(self.spec.strip_prefix, self.spec.save_prefix, prefix)
 
-        Raises:
-            TaskError: the store is out; the objects stay unmoved and the run can be resumed.
-        """
-        source = error.store == self.source.label
-        if source and not self.source.capabilities.lists:
-            return  # each URL is a server of its own
-        self._outage += 1
-        if self._outage >= self.settings.outage_failures:
-            raise TaskError(
-                "TRF.0157" if source else "TRF.0061",
-                f"{self._outage} objects in a row failed because the {'source' if source else 'destination'} does not "
-                f"answer; nothing more is tried until the task is started again. Last: {error}",
-            )
+    def source_prefixes(self) -> tuple[str, ...]:
+        """Return the prefixes the task covers; keys named one by one lie under what is stripped of them."""
+        scope = self.spec.scope
+        if scope.ranges:
+            return tuple(part.prefix for part in scope.ranges)
+        return scope.keys if scope.task_type is TaskType.PREFIX and scope.keys else (self.spec.strip_prefix,)
 
-    def count_denied(self, error: StoreError, *, source: bool) -> None:
-        """Note an object that failed because a permission lacks; when that is all that happens, it ends the task.
 
-        Raises:
-            TaskError: nothing could be moved yet; millions of failed objects would say no more.
-        """
-        self._denied += 1
-        if self._denied >= DENIED_AT_ONCE and not self.live.outcomes[Outcome.MIGRATED]:
-            what = "read objects of the source" if source else "write objects to the destination"
-            raise TaskError(
-                "TRF.0152" if source else "TRF.0051",
-                f"the key may not {what}: grant it the permission and run the same again. {error}",
-            )
-
-    async def trouble(self, *, source: bool) -> TaskError | None:
-        """Ask a store for the first key of its bucket; return why no object can be moved, None when it answers.
-
-        All who ask at the same time share one request, and its answer for a second after.
-        """
-        asked = self._asked.get(source)
-        if asked is None or (asked[1].done() and time.monotonic() - asked[0] > TROUBLE_SECONDS):
-            asked = time.monotonic(), asyncio.ensure_future(self._ask(source))
-            self._asked[source] = asked
-        return await asyncio.shield(asked[1])
-
-    async def _ask(self, source: bool) -> TaskError | None:
-        store = self.source if source else self.destination
-        if not store.capabilities.lists:
-            return None
-        try:
-            await self.wire.call(store.list_page("", limit=1))
-        except StoreError as error:
-            refused = error.retry is Retry.NEVER and task_error(error, source=source) is None
-            return None if refused else listing_error(error, source=source)
-        return None
-
-    def count_answer(self) -> None:
-        """Note that the stores answer."""
-        self._outage = 0
+def mapped(strip: str, save: str, key: str) -> str:
+    """Return the beginning of destination keys for a beginning of source keys."""
+    return save + key[len(strip) :] if key.startswith(strip) else save
 
 
 def write_options(
@@ -378,7 +287,3 @@ def write_options(
         md5=md5,
         crc64=crc64 if session.destination.capabilities.states_crc64 else None,
     )
-
-
-class Stopped(OmsError):
-    """The run was asked to pause before this object was done; it stays as it was."""

@@ -150,6 +150,8 @@ class Progress:
     retries: int = 0
     throttled: int = 0
     """How often a store asked to slow down."""
+    waiting_for: str = ""
+    """The store that does not answer, since when, and what it said last; empty: none is waited for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from oms_engine.listing import Circle, OrderWatch, following, stuck
+from oms_engine.listing import Caller, Circle, OrderWatch, following, stuck
 from oms_engine.model import KeyOrder, ListedObject, ListPage, key_before
 from oms_engine.split import GREATEST
 from oms_engine.store import Call, Store
-from oms_engine.wire import Wire
 
 _LONGEST_JUMP = 250
 """Characters of a key that may be changed for a jump: the start must stay within the 1024 bytes of a key."""
@@ -21,7 +20,7 @@ class DestinationCursor:
     to the next key asked for instead of paging through.
     """
 
-    def __init__(self, wire: Wire, store: Store, prefix: str, *, start_after: str = "") -> None:
+    def __init__(self, wire: Caller, store: Store, prefix: str, *, start_after: str = "") -> None:
         self._wire = wire
         self._store = store
         self._prefix = prefix

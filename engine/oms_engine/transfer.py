@@ -80,7 +80,7 @@ async def transfer(session: Session, job: ObjectJob) -> End:
         except ObjectError as error:
             return failed(session, job, error)
         else:
-            session.count_answer()
+            session.answered += end.outcome is Outcome.MIGRATED
             return end
         job = job._replace(listed=None, there=None, there_known=False, decided=False)
     raise AssertionError("unreachable")

@@ -153,7 +153,7 @@ def test_bad_answers_fail_the_object_and_nothing_else(world, web):
     """Each misbehaviour fails its own object with a code; the others arrive, and no URL's query is told."""
     web.pages |= {f"/{name}?token=hush": page for name, (page, _) in BAD.items()} | {"/good": Page(b"good")}
     lines = [(f"{web.url}/{name}?token=hush", name) for name in BAD] + [(f"{web.url}/good", "good")]
-    settings = quick(outage_failures=3)
+    settings = quick(patience=0.0)
     ran = run_urls(world, lines, settings=settings)
     assert ran.codes() == {name: code for name, (_, code) in BAD.items()}
     assert arrived(world) == {"good": b"good"}

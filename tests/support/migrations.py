@@ -34,8 +34,9 @@ QUICK = EngineSettings(
     checkpoint_seconds=0.05,
     look_again_seconds=0.05,
     progress_seconds=0.05,
+    patience=0.0,
 )
-"""The engine's settings with short waits: nothing here tests patience."""
+"""The engine's settings with short waits and no patience: tests of it give some."""
 
 COLUMNS = {"success": 8, "skip": 4, "failed": 5}
 KEY_COLUMN = {"success": 1, "skip": 1, "failed": 2}

@@ -18,9 +18,9 @@ from oms_engine.listkeys import ListedFile, ListKeys, UrlListKeys
 from oms_engine.model import TaskType
 from oms_engine.records import decode_key, encode_key
 from oms_engine.scope import segments_of
-from oms_engine.session import listing_error
 from oms_engine.store import Store
 from oms_engine.task import KeyRange, MigrationSpec
+from oms_engine.verdicts import listing_error
 from oms_engine.wire import Wire
 from oms_worker.parts import render_ranges
 

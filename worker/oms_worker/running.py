@@ -161,5 +161,11 @@ def engine_settings(work: Work) -> EngineSettings:
         proxy=work.proxy,
         no_proxy=work.no_proxy,
         max_connections=connections,
+        min_rate=work.min_rate,
     )
-    return EngineSettings(wire=wire, connections=connections, memory_bytes=work.memory_mib_per_task * MIB)
+    return EngineSettings(
+        wire=wire,
+        connections=connections,
+        memory_bytes=work.memory_mib_per_task * MIB,
+        patience=work.patience_seconds,
+    )

@@ -53,6 +53,10 @@ class Work(Part):
     """A process that has not told the database for this long that it lives is dead: others take its tasks over."""
     connections_per_task: Annotated[int, Field(ge=1, le=10_000)] = 64
     memory_mib_per_task: Annotated[int, Field(ge=8, le=65_536)] = 32
+    patience_seconds: Annotated[float, Field(ge=0, le=30 * 86_400)] = 900.0
+    """A store that does not answer is waited for this long before its task fails; started again, it goes on."""
+    min_rate: Annotated[float, Field(ge=0)] = 1024.0
+    """Bytes a second that a transfer must reach over a minute of waiting for the other end; 0: any."""
     ca_file: Path | None = None
     verify_tls: bool = True
     proxy: str | None = Field(default=None, repr=False)

@@ -119,6 +119,8 @@ def engine_settings(plan: Plan, settings: Settings) -> EngineSettings:
     chosen = EngineSettings(wire=wire_settings(plan.run, [plan.source, plan.destination], settings.proxies()))
     if plan.run.processes is not None:
         chosen = replace(chosen, processes=plan.run.processes)
+    if plan.run.patience is not None:
+        chosen = replace(chosen, patience=float(plan.run.patience))
     wanted = plan.run.connections if plan.run.connections is not None else chosen.connections
     return replace(chosen, connections=fitting_connections(wanted), closing_look=plan.run.closing_look)
 
@@ -127,6 +129,8 @@ def wire_settings(run: RunOptions, sides: list[Side], proxies: Proxies) -> WireS
     """Return the wire's settings: trust, proxy, connections."""
     proxy, direct = choose_proxy(sides, proxies)
     wire = WireSettings(ca_file=run.ca_file, verify=run.verify_tls, proxy=proxy, no_proxy=direct)
+    if run.min_rate is not None:
+        wire = replace(wire, min_rate=float(run.min_rate))
     wanted = run.connections if run.connections is not None else wire.max_connections
     return replace(wire, max_connections=fitting_connections(wanted))
 

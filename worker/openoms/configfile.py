@@ -72,6 +72,10 @@ class Defaults:
     state: str | None = None
     processes: int | None = None
     connections: int | None = None
+    patience: int | None = None
+    """Seconds."""
+    min_rate: int | None = None
+    """Bytes a second."""
     ca_file: str | None = None
     bandwidth_zone: str | None = None
     invalid_metadata: str | None = None
@@ -194,7 +198,7 @@ def _endpoints(cloud: str, table: Mapping[str, Any], path: Path | None) -> dict[
 
 def _defaults(table: Mapping[str, Any], path: Path | None) -> Defaults:
     _known("key", table, [item.name for item in fields(Defaults)], path, "defaults")
-    kinds: dict[str, type] = {"processes": int, "connections": int}
+    kinds: dict[str, type] = {"processes": int, "connections": int, "patience": int, "min_rate": int}
     return Defaults(**{key: _value(table, key, kinds.get(key, str), path, "defaults") for key in table})
 
 

@@ -202,7 +202,9 @@ def pace_line(progress: Progress) -> str:
 
 
 def wire_line(progress: Progress) -> str:
-    """Return what the connections do."""
+    """Return what the connections do, or what they wait for."""
+    if progress.waiting_for:
+        return f"waiting: {progress.waiting_for}"
     return (
         f"{progress.connections} connections · {render_count(progress.retries)} retries · "
         f"slowed down {render_count(progress.throttled)} times by a store"

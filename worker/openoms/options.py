@@ -279,6 +279,15 @@ def add_pace(parser: Parser, *, bandwidth: bool = True) -> None:
         "shows thousands of objects",
     )  # fmt: skip
     group.add_argument("--connections", metavar="N", type=_count, help="most connections to each store")
+    if bandwidth:
+        group.add_argument(
+            "--patience", metavar="TIME", type=_time,
+            help="wait so long for a store that does not answer, then end; the same command goes on. Default 15m",
+        )  # fmt: skip
+    group.add_argument(
+        "--min-rate", metavar="BYTES", type=_bytes,
+        help="try again what moves fewer bytes a second over a minute, waits of our own aside; 0: anything. Default 1K",
+    )  # fmt: skip
 
 
 def add_run(parser: Parser, *, state: bool = True) -> None:
@@ -310,6 +319,26 @@ def migrate_options(namespace: argparse.Namespace) -> MigrateOptions:
     names = MigrateOptions.__annotations__
     said = {name: value for name, value in vars(namespace).items() if name in names and value is not None}
     return cast("MigrateOptions", said)
+
+
+_TIMES = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def _time(text: str) -> int:
+    return _measured(text, _TIMES, "a time such as 90s, 15m or 2h")
+
+
+def _bytes(text: str) -> int:
+    return _measured(text, _SIZES, "a number of bytes such as 512, 1K or 2M")
+
+
+def _measured(text: str, units: dict[str, int], what: str) -> int:
+    unit = units.get(text[-1:], 1)
+    digits = text[:-1] if text[-1:] in units else text
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 12):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return int(digits) * unit
 
 
 def _count(text: str) -> int:

@@ -93,6 +93,8 @@ class MigrateOptions(TypedDict, total=False):
     state: str | Path | None
     processes: int | None
     connections: int | None
+    patience: float | None
+    min_rate: int | None
     ca_file: str | None
     verify_tls: bool
     closing_look: bool
@@ -106,6 +108,8 @@ class RunOptions:
     """None: a file of its own per migration in the state folder."""
     processes: int | None = None
     connections: int | None = None
+    patience: float | None = None
+    min_rate: int | None = None
     ca_file: str | None = None
     verify_tls: bool = True
     closing_look: bool = True
@@ -324,6 +328,8 @@ def build_run(settings: Settings, options: MigrateOptions) -> RunOptions:
         state=Path(state).expanduser() if state else None,
         processes=_within("processes", options, settings, 1, 256),
         connections=_within("connections", options, settings, 1, 10_000),
+        patience=_within("patience", options, settings, 0, 30 * 86_400),
+        min_rate=_within("min_rate", options, settings, 0, 1 << 40),
         ca_file=ca_file,
         verify_tls=options.get("verify_tls", True),
         closing_look=options.get("closing_look", True),
@@ -332,11 +338,21 @@ def build_run(settings: Settings, options: MigrateOptions) -> RunOptions:
 
 
 def _within(
-    name: Literal["processes", "connections"], options: MigrateOptions, settings: Settings, low: int, high: int
-) -> int | None:
+    name: Literal["processes", "connections", "patience", "min_rate"],
+    options: MigrateOptions,
+    settings: Settings,
+    low: int,
+    high: int,
+) -> Any:
     said = options.get(name)
-    value = said or getattr(settings.file.defaults, name)
+    if not said and low:  # 0 leaves it open, where it means nothing else
+        said = None
+    value = said if said is not None else getattr(settings.file.defaults, name)
     if value is not None and not low <= value <= high:
-        where = f"--{name} {value}" if said else f"defaults.{name} = {value} in {settings.file.where}"
+        where = (
+            f"--{name.replace('_', '-')} {value}"
+            if said is not None
+            else f"defaults.{name} = {value} in {settings.file.where}"
+        )
         raise ConfigError(f"{where} is out of range; it goes from {low} to {high}.")
     return value

@@ -341,6 +341,8 @@ def progress_line(progress: Progress, spec: MigrationSpec) -> str:
         parts.append(f"{render_duration(left)} left")
     if progress.throttled:
         parts.append(f"slowed down {progress.throttled}x")
+    if progress.waiting_for:
+        parts.append(f"waiting: {progress.waiting_for}")
     return ("dry run: " if spec.dry_run else "") + ", ".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 from oms_engine.wire.bulk import Relayed
 from oms_engine.wire.client import Wire
-from oms_engine.wire.retry import CertificateRefused, ReplyTooLarge
+from oms_engine.wire.retry import CertificateRefused, ReplyTooLarge, briefly
 from oms_engine.wire.settings import Hashing, RateLimiter, WireSettings, WireStats
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "Wire",
     "WireSettings",
     "WireStats",
+    "briefly",
 ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC
 from typing import TypeVar
 
@@ -92,6 +94,19 @@ def read_reply(call: Call[T], reply: Reply) -> T:
         raise
 
 
+_brief: ContextVar[bool] = ContextVar("brief", default=False)
+
+
+@contextmanager
+def briefly() -> Iterator[None]:
+    """Let calls made inside be tried twice at most: enough to see whether what has failed fails still."""
+    token = _brief.set(True)
+    try:
+        yield
+    finally:
+        _brief.reset(token)
+
+
 class RetryBudget:
     """A token bucket over all calls: full at first, each request earns a share, each retry costs one.
 
@@ -157,6 +172,8 @@ class Retrier:
             if self.timed_out >= (2 if long else self._settings.timed_out_attempts):
                 return None
         most = self._settings.attempts if reached else self._settings.unreached_attempts
+        if _brief.get():
+            most = min(2, most)
         if self.attempts >= most or (error.retry is Retry.SOON and not self._budget.spend()):
             return None
         bound = min(self._settings.backoff_maximum, self._settings.backoff * 2 ** (self.attempts - 1))
