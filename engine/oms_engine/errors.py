@@ -16,6 +16,8 @@
         ├── NotFound                object missing
         ├── BucketNotFound
         ├── AccessDenied            the key is good, the permission is missing
+        │   └── AccountRefused      the account is suspended, in arrears, not registered
+        ├── StorageFull             a quota or the capacity is used up
         ├── BadCredentials          wrong key, secret, token or clock
         ├── ConditionFailed         If-Match did not match
         ├── Archived                bytes are not readable until restored
@@ -160,6 +162,14 @@ class BucketNotFound(StoreError):
 
 class AccessDenied(StoreError):
     """The credentials are good, but lack the permission."""
+
+
+class AccountRefused(AccessDenied):
+    """The account behind the credentials is suspended, in arrears or not registered: no permission helps."""
+
+
+class StorageFull(StoreError):
+    """The store takes no more: a quota or its capacity is used up."""
 
 
 class BadCredentials(StoreError):

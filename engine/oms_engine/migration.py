@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 from oms_engine.bandwidth import BandwidthPolicy, rate_at
 from oms_engine.coordinator import Coordinator
-from oms_engine.errors import StoreError, TaskError
+from oms_engine.errors import TaskError
 from oms_engine.inflight import LedgerUploads
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Ledger, RunInfo, Segment
@@ -22,6 +23,7 @@ from oms_engine.limiter import Limiter
 from oms_engine.meter import Meter
 from oms_engine.multipart import abandon_all
 from oms_engine.places import refuse_same_place
+from oms_engine.preflight import look_ahead
 from oms_engine.resuming import vanished
 from oms_engine.scope import check_list, identity_of, open_keys, rules_of, run_name, segments_of
 from oms_engine.segment import Crew
@@ -29,8 +31,12 @@ from oms_engine.session import EngineSettings, Session, StoreOpener
 from oms_engine.slots import LocalSlot, Slot, SlotPlan, SlotSource
 from oms_engine.store import BucketStore
 from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
-from oms_engine.verdicts import OUTAGES, listing_error
+from oms_engine.verdicts import OUTAGES
 from oms_engine.wire import Wire
+
+SAMPLED = 1000
+SAMPLES = 5
+"""Reasons of failures that a result states, out of so many failures looked at."""
 
 BANDWIDTH_SECONDS = 1.0
 """How often the bandwidth window is looked at."""
@@ -123,7 +129,8 @@ class Migration:
             if self._pausing:
                 wire.hurry()
             try:
-                lists = await self._preflight(wire, source, destination)
+                await look_ahead(self.spec, wire, source, destination)
+                lists = await check_list(self.spec, wire, source, self._open_list)
             except TaskError as error:
                 if self._pausing:
                     return Result(TaskState.PAUSED, Counters(), self._meter.seconds)
@@ -157,26 +164,6 @@ class Migration:
             run_started=run.started_at,
         )
         return run, session
-
-    async def _preflight(self, wire: Wire, source: BucketStore, destination: BucketStore) -> str:
-        """Find out at once whether both buckets can be reached and listed; return which list it is, if it is one.
-
-        Raises:
-            TaskError: what is wrong, with OMS's code.
-        """
-        prefix = next((segment.prefix for segment in segments_of(self.spec)), "")
-
-        async def ask(store: BucketStore, prefix: str) -> None:
-            if store.capabilities.lists:
-                await wire.call(store.list_page(prefix, limit=1))
-
-        answers = await asyncio.gather(ask(source, prefix), ask(destination, ""), return_exceptions=True)
-        for answer, is_source in zip(answers, (True, False), strict=True):
-            if isinstance(answer, StoreError):
-                raise listing_error(answer, source=is_source) from answer
-            if answer is not None:
-                raise answer
-        return await check_list(self.spec, wire, source, self._open_list)
 
     @asynccontextmanager
     async def _coordinated(self, session: Session, run: RunInfo) -> AsyncIterator[Coordinator]:
@@ -238,7 +225,7 @@ class Migration:
         if complete and not counters.listed:
             code, message = "TRF.0012", "no source object matches: check the bucket, the prefix and the keys"
         elif complete and counters.failed:
-            code, message = "TRF.0062", f"{counters.failed} objects failed; the failed list names each with its reason"
+            code, message = "TRF.0062", self._why_failed(coordinator, counters)
         if complete:
             self._ledger.finish_run(succeeded=code is None)
         self._state = TaskState.FAILED if code else TaskState.SUCCEEDED if complete else TaskState.PAUSED
@@ -247,6 +234,7 @@ class Migration:
             counters=counters,
             seconds=self._meter.seconds,
             reasons=self._ledger.reasons(),
+            failure_samples=self._samples(counters),
             records=coordinator.recorder.folders(counters),
             record_errors=coordinator.recorder.errors,
             complete=complete,
@@ -259,6 +247,23 @@ class Migration:
             note=self._note,
             duplicates=sum(keys.duplicates for keys in self._keys.values()),
         )
+
+    def _why_failed(self, coordinator: Coordinator, counters: Counters) -> str:
+        """Return how many objects failed, and why, where no list will tell."""
+        some = f"{counters.failed} objects failed"
+        if self.spec.record_failed and "failed" not in coordinator.recorder.errors:
+            return f"{some}; the failed list names each with its reason"
+        samples = self._samples(counters)
+        return f"{some}, and no list names them. " + " ".join(f"{code}: {text}" for code, text in samples.items())
+
+    def _samples(self, counters: Counters) -> dict[str, str]:
+        """Return the codes that most objects failed with, each with what was said of one object."""
+        if not counters.failed:
+            return {}
+        failures = self._ledger.failures(limit=SAMPLED)
+        often = Counter(failure.code for failure in failures)
+        first = {failure.code: f"{failure.key!r}: {failure.message}" for failure in reversed(failures)}
+        return {code: first[code] for code, _ in often.most_common(SAMPLES)}
 
     async def _tick(self) -> None:
         """Keep the bandwidth window, the rates and the caller's eyes up to date."""

@@ -65,6 +65,8 @@ SKIP_NOT_OLDER = Decision(Action.SKIP, "same size, not older")
 SKIP_CRC64 = Decision(Action.SKIP, "same CRC64")
 SKIP_SCOPE = Decision(Action.SKIP, "not modified since")
 NEEDS_HEAD_CRC64 = Decision(Action.NEEDS_HEAD, "CRC64 is not in a listing")
+ASK = Decision(Action.NEEDS_HEAD, "the destination is not listed")
+"""What is decided of an object while nothing is known of the destination."""
 NEEDS_HEAD_KMS = Decision(Action.NEEDS_HEAD, "encryption is not in a listing")
 
 # Bound once: an enum member found through its class costs more than the whole comparison.

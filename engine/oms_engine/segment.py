@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from oms_engine.batch import Batch, End, Window
 from oms_engine.ends import ObjectJob, copied_before, failed, is_ours, refused
-from oms_engine.errors import ObjectError, Retry, StoreError, TaskError
+from oms_engine.errors import AccessDenied, ObjectError, Retry, StoreError, TaskError
 from oms_engine.gates import Movers
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Checkpoint, Segment
@@ -20,7 +20,7 @@ from oms_engine.look import Listing, look
 from oms_engine.model import ListedObject, Outcome, OverwriteMode, key_before
 from oms_engine.outages import scouting
 from oms_engine.persist import Unanswered, persist
-from oms_engine.plan import Action, decide, decide_scope
+from oms_engine.plan import ASK, Action, decide, decide_scope
 from oms_engine.records import skip_line
 from oms_engine.session import Session, Stopped, mapped
 from oms_engine.there import DestinationCursor
@@ -342,6 +342,7 @@ class SegmentRun:
             session.patient(source=True), session.source, segment.prefix, start_after=start, bounds=self.control.bounds
         )
         cursor: DestinationCursor | None = None
+        known = True
         if session.overwrite is not OverwriteMode.FULL_OVERWRITE:
             cursor = DestinationCursor(
                 session.patient(source=False),
@@ -354,8 +355,12 @@ class SegmentRun:
                 self.head = page[-1].key
                 there: list[ListedObject | None] = [None] * len(page)
                 if cursor is not None:
-                    there = await cursor.match(self._mapped_keys(page))
-                self._decide_page(page, there, known=True)
+                    try:
+                        there = await cursor.match(self._mapped_keys(page))
+                    except AccessDenied:  # then each object is asked for by HEAD
+                        cursor.close()
+                        cursor, known = None, False
+                self._decide_page(page, there, known=known)
                 await self._room()
                 if session.stopping:
                     return False
@@ -397,6 +402,8 @@ class SegmentRun:
         copy = None if spec.dry_run else Action.COPY  # a dry run's reasons are told one by one
         for listed, other in zip(page, there, strict=True):
             decision = decide(listed, other, rule, want_kms=want_kms)
+            if not known:
+                decision = ASK
             if since is not None:
                 decision = decide_scope(listed, since) or decision
             action = decision.action

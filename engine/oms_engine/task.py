@@ -163,6 +163,8 @@ class Result:
     seconds: float
     reasons: dict[str, int] = field(default_factory=dict)
     """Outcome and reason -> number of objects, e.g. ``{"skipped: same size, not older": 12}``."""
+    failure_samples: dict[str, str] = field(default_factory=dict)
+    """The codes that most objects failed with, the most frequent first -> one object and what was said of it."""
     records: dict[str, str] = field(default_factory=dict)
     """``success`` / ``skip`` / ``failed`` -> folder of the lists in the destination bucket, where any were written."""
     record_errors: dict[str, str] = field(default_factory=dict)

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from oms_engine.errors import AccessDenied, BadCredentials, BucketNotFound, StoreError, TaskError, Throttled
+from oms_engine.errors import (
+    AccessDenied,
+    AccountRefused,
+    BadCredentials,
+    BucketNotFound,
+    ConnectionBroken,
+    StorageFull,
+    StoreError,
+    TaskError,
+    Throttled,
+)
 
 _FULL = "it has no space left: raise its quota or capacity, or empty it"
 _EXPIRED = "its account has expired or is frozen"
@@ -18,7 +28,6 @@ ACCOUNT_CODES: Final = {
     # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0115.html
     "AccountProblem": ("TRF.0053", _EXPIRED),
     "NotSignedUp": ("TRF.0053", "its account is not registered for the service"),
-    "InsufficientStorageSpace": ("TRF.0055", _FULL),
     "FrozenUserId": ("TRF.0056", _FROZEN),
     "InArrearOrInsufficientBalance": ("TRF.0063", _ARREARS),
 }
@@ -34,6 +43,10 @@ def task_error(error: StoreError, *, source: bool) -> TaskError | None:
     if not source and error.vendor_code in ACCOUNT_CODES:
         code, why = ACCOUNT_CODES[error.vendor_code]
         return TaskError(code, f"the destination takes nothing, {why}. {error}")
+    if not source and isinstance(error, StorageFull):
+        return TaskError("TRF.0055", f"the destination takes nothing more, {_FULL}. {error}")
+    if isinstance(error, AccountRefused):
+        return TaskError("TRF.0157" if source else "TRF.0053", f"the {side} refuses the account: {error}")
     if isinstance(error, BadCredentials):
         return TaskError("TRF.0151" if source else "TRF.0057", f"the {side} refuses the credentials: {error}")
     if isinstance(error, BucketNotFound):
@@ -54,7 +67,8 @@ def listing_error(error: StoreError, *, source: bool) -> TaskError:
         )
     if source and isinstance(error, Throttled):
         return TaskError("TRF.0159", f"the source keeps asking for fewer requests: start the task later. {error}")
-    return TaskError("TRF.0157" if source else "TRF.0061", f"the {side} bucket cannot be listed: {error}")
+    remedy = f"; check the {side}'s endpoint, the network and the proxy" if isinstance(error, ConnectionBroken) else ""
+    return TaskError("TRF.0157" if source else "TRF.0061", f"the {side} bucket cannot be listed: {error}{remedy}")
 
 
 def outage_error(error: StoreError, *, source: bool, since: str, patience: float) -> TaskError:

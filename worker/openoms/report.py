@@ -62,22 +62,13 @@ def _headline(result: Result, plan: Plan) -> list[str]:
     return [f"{what}: {plan.source.url} -> {plan.destination.url}"]
 
 
-REMEDIES = {
-    "TRF.0061": "check the destination's endpoint, the network and the proxy",
-    "TRF.0157": "check the source's endpoint, the network and the proxy",
-}
-"""What to do about a code whose message tells only what happened."""
-
-
 ARCHIVED = "MIGRATE_SRC_ARCHIVE_OBJ_FAILURE"
 """OMS's code of an object that cannot be read before it is restored."""
 
 
 def failure_sentence(result: Result) -> str:
     """Return why a task failed as a whole, and what to do about it."""
-    remedy = REMEDIES.get(result.error_code or "")
-    message = result.error_message or "the task failed"
-    return f"{message}; {remedy}." if remedy else message
+    return result.error_message or "the task failed"
 
 
 def _balance(result: Result, *, dry_run: bool) -> list[str]:
@@ -123,10 +114,21 @@ def _pace(result: Result) -> str:
 
 def _where_lists_lie(result: Result, plan: Plan) -> list[str]:
     lines = [f"  {name} list: {plan.destination.url.label}/{folder}" for name, folder in sorted(result.records.items())]
-    return lines + [
-        f"  the {name} list could not be written ({code}); the migration itself is not affected"
-        for name, code in sorted(result.record_errors.items())
-    ]
+    return (
+        lines
+        + [
+            f"  the {name} list could not be written ({code}); the migration itself is not affected"
+            for name, code in sorted(result.record_errors.items())
+        ]
+        + _samples(result)
+    )
+
+
+def _samples(result: Result) -> list[str]:
+    """Say why objects failed, where no list does."""
+    if "failed" in result.records and "failed" not in result.record_errors:
+        return []
+    return [f"  {code}, e.g. {text}" for code, text in result.failure_samples.items()]
 
 
 def _next_step(result: Result, plan: Plan) -> list[str]:
@@ -261,6 +263,7 @@ def _ours(result: Result, plan: Plan) -> dict[str, Any]:
         "waiting_num": result.counters.waiting,
         "seen_num": result.counters.seen,
         "reasons": dict(sorted(result.reasons.items())),
+        "failure_samples": result.failure_samples,
         "records": dict(sorted(result.records.items())),
         "transferred_bytes": result.transferred_bytes,
         "duplicates": result.duplicates,

@@ -13,6 +13,7 @@ from oms_adapters.dialects.times import parse_http_date
 from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_engine.errors import (
     AccessDenied,
+    AccountRefused,
     Archived,
     BadCredentials,
     BucketNotFound,
@@ -33,7 +34,7 @@ from oms_engine.store import Reply
 
 CODES: dict[str, type[StoreError]] = {
     "AccountBeingCreated": Unavailable,
-    "AccountIsDisabled": AccessDenied,
+    "AccountIsDisabled": AccountRefused,
     "AuthenticationFailed": BadCredentials,
     "AuthorizationFailure": AccessDenied,
     "AuthorizationPermissionMismatch": AccessDenied,
@@ -88,7 +89,7 @@ CODES: dict[str, type[StoreError]] = {
     "ResourceNotFound": NotFound,
     "ResourceTypeMismatch": InvalidRequest,
     "ServerBusy": Throttled,
-    "SubscriptionIsDisabled": AccessDenied,
+    "SubscriptionIsDisabled": AccountRefused,
     "TargetConditionNotMet": ConditionFailed,
     "UnsupportedHeader": Unsupported,
     "UnsupportedHttpVerb": Unsupported,

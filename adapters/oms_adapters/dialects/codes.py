@@ -1,13 +1,17 @@
 """The error table of the S3 family: vendor code -> class, status -> class, and the sentence the user reads.
 
-Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and
-https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0115.html
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
+https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0115.html; of stores that speak S3's protocol,
+https://github.com/ceph/ceph/blob/main/src/rgw/rgw_common.cc, https://github.com/minio/minio/blob/master/cmd/api-errors.go,
+https://github.com/versity/versitygw/pull/503, https://docs.csc.fi/data/Allas/using_allas/error_messages/ and
+https://github.com/Backblaze/B2_Command_Line_Tool/pull/36
 """
 
 from __future__ import annotations
 
 from oms_engine.errors import (
     AccessDenied,
+    AccountRefused,
     Archived,
     BadCredentials,
     BucketNotFound,
@@ -16,6 +20,7 @@ from oms_engine.errors import (
     InvalidRequest,
     NotFound,
     Redirected,
+    StorageFull,
     StoreError,
     Throttled,
     TimedOut,
@@ -45,6 +50,8 @@ SENTENCES: dict[type[StoreError], str] = {
     NotFound: "the object does not exist",
     BucketNotFound: "the bucket does not exist; check its name, and the region or endpoint",
     AccessDenied: "the credentials lack the permission for this call; check the policies of user and bucket",
+    AccountRefused: "the account may not use the store: it is suspended, in arrears or not registered; ask the vendor",
+    StorageFull: "the store takes no more: its quota or capacity is used up; raise it, or free space",
     BadCredentials: "the store does not accept the credentials; check access key, secret key and token",
     ConditionFailed: "the object changed since it was listed",
     Archived: "the object is archived; it must be restored before it is read",
@@ -68,13 +75,30 @@ CODES: dict[str, type[StoreError]] = {
     "InvalidBucketState": InvalidRequest,
     "AccessDenied": AccessDenied,
     "AccessForbidden": AccessDenied,
-    "AccountProblem": AccessDenied,
-    "AllAccessDisabled": AccessDenied,
-    "FrozenUserId": AccessDenied,
-    "InArrearOrInsufficientBalance": AccessDenied,
-    "InsufficientStorageSpace": InvalidRequest,
+    "AccountProblem": AccountRefused,
+    "AllAccessDisabled": AccountRefused,
+    "FrozenUserId": AccountRefused,
+    "InArrearOrInsufficientBalance": AccountRefused,
+    "UserSuspended": AccountRefused,
+    "AccountQuotaExceeded": StorageFull,
+    "BucketQuotaExceeded": StorageFull,
+    "CapacityExceeded": StorageFull,
+    "DiskFull": StorageFull,
+    "InsufficientCapacity": StorageFull,
+    "InsufficientStorage": StorageFull,
+    "InsufficientStorageSpace": StorageFull,
+    "QuotaExceeded": StorageFull,
+    "ServiceQuotaExceeded": StorageFull,
+    "ServiceQuotaExceededException": StorageFull,
+    "StorageCapExceeded": StorageFull,
+    "StorageFull": StorageFull,
+    "StorageLimitExceeded": StorageFull,
+    "StorageQuotaExceeded": StorageFull,
+    "UserQuotaExceeded": StorageFull,
+    "XMinioAdminBucketQuotaExceeded": StorageFull,
+    "XMinioStorageFull": StorageFull,
     "KMS.DisabledException": AccessDenied,
-    "NotSignedUp": AccessDenied,
+    "NotSignedUp": AccountRefused,
     "DeregisterUserId": BadCredentials,
     "AuthorizationHeaderMalformed": BadCredentials,
     "AuthorizationQueryParametersError": BadCredentials,
@@ -130,6 +154,8 @@ CODES: dict[str, type[StoreError]] = {
     "QosRateLimitExceeded": Throttled,
     "GlacierExpeditedRetrievalNotAvailable": Throttled,
     "InternalError": Unavailable,
+    "XMinioServerNotInitialized": Unavailable,
+    "TooManyBuckets": InvalidRequest,
     "RequestTimeout": TimedOut,
 }
 
@@ -152,5 +178,6 @@ STATUSES: dict[int, type[StoreError]] = {
     429: Throttled,
     501: Unsupported,
     503: Throttled,
+    507: StorageFull,
 }
 """For replies without a code: HEAD has no body, proxies answer in HTML."""

@@ -6,6 +6,7 @@ from oms_adapters.dialects.profile import ClassTable, S3Profile
 from oms_adapters.dialects.s3 import S3Dialect
 from oms_engine.errors import (
     AccessDenied,
+    AccountRefused,
     BadCredentials,
     BucketNotFound,
     DigestRefused,
@@ -48,7 +49,7 @@ CODES: dict[str, type[StoreError]] = {
     "UserCnameInvalid": BucketNotFound,
     "DomainAuditFailed": AccessDenied,
     "NoProcessAuthority": AccessDenied,
-    "PaymentRequired": AccessDenied,
+    "PaymentRequired": AccountRefused,
     "UnavailableForLegalReasons": AccessDenied,
     "UserNotSourceBucketOwner": AccessDenied,
     "KmsKeyDisabled": AccessDenied,

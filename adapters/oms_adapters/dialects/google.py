@@ -28,6 +28,7 @@ from oms_adapters.signing.google import AccessToken
 from oms_adapters.signing.quoting import Query, quote_value
 from oms_engine.errors import (
     AccessDenied,
+    AccountRefused,
     BadCredentials,
     BucketNotFound,
     ConditionFailed,
@@ -52,13 +53,13 @@ PRIVATE_DEFAULT = "private, max-age=0"
 Date. https://cloud.google.com/storage/docs/metadata#cache-control"""
 
 REASONS: dict[str, type[StoreError]] = {
-    "accountDisabled": AccessDenied,
+    "accountDisabled": AccountRefused,
     "authError": BadCredentials,
     "authenticationRequiredRequesterPays": BadCredentials,
     "backendError": Unavailable,
     "conditionNotMet": ConditionFailed,
     "countryBlocked": AccessDenied,
-    "dailyLimitExceeded": AccessDenied,
+    "dailyLimitExceeded": Throttled,
     "expired": BadCredentials,
     "forbidden": AccessDenied,
     "insufficientPermissions": AccessDenied,

@@ -17,6 +17,7 @@ from oms_adapters.dialects.s3 import S3Dialect
 from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_engine.errors import (
     AccessDenied,
+    AccountRefused,
     Archived,
     BadCredentials,
     ConditionFailed,
@@ -36,11 +37,11 @@ ARREARS = "the account is in arrears, so OSS refuses all calls; top it up"
 DISABLED = "the account or bucket is disabled, for arrears or for security; ask Alibaba Cloud's support"
 
 CODES: dict[str, type[StoreError]] = {
-    "AbnormalBucketOwnerStatus": AccessDenied,
+    "AbnormalBucketOwnerStatus": AccountRefused,
     "AccessKeyIdAndSecurityTokenNotMatch": BadCredentials,
     "ActiveRequestLimitExceeded": Throttled,
     "ArchiveRestoreFileStale": Archived,
-    "BucketDisable": AccessDenied,
+    "BucketDisable": AccountRefused,
     "BucketNotBelongTo": AccessDenied,
     "CnameDenied": AccessDenied,
     "CpuLimitExceeded": Throttled,
@@ -48,8 +49,8 @@ CODES: dict[str, type[StoreError]] = {
     "FileAlreadyExists": ConditionFailed,
     "FileImmutable": AccessDenied,
     "FilePartNotExist": InvalidRequest,
-    "InDebt": AccessDenied,
-    "InDebtOverdue": AccessDenied,
+    "InDebt": AccountRefused,
+    "InDebtOverdue": AccountRefused,
     # The digest of other bytes, too: https://www.alibabacloud.com/help/doc-detail/149709.htm
     "InvalidDigest": DigestRefused,
     "InvalidEncryptionAlgorithmError": InvalidRequest,
@@ -68,7 +69,7 @@ CODES: dict[str, type[StoreError]] = {
     "TotalQpsLimitExceeded": Throttled,
     "UbsmsInvalidBid": AccessDenied,
     "UploadTrafficRateLimitExceeded": Throttled,
-    "UserDisable": AccessDenied,
+    "UserDisable": AccountRefused,
 }
 """OSS's codes beyond S3's, or with another meaning."""
 

@@ -17,6 +17,7 @@ from oms_adapters.regions.aliyun import REGIONS, SHAPE, endpoint_of, region_of_h
 from oms_adapters.registry import adapter_for, open_store
 from oms_engine.errors import (
     AccessDenied,
+    AccountRefused,
     Archived,
     BadCredentials,
     BucketNotFound,
@@ -373,8 +374,8 @@ LISTING = b"""<?xml version="1.0" encoding="UTF-8"?>
         ("SecurityTokenExpired", 403, BadCredentials),
         ("RequestTimeTooSkewed", 403, BadCredentials),
         ("AccessDenied", 403, AccessDenied),
-        ("UserDisable", 403, AccessDenied),
-        ("InDebt", 403, AccessDenied),
+        ("UserDisable", 403, AccountRefused),
+        ("InDebt", 403, AccountRefused),
         ("InvalidObjectState", 403, Archived),
         ("NoSuchBucket", 404, BucketNotFound),
         ("NoSuchKey", 404, NotFound),

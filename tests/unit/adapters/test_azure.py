@@ -17,6 +17,7 @@ from oms_adapters.dialects.azure_listing import parse_blobs, parse_fast, parse_s
 from oms_adapters.regions.azure import REGIONS
 from oms_engine.errors import (
     AccessDenied,
+    AccountRefused,
     Archived,
     BadCredentials,
     BucketNotFound,
@@ -178,7 +179,7 @@ def test_every_blob_error_code_of_the_sdk_has_a_meaning():
         (403, "AuthenticationFailed", "read", BadCredentials),
         (401, "NoAuthenticationInformation", "read", BadCredentials),
         (403, "AuthorizationPermissionMismatch", "read", AccessDenied),
-        (403, "AccountIsDisabled", "read", AccessDenied),
+        (403, "AccountIsDisabled", "read", AccountRefused),
         (409, "BlobArchived", "read", Archived),
         (409, "BlobBeingRehydrated", "read", Archived),
         (503, "ServerBusy", "read", Throttled),

@@ -21,6 +21,7 @@ from oms_adapters.sandbox.google import key_file
 from oms_adapters.signing.google import MARGIN, SCOPE, AccessToken, parse_service_account
 from oms_engine.errors import (
     AccessDenied,
+    AccountRefused,
     BadCredentials,
     BucketNotFound,
     ConfigError,
@@ -346,7 +347,7 @@ def error(status, reason="", message="why"):
         (403, "forbidden", AccessDenied),
         (401, "authError", BadCredentials),
         (401, "", BadCredentials),
-        (403, "accountDisabled", AccessDenied),
+        (403, "accountDisabled", AccountRefused),
         (400, "userProjectMissing", InvalidRequest),
         (429, "rateLimitExceeded", Throttled),
         (403, "rateLimitExceeded", Throttled),

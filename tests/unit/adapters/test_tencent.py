@@ -17,6 +17,7 @@ from oms_adapters.sandbox import Answer, Fault, Match, Sandbox
 from oms_adapters.tencent import ADAPTER
 from oms_engine.errors import (
     AccessDenied,
+    AccountRefused,
     Archived,
     BadCredentials,
     BucketNotFound,
@@ -150,7 +151,7 @@ def test_each_code_becomes_its_class():
         ("RequestTimeTooSkewed", 403, BadCredentials, "clock"),
         ("RequestIsExpired", 403, BadCredentials, "clock"),
         ("InvalidObjectState", 403, Archived, "restored before"),
-        ("PaymentRequired", 402, AccessDenied, "arrears"),
+        ("PaymentRequired", 402, AccountRefused, "arrears"),
         ("UnavailableForLegalReasons", 451, AccessDenied, "blocked"),
         ("UserNetworkTooSlow", 400, TimedOut, "too slow"),
         ("SlowDown", 503, Throttled, "fewer requests"),
