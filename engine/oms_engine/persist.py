@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TypeVar
 
-from oms_engine.errors import OmsError, Stopped, StoreError
+from oms_engine.errors import ConnectionBroken, OmsError, Stopped, StoreError, Throttled, TimedOut, Unavailable
 from oms_engine.outages import LONE_SECONDS
 from oms_engine.session import Session
 from oms_engine.wire import briefly
@@ -28,6 +28,11 @@ class Unanswered(OmsError):
         self.source = source
 
 
+def out_of_service(error: StoreError) -> bool:
+    """Whether an error is what a store that is away answers, or does not; an error inside a 2xx reply is not."""
+    return isinstance(error, Throttled | Unavailable | ConnectionBroken | TimedOut) and not 200 <= error.status < 300
+
+
 async def persist(session: Session, trouble: Unanswered, again: Callable[[], Awaitable[T]]) -> T | Unanswered:
     """Try an object ``again`` until it has its end; return the last trouble when it is the object's own.
 
@@ -39,6 +44,7 @@ async def persist(session: Session, trouble: Unanswered, again: Callable[[], Awa
                                                     even then
     answers                 meet the same trouble   wait until they do not, then again
     answers                 there are none left     again, for a minute; then the object's own trouble
+    answers                 (the reply was odd)     the object's own trouble: an odd reply is no sign of being away
     ======================  ======================  ==================================================================
 
     Raises:
@@ -49,6 +55,8 @@ async def persist(session: Session, trouble: Unanswered, again: Callable[[], Awa
     while True:
         error, source = trouble.error, trouble.source
         waited = await outages.settle(error, source=source)
+        if not waited and not out_of_service(error):
+            return trouble
         others = None if waited else await outages.others(source=source)
         if others is False:
             await outages.wait_out(error, source=source, probe=partial(outages.others_or_error, error, source=source))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from oms_adapters.sandbox import Answer, Cut, Fault, Match
+from oms_adapters.sandbox import Answer, Cut, Fault, Garbage, Match
 from oms_engine.store import MIB
 from oms_engine.task import TaskState
 from support.migrations import QUICK, quick
@@ -178,3 +178,21 @@ def test_a_last_object_that_fails_is_given_its_time(world, monkeypatch):
     ran = world.run(settings=PATIENT)
     assert ran.codes() == {"only": "UPLOAD_DST_OBJ_FAILURE"}
     assert time.monotonic() - began >= 1.5
+
+
+@pytest.mark.parametrize("action", [Garbage(), Answer(200, "InternalError")], ids=repr)
+def test_nonsense_is_not_waited_for(world, action):
+    """Replies that make no sense, from a store that answers, fail their objects by name; nobody is patient with them."""
+    world.source.put_many((f"k/{number:02}", b"x") for number in range(10))
+    world.obs.faults.add(Fault(Match(operation="PutObject", key="k/*"), action, times=None))
+    began = time.monotonic()
+    ran = world.run(settings=replace(PATIENT, patience=3600.0))
+    assert ran.counts == (10, 0, 0, 10)
+    assert time.monotonic() - began < 60
+
+
+def test_an_outage_is_waited_for_in_every_process(filled):
+    """A run of several processes waits as a run of one does."""
+    meanwhile = outage(filled, "obs", Answer(500, "InternalError"), None, after=200)
+    ran = filled.run(settings=replace(PATIENT, processes=2), meanwhile=meanwhile)
+    filled.check_clean(ran)
