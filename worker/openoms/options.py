@@ -279,11 +279,10 @@ def add_pace(parser: Parser, *, bandwidth: bool = True) -> None:
         "shows thousands of objects",
     )  # fmt: skip
     group.add_argument("--connections", metavar="N", type=_count, help="most connections to each store")
-    if bandwidth:
-        group.add_argument(
-            "--patience", metavar="TIME", type=_time,
-            help="wait so long for a store that does not answer, then end; the same command goes on. Default 15m",
-        )  # fmt: skip
+    group.add_argument(
+        "--patience", metavar="TIME", type=_time,
+        help="wait so long for a store that does not answer, then end; the same command goes on. Default 15m",
+    )  # fmt: skip
     group.add_argument(
         "--min-rate", metavar="BYTES", type=_bytes,
         help="try again what moves fewer bytes a second over a minute, waits of our own aside; 0: anything. Default 1K",
