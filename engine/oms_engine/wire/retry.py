@@ -169,7 +169,7 @@ class Retrier:
             return 0.0
         if isinstance(error, TimedOut) and not error.status:
             self.timed_out += 1
-            if self.timed_out >= (2 if long else self._settings.timed_out_attempts):
+            if _brief.get() or self.timed_out >= (2 if long else self._settings.timed_out_attempts):
                 return None
         most = self._settings.attempts if reached else self._settings.unreached_attempts
         if _brief.get():

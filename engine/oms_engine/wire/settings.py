@@ -30,7 +30,7 @@ class WireSettings:
     """How long such a call may take in all."""
     attempts: int = 8
     """How often a call is tried, the first time included."""
-    timed_out_attempts: int = 3
+    timed_out_attempts: int = 2
     """The same for attempts that end in a timeout, each of which has cost a minute."""
     unreached_attempts: int = 3
     """The same towards an endpoint that never took a connection: a mistyped host should not take a minute."""
