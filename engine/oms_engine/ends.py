@@ -11,7 +11,7 @@ from oms_engine.ledger import Failure, Parked, ParkKind
 from oms_engine.metadata import metadata_notes
 from oms_engine.model import InvalidMetadata, ListedObject, ObjectHead, Outcome, Written
 from oms_engine.persist import Unanswered
-from oms_engine.plan import ThereObject
+from oms_engine.plan import ThereObject, other_md5
 from oms_engine.records import escape_text, failed_line, skip_line, success_line
 from oms_engine.session import Session, Stopped
 from oms_engine.verdicts import task_error
@@ -93,9 +93,14 @@ def copied_before(session: Session, listed: ListedObject, etag: str) -> End:
     return End(Outcome.MIGRATED, COPIED_BEFORE, listed.size, line, seen=True)
 
 
-def is_ours(session: Session, there: ListedObject | ThereObject) -> bool:
-    """Whether an equal object at the destination was written since this interrupted run began, hence by it."""
-    return there.last_modified + CLOCK_SLACK >= session.run_started
+def is_ours(session: Session, listed: ListedObject, there: ListedObject | ThereObject) -> bool:
+    """Whether an equal object at the destination was written since this interrupted run began, hence by it.
+
+    Never against evidence that its bytes are others: another size, or another MD5.
+    """
+    if there.last_modified + CLOCK_SLACK < session.run_started or there.size != listed.size:
+        return False
+    return not (isinstance(there, ListedObject) and session.by_md5 and other_md5(listed.etag, there.etag))
 
 
 def parked(session: Session, listed: ListedObject, kind: ParkKind) -> End:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from oms_engine.ledger import Ledger, Upload
+from oms_engine.ledger import Doubt, Ledger, Upload
 from oms_engine.model import WrittenPart
 
 
@@ -27,12 +27,24 @@ class UploadMemory(Protocol):
         """Forget an upload that was completed or aborted."""
         ...
 
+    doubts: dict[str, str]
+    """Damaged copies at the destination, as far as is known here: key -> ETag. Empty nearly always."""
+
+    async def save_doubt(self, doubt: Doubt) -> None:
+        """Remember a damaged copy before it is taken back."""
+        ...
+
+    async def forget_doubt(self, key: str) -> None:
+        """Forget a damaged copy that is gone or was replaced."""
+        ...
+
 
 class LedgerUploads:
     """The ledger as the memory of uploads in flight, for moves in the ledger's own process."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.doubts = {doubt.key: doubt.etag for doubt in ledger.doubts()}
 
     async def upload(self, key: str) -> tuple[Upload, list[WrittenPart]] | None:
         """Return the upload in flight for a destination key and its proved parts."""
@@ -50,3 +62,13 @@ class LedgerUploads:
     async def forget_upload(self, key: str) -> None:
         """Forget an upload."""
         self._ledger.forget_upload(key)
+
+    async def save_doubt(self, doubt: Doubt) -> None:
+        """Remember a damaged copy."""
+        self.doubts[doubt.key] = doubt.etag
+        self._ledger.save_doubt(doubt)
+
+    async def forget_doubt(self, key: str) -> None:
+        """Forget a damaged copy."""
+        self._ledger.forget_doubt(key)
+        self.doubts.pop(key, None)

@@ -85,6 +85,15 @@ class Upload(NamedTuple):
     part_size: int
 
 
+class Doubt(NamedTuple):
+    """A copy at the destination that was found damaged and is not known to be gone."""
+
+    key: str
+    """Its key at the destination."""
+    etag: str
+    """What the destination stated of it, empty when nothing."""
+
+
 class RecordLine(NamedTuple):
     """Finished lines of one record list, each with its line feed: of one object, or of many joined."""
 
@@ -271,6 +280,21 @@ class Ledger(Protocol):
 
     def uploads(self) -> list[Upload]:
         """All uploads in flight, for clean-up."""
+        ...
+
+    def save_doubt(self, doubt: Doubt) -> None:
+        """Remember a damaged copy before it is taken back; an earlier doubt of its key is replaced.
+
+        Doubts outlive runs: whoever meets the key copies it again.
+        """
+        ...
+
+    def forget_doubt(self, key: str) -> None:
+        """Forget a damaged copy that is gone or was replaced; an unknown one is no error."""
+        ...
+
+    def doubts(self) -> list[Doubt]:
+        """All damaged copies, by key."""
         ...
 
     def records_ready(self, *, everything: bool, limit_bytes: int) -> list[tuple[Outcome, str, str]]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from oms_engine import ledger_rules as rules_of
 from oms_engine.ledger import (
     Checkpoint,
+    Doubt,
     Failure,
     Parked,
     ParkKind,
@@ -78,6 +79,7 @@ class MemoryLedger:
         self._last_stamp = 0
         self._failures: dict[int, dict[bytes, Failure]] = {}
         self._uploads: dict[str, Upload] = {}
+        self._doubts: dict[str, Doubt] = {}
         self._parts: dict[str, dict[int, WrittenPart]] = {}
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._run = _Run(number=0, rules="", name="", retry_of=None, started_at=0, active_at=0, finished=True)
@@ -286,6 +288,18 @@ class MemoryLedger:
         """Forget an upload that was completed or aborted, and its parts."""
         self._uploads.pop(key, None)
         self._parts.pop(key, None)
+
+    def save_doubt(self, doubt: Doubt) -> None:
+        """Remember a damaged copy before it is taken back."""
+        self._doubts[doubt.key] = doubt
+
+    def forget_doubt(self, key: str) -> None:
+        """Forget a damaged copy that is gone or was replaced."""
+        self._doubts.pop(key, None)
+
+    def doubts(self) -> list[Doubt]:
+        """All damaged copies, by key."""
+        return sorted(self._doubts.values(), key=lambda doubt: key_bytes(doubt.key))
 
     def uploads(self) -> list[Upload]:
         """All uploads in flight, by key, those of earlier runs included."""

@@ -20,6 +20,7 @@ from oms_engine.model import (
     StorageClass,
     StoragePolicy,
     key_bytes,
+    same_etag,
 )
 from oms_engine.store import MIB, Capabilities
 
@@ -60,6 +61,8 @@ COPY_NEWER = Decision(Action.COPY, "source is newer")
 COPY_CRC64 = Decision(Action.COPY, "other CRC64")
 COPY_ENCRYPTION = Decision(Action.COPY, "other encryption")
 COPY_UNKNOWN = Decision(Action.COPY, "time unknown")
+COPY_MD5 = Decision(Action.COPY, "other MD5")
+COPY_DOUBT = Decision(Action.COPY, "a damaged copy may be there")
 SKIP_EXISTS = Decision(Action.SKIP, "exists, no overwrite")
 SKIP_NOT_OLDER = Decision(Action.SKIP, "same size, not older")
 SKIP_CRC64 = Decision(Action.SKIP, "same CRC64")
@@ -69,13 +72,15 @@ ASK = Decision(Action.NEEDS_HEAD, "the destination is not listed")
 """What is decided of an object while nothing is known of the destination."""
 NEEDS_HEAD_KMS = Decision(Action.NEEDS_HEAD, "encryption is not in a listing")
 
+NEEDS_HEAD_MD5 = Decision(Action.NEEDS_HEAD, "the listed ETags differ, and may be MD5s")
+
 # Bound once: an enum member found through its class costs more than the whole comparison.
 _NO_OVERWRITE = OverwriteMode.NO_OVERWRITE
 _FULL_OVERWRITE = OverwriteMode.FULL_OVERWRITE
 _CRC64 = OverwriteMode.CRC64
 
 
-def decide(  # noqa: PLR0911  (one return per row of the table)
+def decide(  # noqa: C901, PLR0911  (one return per row of the table)
     source: ListedObject,
     there: ListedObject | ThereObject | None,
     rule: OverwriteMode,
@@ -83,6 +88,8 @@ def decide(  # noqa: PLR0911  (one return per row of the table)
     source_crc64: int | None = None,
     source_encrypted: bool | None = None,
     want_kms: bool | None = None,
+    source_md5: bytes | None = None,
+    by_md5: bool = False,
 ) -> Decision:
     """Decide whether an object is copied over the one of the same key at the destination.
 
@@ -93,7 +100,8 @@ def decide(  # noqa: PLR0911  (one return per row of the table)
     any other               nothing is there                                                      see below
     NO_OVERWRITE            never                                                                 skipped
     SIZE_LAST_MODIFIED      sizes differ, or the source is newer (equal times: skipped),          skipped
-                            or either time is unknown, or the encryption differs
+                            or either time is unknown, or the MD5s are known and differ,
+                            or the encryption differs
     CRC64                   sizes differ, or both CRC64 are known and differ,                     skipped
                             or one is unknown and SIZE_LAST_MODIFIED copies,
                             or the encryption differs
@@ -103,8 +111,11 @@ def decide(  # noqa: PLR0911  (one return per row of the table)
     sides are known and unlike. With the wish the source's own encryption does not matter: a copy would always be
     encrypted, so copying again could never make the two alike.
 
-    ``there`` as a :class:`ListedObject` was only listed: CRC64 with equal sizes, and a skip while KMS is wanted, then
-    need a HEAD. With a :class:`ThereObject` the answer is final.
+    Sizes and times decide, but never against evidence of other bytes. With ``by_md5`` the plain ETags of both stores
+    are MD5s, unless an object is encrypted: where two listed ones differ, a HEAD must say whether they are.
+
+    ``there`` as a :class:`ListedObject` was only listed: CRC64 with equal sizes, a skip while KMS is wanted, and a skip
+    of what has another ETag then need a HEAD. With a :class:`ThereObject` the answer is final.
     Source: ``object_overwrite_mode``,
     https://support.huaweicloud.com/intl/en-us/api-oms/ListSyncTasks.html
     """
@@ -117,14 +128,40 @@ def decide(  # noqa: PLR0911  (one return per row of the table)
     if source.size != there.size:
         return COPY_SIZE
     if rule is _CRC64:
+        if _known_to_differ(source_md5, there):
+            return COPY_MD5
         return _decide_crc64(source, there, source_crc64, source_encrypted, want_kms)
     if not source.last_modified or not there.last_modified:
         return COPY_UNKNOWN
     if source.last_modified > there.last_modified and _is_newer(source, there):
         return COPY_NEWER
     if there.__class__ is ListedObject and not want_kms:
+        if by_md5 and source.etag != there.etag and other_md5(source.etag, there.etag):
+            return NEEDS_HEAD_MD5
         return SKIP_NOT_OLDER
+    if _known_to_differ(source_md5, there):
+        return COPY_MD5
     return _unless_encryption(SKIP_NOT_OLDER, there, source_encrypted, want_kms)
+
+
+def other_md5(one: str, other: str) -> bool:
+    """Whether two ETags of stores whose plain ones are MD5s are unequal MD5s; their case says nothing."""
+    return len(one) == 32 and len(other) == 32 and one.lower() != other.lower()
+
+
+def _known_to_differ(source_md5: bytes | None, there: ListedObject | ThereObject) -> bool:
+    return isinstance(there, ThereObject) and None not in {source_md5, there.md5} and source_md5 != there.md5
+
+
+def in_doubt(there: ListedObject | ThereObject | None, doubted: str | None, rule: OverwriteMode) -> bool:
+    """Whether a copy that was found damaged may still lie at the destination, so that the object is copied again.
+
+    ``doubted`` is its ETag, empty when it was not stated, None when nothing is in doubt. Under NO_OVERWRITE an object
+    of another ETag is somebody else's, and stays.
+    """
+    if doubted is None or there is None:
+        return False
+    return rule is not _NO_OVERWRITE or not doubted or not there.etag or same_etag(doubted.lower(), there.etag.lower())
 
 
 def _decide_crc64(

@@ -6,7 +6,8 @@ import asyncio
 import math
 
 from oms_engine.ends import Copied
-from oms_engine.errors import AccessDenied, ChecksumMismatch, NotFound
+from oms_engine.errors import AccessDenied, ChecksumMismatch, NotFound, StoreError
+from oms_engine.ledger import Doubt
 from oms_engine.look import CHANGED, MISSING
 from oms_engine.model import ConsistencyCheck, ListedObject, ObjectHead, Written, same_etag
 from oms_engine.plan import ThereObject
@@ -34,7 +35,7 @@ async def prove(session: Session, key: str, copied: Copied, verdict: Verdict, be
     if verdict.needs_head:
         verdict = await _look(session, key, copied, before)
     if not verdict.ok:
-        await _take_back(session, key, verdict)
+        await _take_back(session, key, verdict, copied.written.etag)
     return verdict
 
 
@@ -97,16 +98,21 @@ def _is_old(there: ObjectHead, before: Before) -> bool:
     return math.floor(before.last_modified) == math.floor(there.last_modified)
 
 
-async def _take_back(session: Session, key: str, verdict: Verdict) -> None:
-    """Delete a copy that differs.
+async def _take_back(session: Session, key: str, verdict: Verdict, etag: str) -> None:
+    """Delete a copy that differs. That it does is written down before, so that no later run takes it for good.
 
     Raises:
         ChecksumMismatch: always; it says what differs.
     """
     fault = f"{verdict.method}: {verdict.detail}{_remedy(session, verdict)}"
+    await session.uploads.save_doubt(Doubt(key, etag))
     if session.spec.check is ConsistencyCheck.NO_CHECK:
         raise ChecksumMismatch(f"{fault}; a damaged copy is still there: no_check deletes nothing")
-    await session.wire.call(session.destination.delete(key))
+    try:
+        await session.wire.call(session.destination.delete(key))
+    except StoreError as error:
+        raise ChecksumMismatch(f"{fault}; a damaged copy is still there, as it cannot be deleted: {error}") from None
+    await session.uploads.forget_doubt(key)
     raise ChecksumMismatch(f"{fault}; the copy {key!r} was deleted again")
 
 

@@ -20,7 +20,7 @@ from oms_engine.look import Listing, look
 from oms_engine.model import ListedObject, Outcome, OverwriteMode, key_before
 from oms_engine.outages import scouting
 from oms_engine.persist import Unanswered, persist
-from oms_engine.plan import ASK, Action, decide, decide_scope
+from oms_engine.plan import ASK, COPY_DOUBT, Action, decide, decide_scope, in_doubt
 from oms_engine.records import skip_line
 from oms_engine.session import Session, Stopped, mapped
 from oms_engine.there import DestinationCursor
@@ -393,6 +393,7 @@ class SegmentRun:
         session, resumed = self.session, self._resumed
         spec, rule = session.spec, session.overwrite
         since, want_kms, now = spec.migrate_since, spec.kms, session.clock_text()
+        by_md5, doubts = session.by_md5, session.uploads.doubts
         batch = self._window.open(page[-1].key)
         live = session.live
         live.listed += len(page)
@@ -401,9 +402,11 @@ class SegmentRun:
         skip = Action.SKIP
         copy = None if spec.dry_run else Action.COPY  # a dry run's reasons are told one by one
         for listed, other in zip(page, there, strict=True):
-            decision = decide(listed, other, rule, want_kms=want_kms)
+            decision = decide(listed, other, rule, want_kms=want_kms, by_md5=by_md5)
             if not known:
                 decision = ASK
+            elif doubts and other is not None and in_doubt(other, doubts.get(other.key), rule):
+                decision = COPY_DOUBT
             if since is not None:
                 decision = decide_scope(listed, since) or decision
             action = decision.action
@@ -411,7 +414,7 @@ class SegmentRun:
                 job = ObjectJob(listed.key, listed, other, known, None, resumed, action is copy)
                 self.crew.submit(_Item(job, batch, self))
                 continue
-            if resumed and other is not None and is_ours(session, other):
+            if resumed and other is not None and is_ours(session, listed, other):
                 end = copied_before(session, listed, other.etag)
                 live.count(end)
                 batch.add(end)

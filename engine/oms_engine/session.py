@@ -162,6 +162,8 @@ class Session:
         elif not source.capabilities.lists:  # many hosts: what each bears, its own pace says
             self._read_from = destination.endpoint
         self._look_up_paces()
+        self.by_md5 = source.capabilities.etag_is_md5 and destination.capabilities.etag_is_md5
+        """Where two listed ETags are no MD5s of parts and differ, the bytes probably do."""
         self.overwrite = effective_rule(spec.overwrite, source.capabilities, destination.capabilities)
         self._clock_second = 0
         self._clock_text = ""

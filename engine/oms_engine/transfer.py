@@ -20,10 +20,12 @@ from oms_engine.ends import (
     store_failed,
 )
 from oms_engine.errors import (
+    AccessDenied,
     Archived,
     ChecksumMismatch,
     ConditionFailed,
     DigestRefused,
+    InvalidRequest,
     NotFound,
     ObjectError,
     SourceChanged,
@@ -37,6 +39,9 @@ from oms_engine.model import ConsistencyCheck, ListedObject, Outcome, OverwriteM
 from oms_engine.moving import AT_ONCE, move, move_whole, plan_of
 from oms_engine.places import names_object
 from oms_engine.plan import (
+    COPY_DOUBT,
+    NEEDS_HEAD_MD5,
+    SKIP_NOT_OLDER,
     Action,
     Decision,
     PartPlan,
@@ -44,6 +49,8 @@ from oms_engine.plan import (
     decide,
     decide_scope,
     destination_key,
+    in_doubt,
+    other_md5,
     there_object,
 )
 from oms_engine.proving import Before, judge, prove
@@ -86,7 +93,7 @@ async def transfer(session: Session, job: ObjectJob) -> End:
     raise AssertionError("unreachable")
 
 
-async def _journey(session: Session, job: ObjectJob) -> End:
+async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all of it, top to bottom)
     spec = session.spec
     # 1. what is it?
     listed = job.listed or await _look_up(session, job.key)
@@ -121,6 +128,8 @@ async def _journey(session: Session, job: ObjectJob) -> End:
     )
     if not verdict.ok:
         verdict = await prove(session, key, copied, verdict, before)
+    if session.uploads.doubts and key in session.uploads.doubts:
+        await session.uploads.forget_doubt(key)
     listed = listed if plan.size is not None else listed._replace(size=copied.digests.size)
     return migrated(session, listed, key, copied, verdict)
 
@@ -145,8 +154,10 @@ async def _decided(session: Session, job: ObjectJob, listed: ListedObject) -> tu
     if not session.source.capabilities.lists:
         _refuse_page(session, listed, key)
     decision, there = await _decision(session, job, listed, key)
+    if in_doubt(there, session.uploads.doubts.get(key), session.overwrite):
+        decision = COPY_DOUBT
     if decision.action is Action.SKIP:
-        if job.resumed and there is not None and is_ours(session, there):
+        if job.resumed and there is not None and is_ours(session, listed, there):
             return copied_before(session, listed, ""), there
         return skipped(session, listed, decision.reason), there
     if spec.dry_run:
@@ -195,15 +206,28 @@ async def _decision(
     """Decide from the listings where they suffice, else from HEADs; also return what is there."""
     rule = session.overwrite
     want_kms = session.spec.kms
-    if job.there_known or rule is OverwriteMode.FULL_OVERWRITE:
-        decision = decide(listed, job.there, rule, want_kms=want_kms)
-        if decision.action is not Action.NEEDS_HEAD:
-            return decision, job.there
+    listings_suffice = job.there_known or rule is OverwriteMode.FULL_OVERWRITE
+    decision = decide(listed, job.there, rule, want_kms=want_kms, by_md5=session.by_md5)
+    if listings_suffice and decision.action is not Action.NEEDS_HEAD:
+        return decision, job.there
     try:
         there = there_object(await session.wire.call(session.destination.head(key)))
     except NotFound:
         return decide(listed, None, rule), None
-    crc64 = None
-    if rule is OverwriteMode.CRC64 and there.size == listed.size:
-        crc64 = (await session.wire.call(session.source.head(listed.key))).crc64
-    return decide(listed, there, rule, source_crc64=crc64, want_kms=want_kms), there
+    except (AccessDenied, InvalidRequest):
+        if not (listings_suffice and decision is NEEDS_HEAD_MD5):
+            raise
+        return SKIP_NOT_OLDER, job.there  # what may not be asked is no evidence: size and time decide, as listed
+    crc64 = md5 = None
+    if there.size == listed.size and rule is not OverwriteMode.NO_OVERWRITE:
+        crc64, md5 = await _checksums(session, listed, there)
+    return decide(listed, there, rule, source_crc64=crc64, want_kms=want_kms, source_md5=md5), there
+
+
+async def _checksums(session: Session, listed: ListedObject, there: ThereObject) -> tuple[int | None, bytes | None]:
+    """Ask the source for what tells its object from the one at the destination: CRC64 and MD5."""
+    by_md5 = there.md5 is not None and session.by_md5 and other_md5(listed.etag, there.md5.hex())
+    if session.overwrite is not OverwriteMode.CRC64 and not by_md5:
+        return None, None
+    head = await session.wire.call(session.source.head(listed.key))
+    return head.crc64, head.md5

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contract.ledgers import BOXES, LedgerBox, failure, open_run, parked, report, settlement, take_lists
 from oms_engine.errors import ConfigError, RepositoryError
-from oms_engine.ledger import Ledger, ParkKind, Segment, SegmentState, Upload
+from oms_engine.ledger import Doubt, Ledger, ParkKind, Segment, SegmentState, Upload
 from oms_engine.memory_ledger import MemoryLedger
 from oms_engine.model import Outcome, WrittenPart, key_bytes
 from oms_engine.task import Counters
@@ -453,6 +453,25 @@ def test_uploads_outlive_runs_until_forgotten(box: LedgerBox) -> None:
     ledger.forget_upload(upload.key)
     ledger.forget_upload(upload.key)
     assert (ledger.upload(upload.key), ledger.uploads()) == (None, [other])
+
+
+# ---- damaged copies
+
+
+def test_doubts_outlive_runs_until_forgotten(box: LedgerBox) -> None:
+    """One doubt per destination key; they survive a crash and the next run, and a later one replaces the first."""
+    ledger = box.open()
+    open_run(ledger)
+    assert ledger.doubts() == []
+    for doubt in (Doubt("k\udcff", "e1"), Doubt("a", ""), Doubt("k\udcff", "e2")):
+        ledger.save_doubt(doubt)
+    box.crash()
+    ledger = box.open()
+    open_run(ledger, rules="other")
+    assert ledger.doubts() == [Doubt("a", ""), Doubt("k\udcff", "e2")]
+    ledger.forget_doubt("k\udcff")
+    ledger.forget_doubt("nobody")
+    assert ledger.doubts() == [Doubt("a", "")]
 
 
 # ---- record lists

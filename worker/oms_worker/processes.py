@@ -139,7 +139,7 @@ class ProcessSlot:
             raise WorkerLost("a worker process was lost")
         queue: asyncio.Queue[Checkpoint | Exception | None] = asyncio.Queue()
         self._reports[segment.id] = queue
-        self.say("run", segment)
+        self.say("run", segment, dict(self._uploads.doubts))
         try:
             while (report := await queue.get()) is not None:
                 if isinstance(report, Exception):
@@ -159,7 +159,9 @@ class ProcessSlot:
 
     async def revisit(self, entry: Parked, *, resumed: bool) -> Settlement | Later:
         """Bring a parked object on, in the child."""
-        answer: Settlement | Later = await self._ask(next(self._numbers), "revisit", entry, resumed)
+        answer: Settlement | Later = await self._ask(
+            next(self._numbers), "revisit", entry, resumed, dict(self._uploads.doubts)
+        )
         return answer
 
     def hold(self, held: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from oms_engine.errors import TaskError
 from oms_engine.frozen import dataclass
 from oms_engine.inflight import UploadMemory
-from oms_engine.ledger import Parked, Segment, Upload
+from oms_engine.ledger import Doubt, Parked, Segment, Upload
 from oms_engine.limiter import Limiter
 from oms_engine.model import WrittenPart
 from oms_engine.segment import Crew
@@ -59,6 +59,7 @@ class _Child:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._acks: dict[int, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._uploads = _RemoteUploads(self)
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -72,7 +73,7 @@ class _Child:
                 wire=wire,
                 limiter=self._limiter,
                 settings=plan.settings,
-                uploads=_RemoteUploads(self),
+                uploads=self._uploads,
                 run_started=plan.run_started,
             )
             session.share(plan.settings.processes)
@@ -108,7 +109,8 @@ class _Child:
         with suppress(OSError, ValueError):
             self._connection.send(message)
 
-    def _on_run(self, segment: Segment) -> None:
+    def _on_run(self, segment: Segment, doubts: dict[str, str]) -> None:
+        self._uploads.doubts.update(doubts)
         self._spawn(self._run(segment))
 
     async def _run(self, segment: Segment) -> None:
@@ -134,7 +136,8 @@ class _Child:
         run = self._slot.running(segment)
         self.say("answer", number, run is not None and run.lower(at), None)
 
-    def _on_revisit(self, number: int, entry: Parked, resumed: bool) -> None:
+    def _on_revisit(self, number: int, entry: Parked, resumed: bool, doubts: dict[str, str]) -> None:
+        self._uploads.doubts.update(doubts)
         self._spawn(self._revisit(number, entry, resumed))
 
     async def _revisit(self, number: int, entry: Parked, resumed: bool) -> None:
@@ -185,6 +188,7 @@ class _RemoteUploads(UploadMemory):
 
     def __init__(self, child: _Child) -> None:
         self._child = child
+        self.doubts: dict[str, str] = {}
 
     async def upload(self, key: str) -> tuple[Upload, list[WrittenPart]] | None:
         found: tuple[Upload, list[WrittenPart]] | None = await self._child.ask("upload", key)
@@ -198,3 +202,11 @@ class _RemoteUploads(UploadMemory):
 
     async def forget_upload(self, key: str) -> None:
         await self._child.ask("forget_upload", key)
+
+    async def save_doubt(self, doubt: Doubt) -> None:
+        self.doubts[doubt.key] = doubt.etag
+        await self._child.ask("save_doubt", doubt)
+
+    async def forget_doubt(self, key: str) -> None:
+        await self._child.ask("forget_doubt", key)
+        self.doubts.pop(key, None)

@@ -12,11 +12,23 @@ from dataclasses import replace
 from typing import Any
 
 from oms_engine import ledger_rules as rules_of
-from oms_engine.ledger import Checkpoint, Failure, Parked, ParkKind, RunInfo, Segment, SegmentState, Settlement, Upload
+from oms_engine.ledger import (
+    Checkpoint,
+    Doubt,
+    Failure,
+    Parked,
+    ParkKind,
+    RunInfo,
+    Segment,
+    SegmentState,
+    Settlement,
+    Upload,
+)
 from oms_engine.ledger_rules import COUNTER_NAMES, Verdict, counter_values
 from oms_engine.model import Outcome, WrittenPart, key_bytes
 from oms_engine.task import Counters
 from oms_worker.sql_database import SqlDatabase
+from oms_worker.sql_doubts import Doubts
 from oms_worker.sql_lists import RecordLists
 from oms_worker.sql_rows import (
     ADD_COUNTERS,
@@ -80,6 +92,7 @@ class SqlLedger(ABC):
         self._run = 0
         self._runs = Runs(db, clock, self._task_of)
         self._uploads = Uploads(db)
+        self._doubts = Doubts(db)
 
     @abstractmethod
     def _task_of(self, identity: str) -> int:
@@ -295,6 +308,20 @@ class SqlLedger(ABC):
     def uploads(self) -> list[Upload]:
         """All uploads in flight, by key, those of earlier runs included."""
         return self._uploads.all()
+
+    # ---- damaged copies -----------------------------------------------------------------------------------------
+
+    def save_doubt(self, doubt: Doubt) -> None:
+        """Remember a damaged copy before it is taken back."""
+        self._doubts.save(doubt)
+
+    def forget_doubt(self, key: str) -> None:
+        """Forget a damaged copy that is gone or was replaced."""
+        self._doubts.forget(key)
+
+    def doubts(self) -> list[Doubt]:
+        """All damaged copies, by key."""
+        return self._doubts.all()
 
     # ---- record lists -------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ SEGMENT = f"id, prefix, lo, hi, list_offset, marker, epoch, state, reasons, {COU
 PARKED = "key, kind, size, etag, last_modified, storage_class, due, attempts"
 FAILURE = "key, size, code, message, at"
 UPLOAD = "key, upload_id, source_etag, size, part_size"
+DOUBT = "key, etag"
 PART = "number, etag, size, md5, crc64"
 
 

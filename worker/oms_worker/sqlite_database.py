@@ -67,7 +67,11 @@ ALTER TABLE segment ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 
 _VERSION_3 = f"ALTER TABLE record_file ADD COLUMN crc INTEGER;\n{seal_script()}"
 
-UPGRADES = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = f"""
+CREATE TABLE doubt (key BLOB PRIMARY KEY, etag TEXT NOT NULL) {_STRICT_KEYED};
+"""
+
+UPGRADES = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Scripts that lead from each schema version to the next; the version is their number. Only ever append."""
 
 

@@ -23,6 +23,7 @@ from oms_engine.plan import (
     decide_scope,
     destination_key,
     effective_rule,
+    in_doubt,
     is_kms,
     part_plan,
     source_key,
@@ -293,3 +294,39 @@ def test_storage_class_is_fixed_or_mapped(policy):
     got = storage_class_for(policy, "GLACIER", words.__getitem__)
     assert got is (StorageClass.ARCHIVE if policy is StoragePolicy.SRC_STORAGE_MAPPING else StorageClass(policy.value))
     assert storage_class_for(None, "GLACIER", words.__getitem__) is None
+
+
+MD5S = ("0" * 32, "f" * 32, "F" * 32, "0" * 32 + "-2", "", "opaque")
+
+
+@pytest.mark.parametrize("ours", MD5S)
+@pytest.mark.parametrize("theirs", MD5S)
+def test_a_skip_needs_equal_md5s_where_both_listings_state_them(ours, theirs):
+    """Listed ETags that are different MD5s are asked about by HEAD; nothing else in an ETag changes size and time."""
+    source, there = ListedObject("k", 3, 5.0, ours, ""), ListedObject("k", 3, 9.0, theirs, "")
+    differ = len(ours) == len(theirs) == 32 and ours.lower() != theirs.lower()
+    decided = decide(source, there, OverwriteMode.SIZE_LAST_MODIFIED, by_md5=True)
+    assert decided.action is (Action.NEEDS_HEAD if differ else Action.SKIP)
+    assert decide(source, there, OverwriteMode.SIZE_LAST_MODIFIED).action is Action.SKIP
+    assert decide(source, there, OverwriteMode.NO_OVERWRITE, by_md5=True).action is Action.SKIP
+
+
+@pytest.mark.parametrize("rule", COMPARING)
+@pytest.mark.parametrize(("ours", "theirs"), [(b"a", b"a"), (b"a", b"b"), (None, b"b"), (b"a", None), (None, None)])
+def test_known_md5s_that_differ_copy(rule, ours, theirs):
+    """What a HEAD states of an encrypted object is no MD5: then size and time decide, so nothing is copied for ever."""
+    source = ListedObject("k", 3, 5.0, "e", "")
+    there = ThereObject(3, 9.0, md5=theirs)
+    decided = decide(source, there, rule, source_md5=ours)
+    assert decided == ((Action.COPY, "other MD5") if ours == b"a" and theirs == b"b" else (Action.SKIP, decided.reason))
+
+
+def test_a_copy_in_doubt_is_copied_again():
+    """A key in doubt is copied whatever lies there; under NO_OVERWRITE an object of another ETag stays."""
+    there = ListedObject("k", 3, 9.0, "E1", "")
+    for rule in OverwriteMode:
+        assert in_doubt(there, "e1", rule)
+        assert in_doubt(there, "", rule)
+        assert in_doubt(there, "other", rule) == (rule is not OverwriteMode.NO_OVERWRITE)
+        assert not in_doubt(there, None, rule)
+        assert not in_doubt(None, "e1", rule)

@@ -141,6 +141,14 @@ def _add_uploads(metadata: MetaData) -> None:
         Column("md5", LargeBinary),
         Column("crc64", LargeBinary),
     )
+    Table(
+        "ledger_doubt",
+        metadata,
+        # Copies at the destination that were found damaged and are not known to be gone.
+        _task(),
+        Column("key", LargeBinary, primary_key=True),
+        Column("etag", Text, nullable=False),
+    )
 
 
 def _add_lists(metadata: MetaData) -> None:

@@ -1,0 +1,95 @@
+"""A copy that arrived damaged is never taken for a good one: not by a later run, not where it cannot be deleted."""
+
+import asyncio
+import os
+import sqlite3
+import time
+from contextlib import closing, suppress
+from dataclasses import replace
+
+import pytest
+
+from oms_adapters.sandbox import Answer, Delay, Fault, FlipStoredBit, Match
+from oms_engine.model import ConsistencyCheck, OverwriteMode
+from support.migrations import opener, requests_of
+
+DAMAGE = Fault(Match(operation="PutObject", key="k5"), FlipStoredBit(3), times=None)
+DELETE = Match(operation="DeleteObject", key="k5")
+
+
+@pytest.fixture
+def filled(world):
+    """A few small objects."""
+    world.source.put_many((f"k{number}", os.urandom(900 + number)) for number in range(9))
+    return world
+
+
+def doubts(world):
+    """Return the keys in doubt, as the state file has them at this moment."""
+    with closing(sqlite3.connect(world.state)) as file:
+        return [key.decode() for (key,) in file.execute("SELECT key FROM doubt")]
+
+
+@pytest.mark.parametrize("rule", [OverwriteMode.SIZE_LAST_MODIFIED, OverwriteMode.NO_OVERWRITE])
+def test_a_damaged_copy_that_cannot_be_deleted_is_copied_again(filled, rule):
+    """Where DELETE is denied the failure says that the damaged copy is still there, and the next run replaces it."""
+    filled.obs.faults.add(DAMAGE)
+    filled.obs.faults.add(Fault(DELETE, Answer(403, "AccessDenied"), times=None))
+    ran = filled.run(overwrite=rule)
+    assert ran.codes() == {"k5": "CHECK_DST_OBJ_CONSISTENCY_FAILURE"}
+    assert "a damaged copy is still there" in ran.failures[0].message
+    assert filled.destination.get("k5") != filled.source.get("k5")
+    filled.obs.faults.clear()
+    again = filled.run(overwrite=rule)
+    assert again.counts == (9, 1, 8, 0)
+    filled.check_clean(again)
+    assert filled.run(overwrite=rule).counts == (9, 0, 9, 0)
+
+
+def test_a_doubt_is_written_down_before_a_copy_is_taken_back(filled):
+    """While the DELETE of a damaged copy is under way the state file names its key; afterwards it does not."""
+    filled.obs.faults.add(replace(DAMAGE, times=1))
+    filled.obs.faults.add(Fault(DELETE, Delay(1.0)))
+    seen = []
+
+    async def watch(_migration):
+        while not seen:
+            await asyncio.sleep(0.02)
+            if not any(entry.operation == "DeleteObject" for entry in filled.obs.log) and filled.state.exists():
+                with suppress(sqlite3.OperationalError):  # not made yet
+                    seen.extend(doubts(filled))
+
+    filled.check_clean(filled.run(meanwhile=watch))
+    assert seen == ["k5"]
+    assert doubts(filled) == []
+
+
+@pytest.mark.parametrize("skew", [0, 300])
+def test_other_bytes_of_the_same_size_and_second_are_copied(filled, skew):
+    """A source replaced in the second of its copy, or under a destination clock ahead, is copied: the MD5s differ."""
+    filled.obs.clock_skew = skew
+    filled.check_clean(filled.run())
+    filled.source.put("k5", os.urandom(905), mtime=float(int(time.time())) if skew else 1000.0)
+    filled.obs.clear_log()
+    ran = filled.run()
+    assert ran.counts == (9, 1, 8, 0)
+    filled.check_clean(ran)
+    assert requests_of(filled.obs, filled.destination.name)["PutObject"] == 1
+
+
+def test_an_encrypted_destination_is_not_copied_for_ever(filled, clouds):
+    """Under KMS listed ETags are no MD5s: a HEAD says so, and what is not older is skipped."""
+    filled.destination = clouds.obs.create_bucket("by-default", default_encryption="kms")
+    place = opener(clouds.obs, "by-default")
+    assert filled.run(destination=place).counts == (9, 9, 0, 0)
+    assert filled.run(destination=place).counts == (9, 0, 9, 0)
+
+
+def test_no_check_deletes_nothing(filled):
+    """With no_check a copy that differs fails by name and stays; a later run copies it again."""
+    filled.obs.faults.add(DAMAGE)
+    ran = filled.run(check=ConsistencyCheck.NO_CHECK)
+    assert ran.codes() == {"k5": "CHECK_DST_OBJ_CONSISTENCY_FAILURE"}
+    assert requests_of(filled.obs, filled.destination.name)["DeleteObject"] == 0
+    filled.obs.faults.clear()
+    filled.check_clean(filled.run(check=ConsistencyCheck.NO_CHECK))
