@@ -13,13 +13,16 @@ from oms_engine.model import Attributes, ListedObject, ObjectHead, Written
 from oms_engine.multipart import move_in_parts, move_unknown
 from oms_engine.plan import PartPlan, part_plan
 from oms_engine.session import Session, write_options
-from oms_engine.store import Call
+from oms_engine.store import MIB, Call
 from oms_engine.verify import Sent
 from oms_engine.versions import UNKNOWN, refuse_other
 from oms_engine.wire import ReplyTooLarge
 
 SENT_WITH_MD5 = Sent(with_md5=True)
 """A small object's MD5 always goes with it."""
+
+HELD_AT_MOST = 64 * MIB
+"""The largest object held in memory for its MD5; few are larger and written at once."""
 
 STREAM_ATTEMPTS = 3
 """Reads of an object that can only be read from its beginning."""
@@ -166,8 +169,9 @@ async def _move_streamed(session: Session, listed: ListedObject, key: str) -> Co
 async def _stream(session: Session, listed: ListedObject, key: str, read: Call[ObjectHead]) -> Copied:
     """Stream one read into one write.
 
-    Where the source states the MD5 and the destination proves it (Content-MD5, and an ETag that is one), ours would be
-    a third opinion at the price of the whole relay.
+    Its MD5 goes with it, so that the store verifies what it keeps. Where the source states none the body is held until
+    its own is known. Where the source does, and the destination proves it by its ETag too, ours would be a third
+    opinion at the price of the whole relay.
     """
     proved = session.destination.capabilities.etag_is_md5 and not session.spec.kms
     stored: Attributes | None = None
@@ -183,18 +187,24 @@ async def _stream(session: Session, listed: ListedObject, key: str, read: Call[O
             if stored is None:
                 raise _Hidden
             head = head._replace(attributes=stored)
-        options = write_options(session, head, listed_class=listed.storage_class, md5=head.md5, crc64=head.crc64)
+        held = hold(head)
+        md5, crc64 = (digests.md5, digests.crc64) if held else (head.md5, head.crc64)
+        options = write_options(session, head, listed_class=listed.storage_class, md5=md5, crc64=crc64)
         return session.destination.write(key, size=listed.size, options=options)
+
+    def hold(head: ObjectHead) -> bool:
+        return head.md5 is None and listed.size <= HELD_AT_MOST
 
     if session.hides_disposition:
         stored = (await session.wire.call(session.source.head(listed.key))).attributes
     try:
-        relayed = await session.relay(read, write_call, size=listed.size, md5=True)
+        relayed = await session.relay(read, write_call, size=listed.size, md5=True, hold=hold)
     except _Hidden:
         session.hides_disposition = True
         stored = (await session.wire.call(session.source.head(listed.key))).attributes
-        relayed = await session.relay(read, write_call, size=listed.size, md5=True)
-    return Copied(relayed.head, relayed.written, relayed.digests, Sent(with_md5=relayed.head.md5 is not None))
+        relayed = await session.relay(read, write_call, size=listed.size, md5=True, hold=hold)
+    sent = Sent(with_md5=relayed.head.md5 is not None or hold(relayed.head))
+    return Copied(relayed.head, relayed.written, relayed.digests, sent)
 
 
 class _Hidden(Exception):

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, suppress
 
 from oms_engine.digest import Digests
 from oms_engine.ends import Copied
-from oms_engine.errors import ChecksumMismatch, NotFound, ObjectError, Retry, StoreError, UploadGone
+from oms_engine.errors import ChecksumMismatch, InvalidRequest, NotFound, ObjectError, Retry, StoreError, UploadGone
 from oms_engine.ledger import Upload
 from oms_engine.looking import as_stored, exactly, is_packed, with_stored_disposition
 from oms_engine.model import ListedObject, ObjectHead, Written, WrittenPart, same_etag
@@ -142,12 +142,48 @@ async def _send_missing(
 async def _send_part(
     session: Session, listed: ListedObject, head: ObjectHead, plan: PartPlan, upload: Upload, number: int
 ) -> WrittenPart:
-    span = plan.span(number)
-    need_md5 = session.destination.capabilities.part_etag_is_md5 and not session.spec.kms
+    """Send a part until its bytes are proved: by the MD5 its reply states, or by the one that went with it.
 
-    def write_call(part_head: ObjectHead, _digests: Digests) -> Call[WrittenPart]:
+    Which of the two, a destination teaches: the first part whose reply proves nothing, or that is refused without an
+    MD5 (as buckets with Object Lock do), is sent again, held in memory until its MD5 is known; so are all that follow.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
+    """
+    size, damaged = plan.span(number).size, 0
+    while damaged < PART_ATTEMPTS:
+        held = session.holds_parts
+        try:
+            part, digests = await _relay_part(session, listed, head, plan, upload, number, held=held)
+        except InvalidRequest:
+            if held:
+                raise
+            part, digests = await _relay_part(session, listed, head, plan, upload, number, held=True)
+            held = session.holds_parts = True
+        if part.md5 is not None and part.md5 != digests.md5:
+            damaged += 1
+        elif part.md5 is None and not held:
+            session.holds_parts = True
+        else:
+            return WrittenPart(number, part.etag, size, digests.md5, digests.crc64)
+    raise ChecksumMismatch(_damaged(number, listed.key, PART_ATTEMPTS))
+
+
+async def _relay_part(
+    session: Session,
+    listed: ListedObject,
+    head: ObjectHead,
+    plan: PartPlan,
+    upload: Upload,
+    number: int,
+    *,
+    held: bool,
+) -> tuple[WrittenPart, Digests]:
+    """Read a part and write it; return what the destination said, and the digests of what was passed on."""
+    span = plan.span(number)
+
+    def write_call(part_head: ObjectHead, digests: Digests) -> Call[WrittenPart]:
         refuse_other(head, part_head, store=session.source.label)  # a store may ignore If-Match
-        return session.destination.write_part(upload.key, upload.upload_id, number, size=span.size)
+        md5 = digests.md5 if held else None
+        return session.destination.write_part(upload.key, upload.upload_id, number, size=span.size, md5=md5)
 
     if session.fronted is None:
         read = session.source.read(listed.key, span=span, if_match=head.etag or None)
@@ -155,14 +191,15 @@ async def _send_part(
         read = session.fronted.read_stated(head, span=span)
     if is_packed(head):
         read = as_stored(read)
-    for attempt in range(1, PART_ATTEMPTS + 1):
-        moved = await session.relay(read, write_call, size=span.size, md5=need_md5)
-        part, digests = moved.written, moved.digests
-        if part.md5 is None or digests.md5 is None or part.md5 == digests.md5:
-            return WrittenPart(number, part.etag, span.size, digests.md5, digests.crc64)
-        if attempt == PART_ATTEMPTS:
-            break
-    raise ChecksumMismatch(_damaged(number, listed.key, PART_ATTEMPTS))
+    if not held:
+        moved = await session.relay(read, write_call, size=span.size, md5=True)
+        return moved.written, moved.digests
+    await session.held.acquire(span.size)
+    try:
+        moved = await session.relay(read, write_call, size=span.size, md5=True, hold=lambda _head: True)
+    finally:
+        session.held.release(span.size)
+    return moved.written, moved.digests
 
 
 async def _complete(session: Session, key: str, size: int, upload: Upload, parts: list[WrittenPart]) -> Written:

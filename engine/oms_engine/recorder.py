@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from hashlib import md5
 
 from oms_engine.errors import Retry, StoreError
 from oms_engine.ledger import Ledger
@@ -77,7 +78,9 @@ class Recorder:
         # A small file is read sooner than a thread is started.
         small = os.stat(path).st_size <= SMALL_FILE  # noqa: PTH116 - paths are text as in the ledger's protocol
         body = _read(path) if small else await asyncio.to_thread(_read, path)
-        options = WriteOptions(attributes=Attributes(content_type="text/plain"))
+        # Buckets with Object Lock take nothing without it.
+        digest = md5(body, usedforsecurity=False).digest()
+        options = WriteOptions(attributes=Attributes(content_type="text/plain"), md5=digest)
         call = self._session.destination.write(key, size=len(body), options=options, body=body)
         await self._session.wire.call(call)
 

@@ -31,6 +31,9 @@ W = TypeVar("W")
 UNSTATED_AT_ONCE = 2
 """Objects whose size nobody states and that outgrew a small one: each holds a part in memory."""
 
+HELD_BYTES = 256 * MIB
+"""Of parts held in memory at once; one that is larger is held alone."""
+
 BULK_AHEAD = 2
 """Large bodies that wait in line for a thread, at most."""
 
@@ -156,6 +159,10 @@ class Session:
         self.same_bucket = source.capabilities.lists and same_place(source, destination)
         """Source and destination are one bucket: an object must not be copied onto itself."""
         self.unstated = Gate(lambda: UNSTATED_AT_ONCE)
+        self.held = Gate(lambda: HELD_BYTES)
+        """Bytes of parts that are held in memory between their two connections."""
+        self.holds_parts = spec.kms
+        """Parts are held, and their MD5 sent along: the store's replies prove nothing, or it demands one (learned)."""
         self._read_from, self._write_to = source.endpoint, destination.endpoint
         if self.fronted is not None:
             self._read_from = self.fronted.read_endpoint
@@ -217,10 +224,12 @@ class Session:
         *,
         size: int,
         md5: bool,
+        hold: Callable[[ObjectHead], bool] | None = None,
     ) -> Relayed[W, Digests]:
         """Stream one GET into one write through a thread, as many at once as pays.
 
-        ``write`` is given the source's head and what will be hashed on the way, before the first byte.
+        ``write`` is given the source's head and what will be hashed on the way, before the first byte; where ``hold``
+        says so, after the last byte was read and before the first is sent.
 
         Raises:
             Stopped: the run paused before a thread was free.
@@ -241,7 +250,9 @@ class Session:
             if self.stopping:
                 raise Stopped("paused before a thread was free")
             at_once = self.bulk_pace.limit
-            moved = await self.wire.relay(read, describe, begin, size=size, on_bytes=self.count_bytes, at_once=at_once)
+            moved = await self.wire.relay(
+                read, describe, begin, size=size, on_bytes=self.count_bytes, at_once=at_once, hold=hold
+            )
         finally:
             self.bulk.release()
         self.bulk_pace.ok(time.monotonic() - began)

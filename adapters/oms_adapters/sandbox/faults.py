@@ -100,6 +100,21 @@ class LoseWrite(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class FlipRequestBit(Action):
+    """Receive another bit at ``offset`` of the request's body than was sent, before any digest is checked."""
+
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DemandMd5(Action):
+    """Refuse a write that announces no checksum, as buckets with Object Lock do.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class LoseReply(Action):
     """Do the work, then close without a reply."""
 

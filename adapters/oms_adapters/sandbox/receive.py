@@ -58,10 +58,11 @@ _CHECKSUMS: dict[str, Callable[[], _Digest]] = {
 }
 
 
-async def receive(exchange: Exchange, incoming: Incoming, payload_hash: str | None) -> Blob:
+async def receive(exchange: Exchange, incoming: Incoming, payload_hash: str | None, *, flip: int | None = None) -> Blob:
     """Return the request's body once it is whole and what its headers announced.
 
-    ``payload_hash`` is the signed x-amz-content-sha256, None in dialects that have none.
+    ``payload_hash`` is the signed x-amz-content-sha256, None in dialects that have none. ``flip`` is the offset of a
+    byte that arrives damaged.
 
     Raises:
         Refusal: BadDigest, InvalidDigest, XAmzContentSHA256Mismatch, IncompleteBody, NotImplemented.
@@ -75,8 +76,11 @@ async def receive(exchange: Exchange, incoming: Incoming, payload_hash: str | No
         if trailer in _CHECKSUMS:
             checks.append((trailer, _CHECKSUMS[trailer](), None, "BadDigest"))
         source = _unchunked(source, trailers)
-    pieces = []
+    pieces: list[bytes] = []
     async for piece in source:
+        if flip is not None and not pieces:
+            at = flip % len(piece)
+            piece = piece[:at] + bytes([piece[at] ^ 1]) + piece[at + 1 :]  # noqa: PLW2901
         pieces.append(piece)
         for _, digest, _, _ in checks:
             digest.update(piece)

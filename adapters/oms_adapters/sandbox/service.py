@@ -19,8 +19,10 @@ from oms_adapters.sandbox.faults import (
     Answer,
     Cut,
     Delay,
+    DemandMd5,
     ErrorIn200,
     FaultTable,
+    FlipRequestBit,
     FlipStoredBit,
     Garbage,
     Hollow,
@@ -146,7 +148,10 @@ class Service:
         if incoming.operation not in dialect.unsigned:
             context.payload_hash = dialect.authenticate(incoming, self.state.accounts, context.now)
             self._check_permission(incoming)
-        context.body = await receive(exchange, incoming, context.payload_hash)
+        flip = action.offset if isinstance(action, FlipRequestBit) else None
+        context.body = await receive(exchange, incoming, context.payload_hash, flip=flip)
+        if isinstance(action, DemandMd5) and not _announces_checksum(incoming):
+            raise Refusal("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required")
         if isinstance(action, IgnoreConditions):
             incoming.headers.pop("if-match", None)
         if isinstance(action, ErrorIn200):
@@ -249,3 +254,7 @@ def _refuse_on_demand(incoming: Incoming, action: Action | None) -> None:
         query = f"?{incoming.raw_query}" if incoming.raw_query else ""
         location = f"{action.location.rstrip('/')}{incoming.path}{query}"
         raise Refusal("TemporaryRedirect", status=action.status, headers=(("location", location),))
+
+
+def _announces_checksum(incoming: Incoming) -> bool:
+    return any(name == "content-md5" or name.startswith("x-amz-checksum-") for name in incoming.headers)

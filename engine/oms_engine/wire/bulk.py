@@ -58,8 +58,10 @@ class Relay(Generic[W, D]):
         digests: D,
         size: int,
         on_bytes: Callable[[int], None] | None,
+        hold: Callable[[ObjectHead], bool] | None = None,
     ) -> None:
         self._lane = lane
+        self._hold = hold
         self._read = read
         self._write = write
         self._digests = digests
@@ -121,9 +123,15 @@ class Relay(Generic[W, D]):
 
     def _run(self) -> Relayed[W, D]:
         head, source = self._open_source()
-        write = self.call = self._write(head)
-        destination = self._begin(write)
-        sent = self._pump(source, destination)
+        if self._hold is not None and self._hold(head):
+            held = self._take_whole(source)
+            write = self.call = self._write(head)
+            destination = self._begin(write)
+            sent = self._send_held(destination, held)
+        else:
+            write = self.call = self._write(head)
+            destination = self._begin(write)
+            sent = self._pump(source, destination)
         status, headers = destination.read_head(self._lane.settings.first_byte_timeout)
         body = destination.read_rest()
         written = read_reply(write, Reply(status, headers, body))
@@ -157,6 +165,43 @@ class Relay(Generic[W, D]):
         self.requests += 1
         connection.send_request(request)
         return connection
+
+    def _take_whole(self, source: BlockingConnection) -> memoryview:
+        """Read the body into memory, so that its digests are known before the first byte is sent."""
+        held = memoryview(mmap.mmap(-1, max(1, self._size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        buffer = self._lane.buffers.take()
+        at = 0
+        try:
+            for data in source.body(buffer):
+                size = len(data)
+                if at + size > self._size:
+                    raise UnexpectedReply(f"the store sends more than the {self._size} bytes it announced")
+                self._digests.update(data)
+                held[at : at + size] = data
+                at += size
+                self._throttle(size)
+                if self._stopped:
+                    raise Cancelled
+        finally:
+            self._lane.buffers.give_back(buffer)
+        if at != self._size:
+            raise UnexpectedReply(f"the store sent {at} bytes instead of {self._size}")
+        return held[:at]
+
+    def _send_held(self, destination: BlockingConnection, held: memoryview) -> int:
+        """Send a body from memory; returns early, short, when the destination answers before its end."""
+        sent, step = 0, self._lane.settings.buffer_size
+        while sent < len(held):
+            data = held[sent : sent + step]
+            if self._stopped:
+                raise Cancelled
+            if (sent and destination.answers_early()) or not destination.send_body(data):
+                return sent
+            sent += len(data)
+            self.passed += len(data)
+            if self._on_bytes is not None:
+                self._on_bytes(len(data))
+        return sent
 
     def _pump(self, source: BlockingConnection, destination: BlockingConnection) -> int:
         """Pass the body on; returns early, short, when the destination answers before its end."""

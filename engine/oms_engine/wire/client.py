@@ -172,8 +172,11 @@ class Wire:
         size: int,
         on_bytes: Callable[[int], None] | None = None,
         at_once: int | None = None,
+        hold: Callable[[ObjectHead], bool] | None = None,
     ) -> Relayed[W, D]:
         """Stream a GET of ``size`` bytes into a PUT, in a thread; the pair is retried by either error's verdict.
+
+        Where ``hold`` says so, all bytes are read into memory before ``write`` is asked: it then knows their digests.
 
         Of relays that were asked for, ``at_once`` move bytes; the others wait for the next thread that is done.
         ``digests`` is asked for a new object per attempt. ``on_bytes`` is called from the thread, for failed attempts
@@ -183,7 +186,7 @@ class Wire:
 
         async def attempt(_: bool) -> Relayed[W, D]:
             nonlocal blamed
-            relay = Relay(self._lane(), read, write, digests=digests(), size=size, on_bytes=on_bytes)
+            relay = Relay(self._lane(), read, write, digests=digests(), size=size, on_bytes=on_bytes, hold=hold)
             try:
                 return await self._relay_once(relay, at_once)
             finally:
