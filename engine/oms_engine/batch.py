@@ -37,6 +37,8 @@ class End(NamedTuple):
     """Of an object this run wrote: what the closing look must find."""
     seen: bool = False
     """The destination itself was seen to hold the object after it was written."""
+    proof: str = ""
+    """What proved a migrated object's bytes, or ``size only``; empty for what does nearly always: the MD5."""
 
 
 class Batch:
@@ -50,6 +52,7 @@ class Batch:
         "marker",
         "parked",
         "pending",
+        "proofs",
         "reasons",
         "records",
         "seen",
@@ -64,6 +67,7 @@ class Batch:
         self.counts = {Outcome.MIGRATED: 0, Outcome.SKIPPED: 0, Outcome.FAILED: 0}
         self.bytes = {Outcome.MIGRATED: 0, Outcome.SKIPPED: 0, Outcome.FAILED: 0}
         self.reasons: Counter[tuple[Outcome, str]] = Counter()
+        self.proofs: Counter[str] = Counter()
         self.records: dict[Outcome, list[str]] = {Outcome.MIGRATED: [], Outcome.SKIPPED: [], Outcome.FAILED: []}
         self.failures: list[Failure] = []
         self.parked: list[Parked] = []
@@ -90,6 +94,8 @@ class Batch:
         self.counts[outcome] += 1
         self.bytes[outcome] += end.size
         self.reasons[(outcome, end.reason)] += 1
+        if end.proof:
+            self.proofs[end.proof] += 1
         if end.record:
             self.records[outcome].append(end.record)
         if end.failure is not None:
@@ -125,6 +131,18 @@ def _plus(counters: Counters, batch: Batch) -> Counters:
 def reason_text(outcome: Outcome, reason: str) -> str:
     """Render a reason as results show it, e.g. ``skipped: same size, not older``."""
     return f"{outcome.value}: {reason}" if reason else outcome.value
+
+
+PROVED = "proved: "
+"""Before what proved objects, among a ledger's reasons."""
+
+
+def split_reasons(reasons: dict[str, int], migrated: int) -> tuple[dict[str, int], dict[str, int]]:
+    """Return a ledger's reasons, and how many of the migrated objects were proved by what; the rest is by MD5."""
+    proved = {text.removeprefix(PROVED): count for text, count in reasons.items() if text.startswith(PROVED)}
+    by_md5 = migrated - sum(proved.values())
+    told = {text: count for text, count in reasons.items() if not text.startswith(PROVED)}
+    return told, ({"md5": by_md5} if by_md5 > 0 else {}) | proved
 
 
 class Window:
@@ -164,6 +182,8 @@ class Window:
             self._counters = _plus(self._counters, batch)
             for (outcome, reason), count in batch.reasons.items():
                 self._reasons[reason_text(outcome, reason)] += count
+            for proof, count in batch.proofs.items():
+                self._reasons[PROVED + proof] += count
             for outcome, lines in batch.records.items():
                 records[outcome] += lines
             failures += batch.failures

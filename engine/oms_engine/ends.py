@@ -15,7 +15,7 @@ from oms_engine.plan import ThereObject, other_md5
 from oms_engine.records import escape_text, failed_line, skip_line, success_line
 from oms_engine.session import Session, Stopped
 from oms_engine.verdicts import task_error
-from oms_engine.verify import SENT_AT_ONCE, SIZE_ONLY, Sent, Verdict
+from oms_engine.verify import MD5, SENT_AT_ONCE, SIZE_ONLY, Sent, Verdict
 
 CLOCK_SLACK = 1.0
 """Seconds by which stores round their times down."""
@@ -67,7 +67,10 @@ def migrated(session: Session, listed: ListedObject, key: str, copied: Copied, v
         verdict.method,
         f"{verdict.detail}; {escape_text(notes)}" if notes else verdict.detail,
     )
-    return End(Outcome.MIGRATED, "", listed.size, line, stored=Stored(listed.key, key, copied.written.etag))
+    proof = "" if verdict.method == MD5 else verdict.method
+    return End(
+        Outcome.MIGRATED, "", listed.size, line, stored=Stored(listed.key, key, copied.written.etag), proof=proof
+    )
 
 
 def skipped(session: Session, listed: ListedObject, reason: str) -> End:
@@ -80,6 +83,7 @@ def skipped(session: Session, listed: ListedObject, reason: str) -> End:
 
 def copied_before(session: Session, listed: ListedObject, etag: str) -> End:
     """End an object that the interrupted process of this run had copied before its report was committed."""
+    equal = session.by_md5 and len(etag) == 32 and etag.lower() == listed.etag.lower()
     line = success_line(
         session.clock_text(),
         session.name_of(listed.key),
@@ -87,10 +91,10 @@ def copied_before(session: Session, listed: ListedObject, etag: str) -> End:
         listed.etag,
         etag,
         None,
-        SIZE_ONLY,
+        MD5 if equal else SIZE_ONLY,
         COPIED_BEFORE,
     )
-    return End(Outcome.MIGRATED, COPIED_BEFORE, listed.size, line, seen=True)
+    return End(Outcome.MIGRATED, COPIED_BEFORE, listed.size, line, seen=True, proof="" if equal else SIZE_ONLY)
 
 
 def is_ours(session: Session, listed: ListedObject, there: ListedObject | ThereObject) -> bool:

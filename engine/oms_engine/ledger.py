@@ -128,6 +128,8 @@ class Settlement:
     reason: str
     record: RecordLine
     failure: Failure | None = None
+    proof: str = ""
+    """What proved its bytes; empty for their MD5. Kept among the reasons."""
     seen: bool = False
     """The destination was seen to hold it."""
 

@@ -10,6 +10,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import NamedTuple
 
+from oms_engine.batch import PROVED
 from oms_engine.errors import ConfigError, RepositoryError
 from oms_engine.ledger import Checkpoint, Segment, SegmentState, Settlement
 from oms_engine.model import Outcome, key_bytes
@@ -181,6 +182,11 @@ def can_split(segment: Segment, epoch: int, at: str) -> bool:
     cut = key_bytes(at)
     begun = max(key_bytes(segment.lo), key_bytes(segment.marker))
     return begun < cut and (segment.hi is None or cut < key_bytes(segment.hi))
+
+
+def settled_reasons(settlement: Settlement) -> tuple[str, ...]:
+    """Return the reasons that one settled object adds to."""
+    return (settlement.reason, PROVED + settlement.proof) if settlement.proof else (settlement.reason,)
 
 
 def settled_counters(settlement: Settlement) -> Counters:

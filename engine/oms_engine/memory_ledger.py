@@ -211,7 +211,7 @@ class MemoryLedger:
         if self._run.parked.pop(settlement.key, None) is None:
             return False
         self._run.settled = rules_of.add_counters(self._run.settled, rules_of.settled_counters(settlement))
-        self._run.settled_reasons[settlement.reason] += 1
+        self._run.settled_reasons.update(rules_of.settled_reasons(settlement))
         self._add_failures(() if settlement.failure is None else (settlement.failure,))
         self._add_records((settlement.record,))
         self._run.active_at = self._clock()

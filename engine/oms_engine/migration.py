@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 from oms_engine.bandwidth import BandwidthPolicy, rate_at
+from oms_engine.batch import split_reasons
 from oms_engine.coordinator import Coordinator
 from oms_engine.errors import TaskError
 from oms_engine.inflight import LedgerUploads
@@ -229,11 +230,13 @@ class Migration:
         if complete:
             self._ledger.finish_run(succeeded=code is None)
         self._state = TaskState.FAILED if code else TaskState.SUCCEEDED if complete else TaskState.PAUSED
+        reasons, proved = split_reasons(self._ledger.reasons(), counters.migrated)
         return Result(
             state=self._state,
             counters=counters,
             seconds=self._meter.seconds,
-            reasons=self._ledger.reasons(),
+            reasons=reasons,
+            proved={} if self.spec.dry_run else proved,
             failure_samples=self._samples(counters),
             records=coordinator.recorder.folders(counters),
             record_errors=coordinator.recorder.errors,

@@ -150,18 +150,18 @@ async def _send_part(
     """
     size, damaged = plan.span(number).size, 0
     while damaged < PART_ATTEMPTS:
-        held = session.holds_parts
+        held = session.learned.holds_parts
         try:
             part, digests = await _relay_part(session, listed, head, plan, upload, number, held=held)
         except InvalidRequest:
             if held:
                 raise
             part, digests = await _relay_part(session, listed, head, plan, upload, number, held=True)
-            held = session.holds_parts = True
+            held = session.learned.holds_parts = True
         if part.md5 is not None and part.md5 != digests.md5:
             damaged += 1
         elif part.md5 is None and not held:
-            session.holds_parts = True
+            session.learned.holds_parts = True
         else:
             return WrittenPart(number, part.etag, size, digests.md5, digests.crc64)
     raise ChecksumMismatch(_damaged(number, listed.key, PART_ATTEMPTS))
@@ -194,11 +194,11 @@ async def _relay_part(
     if not held:
         moved = await session.relay(read, write_call, size=span.size, md5=True)
         return moved.written, moved.digests
-    await session.held.acquire(span.size)
+    await session.learned.held.acquire(span.size)
     try:
         moved = await session.relay(read, write_call, size=span.size, md5=True, hold=lambda _head: True)
     finally:
-        session.held.release(span.size)
+        session.learned.held.release(span.size)
     return moved.written, moved.digests
 
 

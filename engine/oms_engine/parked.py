@@ -83,4 +83,5 @@ def _settle(entry: Parked, end: End) -> Settlement:
         record=RecordLine(end.outcome, end.record),
         failure=end.failure,
         seen=end.seen,
+        proof=end.proof,
     )

@@ -13,6 +13,7 @@ from oms_engine.errors import Stopped as Stopped  # noqa: PLC0414 - it is read f
 from oms_engine.frozen import dataclass
 from oms_engine.gates import Gate
 from oms_engine.inflight import UploadMemory
+from oms_engine.learned import Learned
 from oms_engine.limiter import Limiter
 from oms_engine.metadata import Terms, plan_attributes
 from oms_engine.model import ObjectHead, Outcome, TaskType, WriteOptions
@@ -31,8 +32,6 @@ W = TypeVar("W")
 UNSTATED_AT_ONCE = 2
 """Objects whose size nobody states and that outgrew a small one: each holds a part in memory."""
 
-HELD_BYTES = 256 * MIB
-"""Of parts held in memory at once; one that is larger is held alone."""
 
 BULK_AHEAD = 2
 """Large bodies that wait in line for a thread, at most."""
@@ -159,10 +158,7 @@ class Session:
         self.same_bucket = source.capabilities.lists and same_place(source, destination)
         """Source and destination are one bucket: an object must not be copied onto itself."""
         self.unstated = Gate(lambda: UNSTATED_AT_ONCE)
-        self.held = Gate(lambda: HELD_BYTES)
-        """Bytes of parts that are held in memory between their two connections."""
-        self.holds_parts = spec.kms
-        """Parts are held, and their MD5 sent along: the store's replies prove nothing, or it demands one (learned)."""
+        self.learned = Learned(holds_parts=spec.kms)
         self._read_from, self._write_to = source.endpoint, destination.endpoint
         if self.fronted is not None:
             self._read_from = self.fronted.read_endpoint

@@ -162,6 +162,8 @@ class Result:
     counters: Counters
     seconds: float
     reasons: dict[str, int] = field(default_factory=dict)
+    proved: dict[str, int] = field(default_factory=dict)
+    """``md5``, ``crc64``, ``size only``: how many migrated objects were proved by what."""
     """Outcome and reason -> number of objects, e.g. ``{"skipped: same size, not older": 12}``."""
     failure_samples: dict[str, str] = field(default_factory=dict)
     """The codes that most objects failed with, the most frequent first -> one object and what was said of it."""

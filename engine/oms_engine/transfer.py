@@ -53,9 +53,10 @@ from oms_engine.plan import (
     other_md5,
     there_object,
 )
-from oms_engine.proving import Before, judge, prove
+from oms_engine.proving import Before, judge, prove, read_again
 from oms_engine.session import Session
 from oms_engine.urlkeys import parse_entry
+from oms_engine.verify import SIZE_ONLY
 from oms_engine.versions import UNKNOWN
 
 ATTEMPTS = 2
@@ -128,6 +129,8 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all
     )
     if not verdict.ok:
         verdict = await prove(session, key, copied, verdict, before)
+    if verdict.method == SIZE_ONLY:
+        await read_again(session, key, copied)
     if session.uploads.doubts and key in session.uploads.doubts:
         await session.uploads.forget_doubt(key)
     listed = listed if plan.size is not None else listed._replace(size=copied.digests.size)

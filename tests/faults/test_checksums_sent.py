@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from oms_adapters.sandbox import DemandMd5, Fault, FlipRequestBit, Match
+from oms_adapters.sandbox import DemandMd5, Fault, FlipBit, FlipRequestBit, Match, put_item
 from oms_engine.store import MIB
-from support.migrations import opener, requests_of
+from support.migrations import opener, quick, requests_of
 
 PART = 5 * MIB
 
@@ -50,3 +50,32 @@ def test_parts_for_a_store_whose_replies_prove_them_are_sent_once(filled):
     """Ordinary stores are streamed to: each part is sent once."""
     filled.check_clean(filled.run())
     assert requests_of(filled.obs, filled.destination.name)["UploadPart"] == 3
+
+
+def test_what_nothing_proves_is_called_by_its_size_only(filled):
+    """Composite ETags of a cut that is not known prove nothing: list and balance say by what each object was proved."""
+    ran = filled.run()
+    assert ran.methods() == {"small": "md5", "streamed": "md5", "composite": "size only", "zbig": "size only"}
+    assert ran.result.proved == {"md5": 2, "size only": 2}
+    assert filled.run().result.proved == {}
+
+
+@pytest.mark.parametrize("size", [1000, 3 * MIB])
+def test_a_composite_etag_of_one_part_is_proved(world, size):
+    """The ETag of one joined part is the MD5 of its MD5: a bit that flips on the way from the source is noticed."""
+    world.source.put("k", os.urandom(size), etag=f"multipart:{PART}")
+    assert world.source.object("k").etag.endswith("-1")
+    world.s3.faults.add(Fault(Match(operation="GetObject"), FlipBit(100)))
+    ran = world.run()
+    assert ran.methods() == {"k": "md5"}
+    world.check_clean(ran)
+
+
+def test_odd_composite_etags_cost_one_more_read_and_no_object(world, clouds):
+    """Where a second read gives the same bytes the ETag means something else: by size only, and the others read once."""
+    world.source = clouds.s3.create_bucket("odd", default_encryption=None)
+    world.source.put_many(put_item(f"k{number}", os.urandom(900), etag=f"multipart:{PART}") for number in range(6))
+    world.s3.faults.add(Fault(Match(operation="GetObject", bucket="odd"), FlipBit(100), times=None))
+    ran = world.run(source=opener(clouds.s3, "odd"), settings=quick(connections=1))
+    assert ran.methods() == {f"k{number}": "size only" for number in range(6)}
+    assert requests_of(world.s3, "odd")["GetObject"] == 7

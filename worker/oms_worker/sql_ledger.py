@@ -229,7 +229,8 @@ class SqlLedger(ABC):
                 return False
             counters = _named_counters(rules_of.settled_counters(settlement))
             self._db.execute(_SETTLE, run=self._run, now=self._clock(), **counters)
-            self._db.execute(_SETTLE_REASON, reason=storable(settlement.reason))
+            for reason in rules_of.settled_reasons(settlement):
+                self._db.execute(_SETTLE_REASON, reason=storable(reason))
             self._add_failures(() if settlement.failure is None else (settlement.failure,))
             self._lists.add(self._run, (settlement.record,))
         return True

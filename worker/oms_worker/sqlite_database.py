@@ -65,10 +65,13 @@ ALTER TABLE run ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE segment ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
 """
 
-_VERSION_3 = f"ALTER TABLE record_file ADD COLUMN crc INTEGER;\n{seal_script()}"
+_SEALED_FIRST = ("ledger", "run", "segment", "parked", "settled_reason", "failure", "upload", "part", "record_file")
+
+_VERSION_3 = f"ALTER TABLE record_file ADD COLUMN crc INTEGER;\n{seal_script(*_SEALED_FIRST)}"
 
 _VERSION_4 = f"""
 CREATE TABLE doubt (key BLOB PRIMARY KEY, etag TEXT NOT NULL) {_STRICT_KEYED};
+{seal_script("doubt")}
 """
 
 UPGRADES = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)

@@ -36,6 +36,7 @@ SEALED: Mapping[str, tuple[str, Sequence[str]]] = {
     "failure": ("run, key", ("run", "key", "size", "code", "message", "at")),
     "upload": ("key", ("key", "upload_id", "source_etag", "size", "part_size")),
     "part": ("key, number", ("key", "number", "etag", "size", "md5", "crc64")),
+    "doubt": ("key", ("key", "etag")),
     "record_file": ("name", ("name", "run", "outcome", "size", "closed", "crc")),
 }  # fmt: skip
 """Table -> its primary key, and the columns that are sealed."""
@@ -55,9 +56,9 @@ def _value(columns: Sequence[str], of: str = "") -> str:
     return f"oms_seal({', '.join(f'CAST({of}{name} AS BLOB)' for name in columns)})"
 
 
-def seal_script() -> str:
-    """Return the statements that add check values to the tables, and seal the rows that are there."""
-    return "\n".join(_seal_table(table, key, columns) for table, (key, columns) in SEALED.items())
+def seal_script(*tables: str) -> str:
+    """Return the statements that add check values to these tables, and seal the rows that are there."""
+    return "\n".join(_seal_table(table, *SEALED[table]) for table in tables)
 
 
 def _seal_table(table: str, key: str, columns: Sequence[str]) -> str:

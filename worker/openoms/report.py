@@ -82,7 +82,7 @@ def _balance(result: Result, *, dry_run: bool) -> list[str]:
     lines = [f"  {name:<11}{render_count(count):>12}  {render_bytes(size):>10}" for name, count, size in rows]
     if counters.waiting:
         lines.append(f"  {'+ waiting':<11}{render_count(counters.waiting):>12}")
-    lines += [] if dry_run else _seen(counters)
+    lines += [] if dry_run else [*_proved(result), *_seen(counters)]
     if not counters.balanced:
         lines.append("  THE BALANCE DOES NOT HOLD: this is a defect of OpenOMS, please report it.")
     lines += [f"      {render_count(count):>8}  {reason}" for reason, count in sorted(result.reasons.items())]
@@ -90,6 +90,12 @@ def _balance(result: Result, *, dry_run: bool) -> list[str]:
         lines.append(f"      {render_count(result.duplicates):>8}  keys were named more than once and counted once")
     lines += [f"  {result.note}"] if result.note else []
     return [*lines, _pace(result)]
+
+
+def _proved(result: Result) -> list[str]:
+    """Say by what the migrated objects were proved; what nothing proves is called by its size only."""
+    found = ", ".join(f"{render_count(count)} by {method}" for method, count in sorted(result.proved.items()))
+    return [f"  proved: {found}"] if found else []
 
 
 def _seen(counters: Counters) -> list[str]:
@@ -262,6 +268,7 @@ def _ours(result: Result, plan: Plan) -> dict[str, Any]:
         "state": result.state.value,
         "waiting_num": result.counters.waiting,
         "seen_num": result.counters.seen,
+        "proved": dict(sorted(result.proved.items())),
         "reasons": dict(sorted(result.reasons.items())),
         "failure_samples": result.failure_samples,
         "records": dict(sorted(result.records.items())),

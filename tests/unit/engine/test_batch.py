@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oms_engine.batch import End, Window, reason_text
+from oms_engine.batch import End, Window, reason_text, split_reasons
 from oms_engine.ledger import Parked, ParkKind, Segment
 from oms_engine.model import Outcome
 from oms_engine.task import Counters
@@ -105,3 +105,16 @@ def test_many_skips_count_as_single_ones_would():
         single.add(End(Outcome.SKIPPED, "same", number, f"{number}\n"))
     bulk.add_skipped("same", [f"{number}\n" for number in range(10)], sum(range(10)))
     assert one.checkpoint(done=True) == many.checkpoint(done=True)
+
+
+def test_what_proved_the_objects_is_kept_beside_the_reasons():
+    """Methods other than the MD5 are counted per segment, and told apart from reasons; the MD5 is what is left."""
+    window = Window(Segment(1))
+    batch = window.open("z")
+    for proof in ("", "", "", "crc64", "size only", "size only"):
+        batch.add(End(Outcome.MIGRATED, "", 5, proof=proof))
+    batch.add(End(Outcome.SKIPPED, "same", 5))
+    report = window.checkpoint(done=True)
+    reasons, proved = split_reasons(report.reasons, report.counters.migrated)
+    assert reasons == {"migrated": 6, "skipped: same": 1}
+    assert proved == {"md5": 3, "crc64": 1, "size only": 2}

@@ -1,0 +1,23 @@
+"""What one process has learned of a task's two stores while it moves objects: what their statements mean."""
+
+from __future__ import annotations
+
+from oms_engine.gates import Gate
+from oms_engine.store import MIB
+
+HELD_BYTES = 256 * MIB
+"""Of parts held in memory at once; one that is larger is held alone."""
+
+
+class Learned:
+    """Mutable, owned by one event loop."""
+
+    def __init__(self, *, holds_parts: bool) -> None:
+        self.holds_parts = holds_parts
+        """Parts are held, and their MD5 sent along: the replies prove nothing, or the store demands one."""
+        self.held = Gate(lambda: HELD_BYTES)
+        """Bytes of parts that are held in memory between their two connections."""
+        self.read_before: dict[str, bytes] = {}
+        """Source keys whose composite ETag was not that of the bytes read -> their MD5."""
+        self.odd_composites = False
+        """Composite ETags of the source are not made from MD5s."""
