@@ -17,7 +17,7 @@ class Learned:
         """Parts are held, and their MD5 sent along: the replies prove nothing, or the store demands one."""
         self.held = Gate(lambda: HELD_BYTES)
         """Bytes of parts that are held in memory between their two connections."""
-        self.read_before: dict[str, bytes] = {}
-        """Source keys whose composite ETag was not that of the bytes read -> their MD5."""
+        self.read_before: dict[str, str] = {}
+        """Source keys whose composite ETag was not that of the bytes read -> the ETag these would have."""
         self.odd_composites = False
         """Composite ETags of the source are not made from MD5s."""

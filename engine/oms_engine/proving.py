@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 
 from oms_engine.ends import Copied
 from oms_engine.errors import AccessDenied, ChecksumMismatch, NotFound, StoreError
@@ -12,7 +13,9 @@ from oms_engine.look import CHANGED, MISSING
 from oms_engine.model import ConsistencyCheck, ListedObject, ObjectHead, Written, same_etag
 from oms_engine.plan import ThereObject, is_kms
 from oms_engine.session import Session
-from oms_engine.verify import MD5, SIZE_ONLY, Verdict, verify
+from oms_engine.verify import MD5, SIZE_ONLY, Verdict, joined_etag, verify
+
+_COMPOSITE = re.compile(r"[0-9a-fA-F]{32}-[0-9]{1,5}", re.ASCII)
 
 Before = ListedObject | ThereObject | None
 """What lay at the destination before the copy, as far as anybody looked."""
@@ -99,7 +102,7 @@ def _is_old(there: ObjectHead, before: Before) -> bool:
 
 
 async def read_again(session: Session, key: str, copied: Copied) -> None:
-    """Have an object read once more whose composite ETag of one part is not that of the bytes read.
+    """Have an object read once more whose composite ETag is not that of the bytes read, though they were cut alike.
 
     A bit may have flipped on the way. Where a second read gives the same bytes, the ETags of this source mean something
     else: then nothing proves the bytes, and no other object is read twice for it.
@@ -107,9 +110,11 @@ async def read_again(session: Session, key: str, copied: Copied) -> None:
     Raises:
         ChecksumMismatch: the copy was taken back, as the bytes may have arrived damaged.
     """
-    head, ours = copied.head, copied.digests.md5
+    head, whole = copied.head, copied.digests.md5
+    ours = copied.sent.read or ("" if whole is None else joined_etag([whole]))
     plain = session.source.capabilities.part_etag_is_md5 and not is_kms(head.encryption)
-    if ours is None or not plain or not head.etag.endswith("-1") or session.learned.odd_composites:
+    alike = ours != "" and _COMPOSITE.fullmatch(head.etag) and ours.partition("-")[2] == head.etag.partition("-")[2]
+    if not plain or not alike or ours == head.etag.lower() or session.learned.odd_composites:
         return
     if session.learned.read_before.get(head.key) == ours:
         session.learned.odd_composites = True

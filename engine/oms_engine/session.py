@@ -153,9 +153,7 @@ class Session:
         by_url = spec.scope.task_type is TaskType.URL_LIST
         self.name_of: Callable[[str], str] = entry_name if by_url else str
         """What a source key is called at the destination and in lists, prefixes apart."""
-        from oms_engine.places import same_place  # noqa: PLC0415 - it needs this module
-
-        self.same_bucket = source.capabilities.lists and same_place(source, destination)
+        self.same_bucket = source.capabilities.lists and _same_place(source, destination)
         """Source and destination are one bucket: an object must not be copied onto itself."""
         self.unstated = Gate(lambda: UNSTATED_AT_ONCE)
         self.learned = Learned(holds_parts=spec.kms)
@@ -270,6 +268,12 @@ class Session:
 def mapped(strip: str, save: str, key: str) -> str:
     """Return the beginning of destination keys for a beginning of source keys."""
     return save + key[len(strip) :] if key.startswith(strip) else save
+
+
+def _same_place(source: BucketStore, destination: BucketStore) -> bool:
+    from oms_engine.places import same_place  # noqa: PLC0415 - it needs this module
+
+    return same_place(source, destination)
 
 
 def write_options(

@@ -71,6 +71,16 @@ def test_a_composite_etag_of_one_part_is_proved(world, size):
     world.check_clean(ran)
 
 
+def test_a_composite_etag_proves_what_was_cut_alike(world):
+    """A large object is cut as its source was: a bit that flips in one part's read is noticed by the joined ETag."""
+    world.source.put("big", os.urandom(40 * MIB), etag=f"multipart:{8 * MIB}")
+    number = world.s3.faults.add(Fault(Match(operation="GetObject"), FlipBit(100), after=2))
+    ran = world.run()
+    assert world.s3.faults.hits(number) == 1
+    assert ran.methods() == {"big": "md5"}
+    world.check_clean(ran)
+
+
 def test_odd_composite_etags_cost_one_more_read_and_no_object(world, clouds):
     """Where a second read gives the same bytes the ETag means something else: by size only, and the others read once."""
     world.source = clouds.s3.create_bucket("odd", default_encryption=None)
