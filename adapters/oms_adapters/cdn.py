@@ -27,6 +27,7 @@ from oms_engine.model import (
     RestoreTier,
     Secret,
     Span,
+    UploadsPage,
     WriteOptions,
     Written,
     WrittenPart,
@@ -237,9 +238,9 @@ class CdnStore:
         """List the parts in the bucket."""
         return self._store.list_parts(key, upload_id, after=after)
 
-    def list_uploads(self, prefix: str) -> Call[list[tuple[str, str]]]:
+    def list_uploads(self, prefix: str, *, after: tuple[str, str] | None = None) -> Call[UploadsPage]:
         """List the uploads in the bucket."""
-        return self._store.list_uploads(prefix)
+        return self._store.list_uploads(prefix, after=after)
 
     def restore(self, key: str, *, days: int, tier: RestoreTier, storage_class: str = "") -> Call[Restore]:
         """Ask the bucket to make an archived object readable."""

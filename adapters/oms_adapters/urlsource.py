@@ -20,6 +20,7 @@ from oms_engine.model import (
     Restore,
     RestoreTier,
     Span,
+    UploadsPage,
     WriteOptions,
     Written,
     WrittenPart,
@@ -146,9 +147,9 @@ class UrlStore:
         del key, upload_id, after
         self._no("list_parts")
 
-    def list_uploads(self, prefix: str) -> Call[list[tuple[str, str]]]:
+    def list_uploads(self, prefix: str, *, after: tuple[str, str] | None = None) -> Call[UploadsPage]:
         """Not offered."""
-        del prefix
+        del prefix, after
         self._no("list_uploads")
 
     def restore(self, key: str, *, days: int, tier: RestoreTier, storage_class: str = "") -> Call[Restore]:

@@ -1,26 +1,44 @@
-"""Deleting a task: its multipart uploads in flight are aborted, so that no half-stored parts are paid for."""
+"""Forgetting a task: every upload it may have left open is aborted, so that no half-stored parts are paid for."""
 
 from __future__ import annotations
 
-from oms_engine.errors import StoreError
+from oms_engine.errors import BucketNotFound, StoreError
+from oms_engine.frozen import dataclass
 from oms_engine.ledger import Ledger
-from oms_engine.store import MultipartStore
+from oms_engine.marker import Marker, note_folder
+from oms_engine.store import BucketStore
+from oms_engine.uploads import close_uploads
 from oms_engine.wire import Wire
 
 
-async def discard_uploads(ledger: Ledger, destination: MultipartStore, wire: Wire) -> tuple[int, list[StoreError]]:
-    """Abort every upload the ledger remembers; return how many are gone, and the errors of those that are not.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a task that is forgotten had left."""
 
-    What could not be aborted stays remembered, so that it can be tried again.
+    aborted: int
+    """Uploads that are gone now."""
+    notes: int
+    """Notes of lost states that told of some."""
+    errors: list[StoreError]
+    """Of what could not be aborted, or looked for; that is remembered still."""
+
+
+async def discard_uploads(
+    ledger: Ledger, store: BucketStore, wire: Wire, *, identity: str, number: int, prefix: str = ""
+) -> Left:
+    """Abort every upload that the ledger, or a note at the destination, remembers of a task.
+
+    What could not be aborted stays in the ledger, so that it can be tried again. ``number`` is the ledger's own, whose
+    note goes when nothing is open any more.
     """
-    gone = 0
-    errors: list[StoreError] = []
-    for upload in ledger.uploads():
-        try:
-            await wire.call(destination.abort_upload(upload.key, upload.upload_id))
-        except StoreError as error:
-            errors.append(error)
-        else:
-            ledger.forget_upload(upload.key)
-            gone += 1
-    return gone, errors
+    marker, errors = Marker(ledger, store, wire, folder=note_folder(identity), number=number), []
+    try:
+        notes = await marker.others(prefix=prefix)
+    except BucketNotFound:
+        notes = []
+    except StoreError as error:
+        notes, errors = [], [error]
+    closed = await close_uploads(ledger, store, wire, notes)
+    if not ledger.orphans():
+        await marker.close()
+    return Left(closed.aborted, len(notes), [*closed.errors, *errors])

@@ -38,6 +38,8 @@ class ObjectJob(NamedTuple):
     """The run was interrupted before: the object may have been copied by the process that died."""
     decided: bool = False
     """In scope and to be copied, as the listings say."""
+    anew: bool = False
+    """Its second journey: the source is asked again, as ``listed`` only says what it was."""
 
 
 class Copied(NamedTuple):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
-from oms_engine.ledger import Doubt, Ledger, Upload
+from oms_engine.ledger import Doubt, Ledger, Orphan, Upload
 from oms_engine.model import WrittenPart
+
+CLOCKS_APART = 900.0
+"""Seconds between our clock and a store's, at most, where it does not state its own: more, and signatures are refused.
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (RequestTimeTooSkewed)"""
 
 
 class UploadMemory(Protocol):
-    """Where multipart uploads in flight are remembered: the ledger, near or through a pipe."""
+    """Where multipart uploads are remembered: the ledger, near or through a pipe."""
 
     async def upload(self, key: str) -> tuple[Upload, list[WrittenPart]] | None:
         """Return the upload in flight for a destination key and its proven parts."""
+        ...
+
+    async def begin_upload(self, key: str) -> Orphan:
+        """Remember that an upload is about to be opened: an orphan until it is answered."""
         ...
 
     async def save_upload(self, upload: Upload) -> None:
@@ -24,7 +33,15 @@ class UploadMemory(Protocol):
         ...
 
     async def forget_upload(self, key: str) -> None:
-        """Forget an upload that was completed or aborted."""
+        """Forget an upload that was completed."""
+        ...
+
+    async def orphan_upload(self, key: str) -> None:
+        """Go on with an upload no longer: it is to be aborted."""
+        ...
+
+    async def forget_orphan(self, orphan: Orphan) -> None:
+        """Forget an upload that was aborted, or a request that was answered."""
         ...
 
     doubts: dict[str, str]
@@ -40,7 +57,7 @@ class UploadMemory(Protocol):
 
 
 class LedgerUploads:
-    """The ledger as the memory of uploads in flight, for moves in the ledger's own process."""
+    """The ledger as the memory of uploads, for moves in the ledger's own process."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -50,6 +67,12 @@ class LedgerUploads:
         """Return the upload in flight for a destination key and its proved parts."""
         upload = self._ledger.upload(key)
         return None if upload is None else (upload, self._ledger.parts(key))
+
+    async def begin_upload(self, key: str) -> Orphan:
+        """Remember that an upload is about to be opened."""
+        request = Orphan(key, since=time.time() - CLOCKS_APART)
+        self._ledger.save_orphan(request)
+        return request
 
     async def save_upload(self, upload: Upload) -> None:
         """Remember an upload."""
@@ -62,6 +85,14 @@ class LedgerUploads:
     async def forget_upload(self, key: str) -> None:
         """Forget an upload."""
         self._ledger.forget_upload(key)
+
+    async def orphan_upload(self, key: str) -> None:
+        """Go on with an upload no longer."""
+        self._ledger.orphan_upload(key)
+
+    async def forget_orphan(self, orphan: Orphan) -> None:
+        """Forget an orphan."""
+        self._ledger.forget_orphan(orphan)
 
     async def save_doubt(self, doubt: Doubt) -> None:
         """Remember a damaged copy."""

@@ -94,6 +94,21 @@ class Doubt(NamedTuple):
     """What the destination stated of it, empty when nothing."""
 
 
+class Orphan(NamedTuple):
+    """An upload at the destination that nobody goes on with: it is to be aborted, since unfinished parts are paid for.
+
+    Its id is empty for a request to open an upload that may have gone unanswered: which upload that opened, if any, is
+    found out by listing (``orphans.py``).
+    """
+
+    key: str
+    upload_id: str = ""
+    since: float = 0.0
+    """When the request was made, by the store's clock."""
+    known: str = ""
+    """Ids of uploads of the key that were open before the request, a line each."""
+
+
 class RecordLine(NamedTuple):
     """Finished lines of one record list, each with its line feed: of one object, or of many joined."""
 
@@ -262,10 +277,26 @@ class Ledger(Protocol):
         ...
 
     def save_upload(self, upload: Upload) -> None:
-        """Remember an upload before its first part is sent; an earlier one of its key goes, with its parts.
+        """Remember an upload before its first part is sent; an earlier one of its key becomes an orphan.
 
-        Uploads outlive runs.
+        Uploads and orphans outlive runs.
         """
+        ...
+
+    def orphan_upload(self, key: str) -> None:
+        """Go on with the upload of a key no longer: it becomes an orphan, its parts go; without one nothing happens."""
+        ...
+
+    def save_orphan(self, orphan: Orphan) -> None:
+        """Remember an upload that is to be aborted, or a request that may open one; a known one changes nothing."""
+        ...
+
+    def forget_orphan(self, orphan: Orphan) -> None:
+        """Forget an upload that was aborted, or a request that was answered."""
+        ...
+
+    def orphans(self) -> list[Orphan]:
+        """All orphans, by key."""
         ...
 
     def save_part(self, key: str, part: WrittenPart) -> None:

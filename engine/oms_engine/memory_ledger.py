@@ -17,6 +17,7 @@ from oms_engine.ledger import (
     Checkpoint,
     Doubt,
     Failure,
+    Orphan,
     Parked,
     ParkKind,
     RecordLine,
@@ -81,6 +82,7 @@ class MemoryLedger:
         self._uploads: dict[str, Upload] = {}
         self._doubts: dict[str, Doubt] = {}
         self._parts: dict[str, dict[int, WrittenPart]] = {}
+        self._orphans: dict[tuple[str, str, float], Orphan] = {}
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._run = _Run(number=0, rules="", name="", retry_of=None, started_at=0, active_at=0, finished=True)
 
@@ -271,7 +273,10 @@ class MemoryLedger:
         return self._uploads.get(key)
 
     def save_upload(self, upload: Upload) -> None:
-        """Remember an upload before its first part is sent; an earlier one of its key goes, with its parts."""
+        """Remember an upload before its first part is sent; an earlier one of its key becomes an orphan."""
+        earlier = self._uploads.get(upload.key)
+        if earlier is not None and earlier.upload_id != upload.upload_id:
+            self.orphan_upload(upload.key)
         self._uploads[upload.key] = upload
         self._parts[upload.key] = {}
 
@@ -304,6 +309,24 @@ class MemoryLedger:
     def uploads(self) -> list[Upload]:
         """All uploads in flight, by key, those of earlier runs included."""
         return sorted(self._uploads.values(), key=lambda upload: key_bytes(upload.key))
+
+    def orphan_upload(self, key: str) -> None:
+        """Go on with the upload of a key no longer; without one nothing happens."""
+        if key in self._uploads:
+            self.save_orphan(Orphan(key, self._uploads[key].upload_id))
+            self.forget_upload(key)
+
+    def save_orphan(self, orphan: Orphan) -> None:
+        """Remember an upload that is to be aborted, or a request that may open one."""
+        self._orphans.setdefault(orphan[:3], orphan)
+
+    def forget_orphan(self, orphan: Orphan) -> None:
+        """Forget an upload that was aborted, or a request that was answered."""
+        self._orphans.pop(orphan[:3], None)
+
+    def orphans(self) -> list[Orphan]:
+        """All orphans, by key."""
+        return sorted(self._orphans.values(), key=lambda orphan: (key_bytes(orphan.key), orphan[1:]))
 
     # ---- record lists -------------------------------------------------------------------------------------------
 

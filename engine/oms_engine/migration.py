@@ -17,12 +17,11 @@ from oms_engine.bandwidth import BandwidthPolicy, rate_at
 from oms_engine.batch import split_reasons
 from oms_engine.coordinator import Coordinator
 from oms_engine.errors import TaskError
-from oms_engine.inflight import LedgerUploads
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Ledger, RunInfo, Segment
 from oms_engine.limiter import Limiter
+from oms_engine.marker import note_folder
 from oms_engine.meter import Meter
-from oms_engine.multipart import abandon_all
 from oms_engine.places import refuse_same_place
 from oms_engine.preflight import look_ahead
 from oms_engine.resuming import vanished
@@ -32,6 +31,7 @@ from oms_engine.session import EngineSettings, Session, StoreOpener
 from oms_engine.slots import LocalSlot, Slot, SlotPlan, SlotSource
 from oms_engine.store import BucketStore
 from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
+from oms_engine.uploads import UploadBook
 from oms_engine.verdicts import OUTAGES
 from oms_engine.wire import Wire
 
@@ -137,22 +137,39 @@ class Migration:
                     return Result(TaskState.PAUSED, Counters(), self._meter.seconds)
                 seconds = self._meter.seconds
                 return Result(TaskState.FAILED, Counters(), seconds, error_code=error.code, error_message=str(error))
-            run, session = self._open_run(wire, source, destination, lists)
+            identity = identity_of(self.spec, source, destination)
+            run, session, book = self._open_run(wire, source, destination, identity, lists, anew=False)
             if run.resumed and (note := await vanished(session, self._ledger, self._open_list)):
                 self._note = note
-                run, session = self._open_run(wire, source, destination, lists, anew=True)
+                run, session, book = self._open_run(wire, source, destination, identity, lists, anew=True)
             async with self._coordinated(session, run) as coordinator:
-                return await self._run(coordinator, run)
+                return await self._run(coordinator, run, book)
 
     def _open_run(
-        self, wire: Wire, source: BucketStore, destination: BucketStore, lists: str, *, anew: bool = False
-    ) -> tuple[RunInfo, Session]:
+        self,
+        wire: Wire,
+        source: BucketStore,
+        destination: BucketStore,
+        identity: str,
+        lists: str,
+        *,
+        anew: bool = False,
+    ) -> tuple[RunInfo, Session, UploadBook]:
         run = self._ledger.open_run(
-            identity=identity_of(self.spec, source, destination),
+            identity=identity,
             rules=rules_of(self.spec) + lists,
             name=self.spec.name,
             retry_failed=self.spec.retry_failed,
             anew=anew,
+        )
+        book = UploadBook(
+            self._ledger,
+            destination,
+            wire,
+            folder=note_folder(identity),
+            number=run.task_id,
+            first=(run.run == 1 or run.resumed or anew) and not self.spec.dry_run,
+            prefix=self.spec.save_prefix,
         )
         session = Session(
             replace(self.spec, name=run.name or run_name(source, destination, run)),
@@ -161,10 +178,10 @@ class Migration:
             wire=wire,
             limiter=self._limiter,
             settings=self.settings,
-            uploads=LedgerUploads(self._ledger),
+            uploads=book,
             run_started=run.started_at,
         )
-        return run, session
+        return run, session, book
 
     @asynccontextmanager
     async def _coordinated(self, session: Session, run: RunInfo) -> AsyncIterator[Coordinator]:
@@ -192,7 +209,7 @@ class Migration:
             uploads=session.uploads,
         )
 
-    async def _run(self, coordinator: Coordinator, run: RunInfo) -> Result:
+    async def _run(self, coordinator: Coordinator, run: RunInfo, book: UploadBook) -> Result:
         self._state = TaskState.RUNNING
         if not self._ledger.segments():
             self._ledger.add_segments(segments_of(self.spec))
@@ -203,13 +220,15 @@ class Migration:
             await coordinator.work(self._keys_of)
         except TaskError as failure:
             error = failure
+        finally:
+            book.stop()
         if not self._pausing and (error is None or error.code not in OUTAGES):
-            wire = coordinator.session.wire
-            wire.calm()
-        await coordinator.recorder.flush(everything=True)
-        if error is None and not self._ledger.parked_count() and not coordinator.unfinished():
-            await abandon_all(coordinator.session, self._ledger.uploads())
-        return self._result(coordinator, run, error)
+            coordinator.session.wire.calm()
+        over = error is None and not self._ledger.parked_count() and not coordinator.unfinished()
+        notes, _ = await asyncio.gather(book.lost_notes(over=over), coordinator.recorder.flush(everything=True))
+        left_open = await book.finish(notes) if over else 0
+        await book.close()
+        return replace(self._result(coordinator, run, error), open_uploads=left_open)
 
     async def _keys_of(self, segment: Segment) -> KeySource | None:
         assert self._coordinator is not None

@@ -269,6 +269,25 @@ class PartsPage(NamedTuple):
     next_number: int | None
 
 
+class OpenUpload(NamedTuple):
+    """An upload in parts that was neither completed nor aborted, as the store lists it."""
+
+    key: str
+    upload_id: str
+    initiated: float | None
+    """When it was opened, by the store's clock; None where the store does not state it."""
+
+
+class UploadsPage(NamedTuple):
+    """One page of the open uploads of a bucket."""
+
+    uploads: list[OpenUpload]
+    next: tuple[str, str] | None
+    """Key and id after which the next page starts, None when nothing follows."""
+    now: float | None = None
+    """The store's clock as it answered, where it states it."""
+
+
 class Restore(StrEnum):
     """The answer to a restore request."""
 

@@ -13,9 +13,10 @@ from contextlib import AsyncExitStack, suppress
 from oms_engine.digest import Digests
 from oms_engine.ends import Copied
 from oms_engine.errors import ChecksumMismatch, InvalidRequest, NotFound, ObjectError, Retry, StoreError, UploadGone
-from oms_engine.ledger import Upload
+from oms_engine.ledger import Orphan, Upload
 from oms_engine.looking import as_stored, exactly, is_packed, with_stored_disposition
 from oms_engine.model import ListedObject, ObjectHead, Written, WrittenPart, same_etag
+from oms_engine.orphans import Watched
 from oms_engine.plan import PartPlan
 from oms_engine.proving import stated
 from oms_engine.session import Session, Stopped, write_options
@@ -41,36 +42,23 @@ async def move_in_parts(session: Session, listed: ListedObject, key: str, head: 
         ordered = [parts[number] for number in sorted(parts)]
         written = await _complete(session, key, upload.size, upload, ordered)
     except UploadGone:
-        await _give_up(session, upload)
+        await abandon(session, upload)  # the store may be wrong
         raise
     except (StoreError, ObjectError) as error:
         # What may pass another time keeps its parts; the run's end clears away what nobody came back for.
         if not isinstance(error, StoreError) or error.retry is Retry.NEVER:
-            with suppress(StoreError):
-                await abandon(session, upload)
+            await abandon(session, upload)
         raise
     await session.uploads.forget_upload(key)
     return Copied(head, written, _joined(ordered), _sent(ordered))
 
 
 async def abandon(session: Session, upload: Upload) -> None:
-    """Abort an upload at the destination and forget it."""
-    await session.wire.call(session.destination.abort_upload(upload.key, upload.upload_id))
-    await session.uploads.forget_upload(upload.key)
-
-
-async def _give_up(session: Session, upload: Upload) -> None:
-    """Forget an upload that its store does not know any more; aborted all the same, as a store may err."""
+    """Abort an upload at the destination; one that cannot be aborted now is remembered for the run's end."""
+    await session.uploads.orphan_upload(upload.key)
     with suppress(StoreError):
         await session.wire.call(session.destination.abort_upload(upload.key, upload.upload_id))
-    await session.uploads.forget_upload(upload.key)
-
-
-async def abandon_all(session: Session, uploads: list[Upload]) -> None:
-    """Abort the uploads that a run leaves though every object has its end; what cannot be aborted is kept in mind."""
-    for upload in uploads:
-        with suppress(StoreError):
-            await abandon(session, upload)
+        await session.uploads.forget_orphan(Orphan(upload.key, upload.upload_id))
 
 
 async def _open(session: Session, key: str, head: ObjectHead, plan: PartPlan) -> tuple[Upload, dict[int, WrittenPart]]:
@@ -83,7 +71,7 @@ async def _open(session: Session, key: str, head: ObjectHead, plan: PartPlan) ->
             try:
                 return upload, await _stored(session, upload, proved)
             except UploadGone:
-                await session.uploads.forget_upload(key)
+                await session.uploads.orphan_upload(key)
         else:
             await abandon(session, upload)
     return await _new_upload(session, key, head, plan), {}
@@ -293,10 +281,6 @@ async def _move_unknown(
         if held:
             parts.append(await _send_held(session, upload, len(parts) + 1, bytes(held)))
         written = await _complete(session, key, _joined(parts).size, upload, parts)
-    except UploadGone:
-        if upload is not None:
-            await _give_up(session, upload)
-        raise
     except BaseException:
         if upload is not None:
             await abandon(session, upload)
@@ -306,10 +290,19 @@ async def _move_unknown(
 
 
 async def _new_upload(session: Session, key: str, head: ObjectHead, plan: PartPlan) -> Upload:
-    options = write_options(session, head)
-    upload_id = await session.wire.call(session.destination.start_upload(key, options=options))
+    """Open an upload. The request is remembered before it is made, until every repetition of it was answered."""
+    watched = Watched(session.destination.start_upload(key, options=write_options(session, head)))
+    request = await session.uploads.begin_upload(key)
+    try:
+        upload_id = await session.wire.call(watched.call)
+    except StoreError:
+        if not watched.unanswered:
+            await session.uploads.forget_orphan(request)
+        raise
     upload = Upload(key, upload_id, head.etag, plan.size or 0, plan.part_size)
     await session.uploads.save_upload(upload)
+    if not watched.unanswered:
+        await session.uploads.forget_orphan(request)
     return upload
 
 

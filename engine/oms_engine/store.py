@@ -21,6 +21,7 @@ from oms_engine.model import (
     RestoreTier,
     Span,
     StorageClass,
+    UploadsPage,
     WriteOptions,
     Written,
     WrittenPart,
@@ -262,8 +263,8 @@ class MultipartStore(Store, Protocol):
         """List stored parts by number, those greater than ``after``."""
         ...
 
-    def list_uploads(self, prefix: str) -> Call[list[tuple[str, str]]]:
-        """List open uploads (key, upload id), first page."""
+    def list_uploads(self, prefix: str, *, after: tuple[str, str] | None = None) -> Call[UploadsPage]:
+        """List open uploads whose keys start with ``prefix``, a page; ``after`` is ``next`` of the page before."""
         ...
 
 

@@ -183,3 +183,5 @@ class Result:
     """What else there is to say of the run, in a sentence."""
     duplicates: int = 0
     """Keys named more than once in a list; migrated once."""
+    open_uploads: int = 0
+    """Multipart uploads that could not be aborted; the next run tries again."""

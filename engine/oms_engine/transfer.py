@@ -90,14 +90,14 @@ async def transfer(session: Session, job: ObjectJob) -> End:
         else:
             session.answered += end.outcome is Outcome.MIGRATED
             return end
-        job = job._replace(listed=None, there=None, there_known=False, decided=False)
+        job = job._replace(anew=True, there=None, there_known=False, decided=False)
     raise AssertionError("unreachable")
 
 
 async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all of it, top to bottom)
     spec = session.spec
     # 1. what is it?
-    listed = job.listed or await _look_up(session, job.key)
+    listed = job.listed if job.listed and not job.anew else await _look_up(session, job.key)
     # 2. is it in scope, and does it have to move?
     before: Before = job.there
     if not job.decided:

@@ -91,7 +91,7 @@ FAULTS = {
         lambda written: written._replace(last_modified=written.last_modified - 60),
         "written_states",
     ),
-    "no uploads": ("list_uploads", lambda uploads: [], "resume"),
+    "no uploads": ("list_uploads", lambda page: page._replace(uploads=[]), "resume"),
     "no parts": ("list_parts", lambda page: page._replace(parts=[]), "resume"),
     "restore refused": ("restore", lambda answer: Restore.READABLE, "restore"),
 }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contract.ledgers import BOXES, LedgerBox, failure, open_run, parked, report, settlement, take_lists
 from oms_engine.errors import ConfigError, RepositoryError
-from oms_engine.ledger import Doubt, Ledger, ParkKind, Segment, SegmentState, Upload
+from oms_engine.ledger import Doubt, Ledger, Orphan, ParkKind, Segment, SegmentState, Upload
 from oms_engine.memory_ledger import MemoryLedger
 from oms_engine.model import Outcome, WrittenPart, key_bytes
 from oms_engine.task import Counters
@@ -450,9 +450,36 @@ def test_uploads_outlive_runs_until_forgotten(box: LedgerBox) -> None:
     assert (ledger.parts("a"), ledger.parts("nobody"), ledger.upload("nobody")) == ([], [], None)
     ledger.save_upload(upload._replace(upload_id="new"))
     assert ledger.parts(upload.key) == []
+    assert ledger.orphans() == [Orphan(upload.key, upload.upload_id)]
     ledger.forget_upload(upload.key)
     ledger.forget_upload(upload.key)
     assert (ledger.upload(upload.key), ledger.uploads()) == (None, [other])
+
+
+def test_orphans_outlive_runs_until_forgotten(box: LedgerBox) -> None:
+    """Uploads that are to be aborted, and requests that may have opened one, survive a crash and the next run."""
+    ledger = box.open()
+    open_run(ledger)
+    key = "k\udcff\n"
+    requests = [Orphan(key, since=float(at), known="id-ü\nother") for at in (1, 2)]
+    for request in (*requests, requests[0], requests[0]._replace(known="changes nothing")):
+        ledger.save_orphan(request)
+    ledger.save_upload(Upload(key, "id", "etag", 5, 5))
+    ledger.save_part(key, WrittenPart(1, "e", 5, None, 0))
+    ledger.orphan_upload(key)
+    ledger.orphan_upload(key)
+    ledger.save_upload(Upload("a", "id", "etag", 5, 5))
+    ledger.orphan_upload("a")
+    box.crash()
+    ledger = box.open()
+    open_run(ledger, rules="other")
+    assert (ledger.uploads(), ledger.parts(key)) == ([], [])
+    assert ledger.orphans() == [Orphan("a", "id"), *requests, Orphan(key, "id")]
+    ledger.forget_orphan(requests[0])
+    ledger.forget_orphan(requests[0])
+    ledger.forget_orphan(Orphan("a", "another"))
+    ledger.forget_orphan(Orphan(key, "id"))
+    assert ledger.orphans() == [Orphan("a", "id"), requests[1]]
 
 
 # ---- damaged copies

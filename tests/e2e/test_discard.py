@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -74,6 +75,21 @@ def test_an_upload_that_a_kill_left_is_aborted_and_the_state_removed(bench):
     assert bench.copied()["large"] == LARGE
 
 
+def test_a_lost_state_is_made_up_for(bench):
+    """Without the state the note at the destination says which uploads are open: they are aborted, and it goes."""
+    kill_amid_upload(bench)
+    for path in (bench.home / "state" / "openoms").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    bench.sandbox.obs.faults.add(Fault(Match(method="DELETE"), Answer(403, "AccessDenied"), times=100))
+    assert bench.run("discard", *bench.places, *bench.ends).returncode == 1
+    assert bench.destination.uploads()
+    bench.sandbox.obs.faults.clear()
+    done = bench.run("discard", *bench.places, *bench.ends, "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"found": True, "aborted": 1, "errors": []})
+    assert bench.destination.uploads() == []
+    assert sorted(bench.destination.keys()) == [f"k{number}" for number in range(5)]
+
+
 def test_a_state_of_another_migration_is_not_discarded(bench):
     """``--state`` with other places is refused: its uploads would be looked for in the wrong bucket and lost."""
     kill_amid_upload(bench)
@@ -125,12 +141,12 @@ def test_a_running_migration_cannot_be_discarded(bench):
 def test_a_dry_run_leaves_nothing_here_or_there(bench, processes):
     """It counts what a migration would do, makes no state, and stops no unfinished one from going on."""
     kill_amid_upload(bench)
-    before, uploads = state_files(bench), bench.destination.uploads()
+    before, uploads, keys = state_files(bench), bench.destination.uploads(), bench.destination.keys()
     response = bench.response("--dry-run", "--processes", processes)
     assert response["openoms"]["dry_run"]
     assert response["total_num"] == 6
     assert (state_files(bench), bench.destination.uploads()) == (before, uploads)
-    assert not [key for key in bench.destination.keys() if key.startswith("oms/")]  # noqa: SIM118
+    assert bench.destination.keys() == keys
     bench.sandbox.obs.clear_log()
     assert bench.response()["failed_num"] == 0
     operations = {entry.operation for entry in bench.sandbox.obs.log}

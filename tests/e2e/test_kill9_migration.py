@@ -115,7 +115,7 @@ def ended(world):
             complete=True,
             name=name,
         )
-        ran = Ran(result, ledger.failures(limit=10_000), len(ledger.uploads()), lists, [])
+        ran = Ran(result, ledger.failures(limit=10_000), len(ledger.uploads() + ledger.orphans()), lists, [])
     finally:
         ledger.close()
     world.check_books(ran)

@@ -54,7 +54,7 @@ def run_urls(
             failed,
         )
         assert ran.uploads == 0
-        assert [upload for upload in world.destination.uploads() if upload.parts] == []
+        assert world.destination.uploads() == []
     return ran
 
 

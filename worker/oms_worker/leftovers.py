@@ -15,14 +15,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_adapters.config import StoreConfig
 from oms_adapters.registry import open_store
-from oms_engine.errors import ConfigError, RepositoryError, StoreError
-from oms_engine.store import MultipartStore
+from oms_engine.errors import ConfigError, RepositoryError
+from oms_engine.ledger import Orphan
+from oms_engine.orphans import clear_orphans
 from oms_engine.wire import Wire
 from oms_worker.db import credentials
 from oms_worker.db import leftovers as rows
@@ -137,22 +137,16 @@ class Leftovers:
         return None
 
     async def _abort(self, config: StoreConfig, items: Sequence[Left], now: float) -> None:
-        gone: list[Left] = []
-        errors: list[StoreError] = []
-        store = cast("MultipartStore", open_store(config))
+        orphans = {Orphan(key_text(item.key), *item[2:]): item for item in items}
         async with Wire(engine_settings(self._settings.work).wire) as wire:
-            for item in items:
-                try:
-                    await wire.call(store.abort_upload(key_text(item.key), item.upload_id))
-                    gone.append(item)
-                except StoreError as error:
-                    errors.append(error)
+            cleared = await clear_orphans(orphans, open_store(config), wire)
+        gone = {orphans[orphan] for orphan in cleared.gone}
         async with self._database.write() as connection:
             await rows.forget(connection, gone)
             await rows.put_off(connection, [item for item in items if item not in gone], now + AGAIN_SECONDS)
-        log.info("%s uploads of deleted tasks are aborted in bucket %s", len(gone), config.bucket)
-        if errors:
-            log.warning("%s uploads of deleted tasks cannot be aborted yet: %s", len(errors), errors[0])
+        log.info("%s uploads of deleted tasks are aborted in bucket %s", cleared.aborted, config.bucket)
+        if cleared.errors:
+            log.warning("%s uploads of deleted tasks cannot be aborted yet: %s", len(cleared.errors), cleared.errors[0])
 
 
 def where_of(project_id: str, destination: Mapping[str, str]) -> _Where:
@@ -176,9 +170,11 @@ def uploads_in_files(folder: Path, task_ids: Iterable[int]) -> list[Left]:
             continue
         try:
             with closing(sqlite3.connect(path, timeout=1.0)) as ledger:
-                rows_ = ledger.execute("SELECT key, upload_id FROM upload").fetchall()
+                rows_ = ledger.execute("SELECT key, upload_id, 0.0, '' FROM upload").fetchall()
+                if ledger.execute("SELECT 1 FROM sqlite_master WHERE name = 'orphan'").fetchone():
+                    rows_ += ledger.execute("SELECT key, upload_id, since, known FROM orphan").fetchall()
         except sqlite3.Error as error:
             log.warning("the ledger of task %s cannot be read for its uploads in flight: %s", number, error)
         else:
-            found += [Left(number, bytes(key), upload_id) for key, upload_id in rows_]
+            found += [Left(number, bytes(key), *rest) for key, *rest in rows_]
     return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from oms_engine.errors import TaskError
 from oms_engine.frozen import dataclass
 from oms_engine.inflight import UploadMemory
-from oms_engine.ledger import Doubt, Parked, Segment, Upload
+from oms_engine.ledger import Doubt, Orphan, Parked, Segment, Upload
 from oms_engine.limiter import Limiter
 from oms_engine.model import WrittenPart
 from oms_engine.segment import Crew
@@ -196,6 +196,16 @@ class _RemoteUploads(UploadMemory):
 
     async def save_upload(self, upload: Upload) -> None:
         await self._child.ask("save_upload", upload)
+
+    async def begin_upload(self, key: str) -> Orphan:
+        request: Orphan = await self._child.ask("begin_upload", key)
+        return request
+
+    async def orphan_upload(self, key: str) -> None:
+        await self._child.ask("orphan_upload", key)
+
+    async def forget_orphan(self, orphan: Orphan) -> None:
+        await self._child.ask("forget_orphan", orphan)
 
     async def save_part(self, key: str, part: WrittenPart) -> None:
         await self._child.ask("save_part", key, part)

@@ -16,6 +16,7 @@ from oms_engine.ledger import (
     Checkpoint,
     Doubt,
     Failure,
+    Orphan,
     Parked,
     ParkKind,
     RunInfo,
@@ -291,7 +292,7 @@ class SqlLedger(ABC):
         return self._uploads.get(key)
 
     def save_upload(self, upload: Upload) -> None:
-        """Remember an upload before its first part is sent; an earlier one of its key goes, with its parts."""
+        """Remember an upload before its first part is sent; an earlier one of its key becomes an orphan."""
         self._uploads.save(upload)
 
     def save_part(self, key: str, part: WrittenPart) -> None:
@@ -309,6 +310,22 @@ class SqlLedger(ABC):
     def uploads(self) -> list[Upload]:
         """All uploads in flight, by key, those of earlier runs included."""
         return self._uploads.all()
+
+    def orphan_upload(self, key: str) -> None:
+        """Go on with the upload of a key no longer; without one nothing happens."""
+        self._uploads.orphan(key)
+
+    def save_orphan(self, orphan: Orphan) -> None:
+        """Remember an upload that is to be aborted, or a request that may open one."""
+        self._uploads.save_orphan(orphan)
+
+    def forget_orphan(self, orphan: Orphan) -> None:
+        """Forget an upload that was aborted, or a request that was answered."""
+        self._uploads.forget_orphan(orphan)
+
+    def orphans(self) -> list[Orphan]:
+        """All orphans, by key."""
+        return self._uploads.orphans()
 
     # ---- damaged copies -----------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from oms_engine.ledger import Failure, Parked, ParkKind, Segment, SegmentState, Upload
+from oms_engine.ledger import Failure, Orphan, Parked, ParkKind, Segment, SegmentState, Upload
 from oms_engine.ledger_rules import COUNTER_NAMES
 from oms_engine.model import WrittenPart, key_bytes
 from oms_engine.task import Counters
@@ -20,6 +20,7 @@ PARKED = "key, kind, size, etag, last_modified, storage_class, due, attempts"
 FAILURE = "key, size, code, message, at"
 UPLOAD = "key, upload_id, source_etag, size, part_size"
 DOUBT = "key, etag"
+ORPHAN = "key, upload_id, since, known"
 PART = "number, etag, size, md5, crc64"
 
 
@@ -104,6 +105,17 @@ def render_upload(upload: Upload) -> dict[str, Any]:
     """Write the columns of ``UPLOAD``."""
     upload_id, source_etag = storable(upload.upload_id), storable(upload.source_etag)
     return {**upload._asdict(), "key": key_bytes(upload.key), "upload_id": upload_id, "source_etag": source_etag}
+
+
+def parse_orphan(row: Row) -> Orphan:
+    """Read the columns of ``ORPHAN``."""
+    return Orphan(key_text(row[0]), *row[1:])
+
+
+def render_orphan(orphan: Orphan) -> dict[str, Any]:
+    """Write the columns of ``ORPHAN``."""
+    upload_id, known = storable(orphan.upload_id), storable(orphan.known)
+    return {**orphan._asdict(), "key": key_bytes(orphan.key), "upload_id": upload_id, "known": known}
 
 
 def parse_part(row: Row) -> WrittenPart:

@@ -74,7 +74,15 @@ CREATE TABLE doubt (key BLOB PRIMARY KEY, etag TEXT NOT NULL) {_STRICT_KEYED};
 {seal_script("doubt")}
 """
 
-UPGRADES = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5 = f"""
+CREATE TABLE orphan (
+    key BLOB NOT NULL, upload_id TEXT NOT NULL, since REAL NOT NULL, known TEXT NOT NULL,
+    PRIMARY KEY (key, upload_id, since)
+) {_STRICT_KEYED};
+{seal_script("orphan")}
+"""
+
+UPGRADES = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """Scripts that lead from each schema version to the next; the version is their number. Only ever append."""
 
 

@@ -38,6 +38,7 @@ SEALED: Mapping[str, tuple[str, Sequence[str]]] = {
     "part": ("key, number", ("key", "number", "etag", "size", "md5", "crc64")),
     "doubt": ("key", ("key", "etag")),
     "record_file": ("name", ("name", "run", "outcome", "size", "closed", "crc")),
+    "orphan": ("key, upload_id, since", ("key", "upload_id", "since", "known")),
 }  # fmt: skip
 """Table -> its primary key, and the columns that are sealed."""
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import field
 from pathlib import Path
-from typing import cast
 
 from oms_adapters.registry import open_store
-from oms_engine.discard import discard_uploads
-from oms_engine.errors import BucketNotFound, StoreError
+from oms_engine.discard import Left, discard_uploads
+from oms_engine.errors import StoreError
 from oms_engine.frozen import dataclass
 from oms_engine.ledger import Ledger
+from oms_engine.memory_ledger import MemoryLedger
 from oms_engine.scope import identity_of, rules_of
-from oms_engine.store import MultipartStore
 from oms_engine.wire import Wire
 from oms_worker.sqlite_ledger import SqliteLedger
 from openoms.compose import state_path, wire_settings
@@ -37,39 +36,39 @@ class Discarded:
 
 
 def discard(plan: Plan, settings: Settings) -> Discarded:
-    """Abort the uploads in flight of a migration and remove its state.
+    """Abort the uploads that a migration left open and remove its state; a lost one is made up for by its note.
 
     Raises:
         ConfigError: the state is of another migration, or in use.
         RepositoryError: it cannot be read.
     """
     state = state_path(plan, settings)
-    if not state.exists():
-        return Discarded(state, found=False)
-    ledger = SqliteLedger(state)
+    found = state.exists()
+    ledger = SqliteLedger(state) if found else MemoryLedger(lists=False)
     try:
-        aborted, errors = _abort(plan, settings, ledger)
-        if not errors:
+        left = _abort(plan, settings, ledger)
+        if found and not left.errors:
             _remove(state)  # under its lock
     finally:
         ledger.close()
-    return Discarded(state, found=True, aborted=aborted, errors=errors)
+    return Discarded(state, found=found or left.notes > 0, aborted=left.aborted, errors=left.errors)
 
 
-def _abort(plan: Plan, settings: Settings, ledger: Ledger) -> tuple[int, list[StoreError]]:
+def _abort(plan: Plan, settings: Settings, ledger: Ledger) -> Left:
     import uvloop  # noqa: PLC0415
 
     source = open_store(plan.source.store_config(requester_pays=plan.requester_pays))
     destination = open_store(plan.destination.store_config())
     identity = identity_of(plan.spec, source, destination)
-    ledger.open_run(identity=identity, rules=rules_of(plan.spec), name="", retry_failed=False)
+    run = ledger.open_run(identity=identity, rules=rules_of(plan.spec), name="", retry_failed=False)
 
-    async def abort() -> tuple[int, list[StoreError]]:
+    async def abort() -> Left:
         async with Wire(wire_settings(plan.run, [plan.destination], settings.proxies())) as wire:
-            return await discard_uploads(ledger, cast("MultipartStore", destination), wire)
+            return await discard_uploads(
+                ledger, destination, wire, identity=identity, number=run.task_id, prefix=plan.spec.save_prefix
+            )
 
-    aborted, errors = uvloop.run(abort()) if ledger.uploads() else (0, [])
-    return aborted, [error for error in errors if not isinstance(error, BucketNotFound)]  # its uploads went with it
+    return uvloop.run(abort())
 
 
 def _remove(state: Path) -> None:
@@ -81,7 +80,7 @@ def _remove(state: Path) -> None:
 
 def discarded_lines(done: Discarded) -> list[str]:
     """Return what a discard came to, as sentences."""
-    if not done.found:
+    if not done.found and not done.errors:
         return [f"nothing is remembered of this migration ({done.state} does not exist)."]
     if done.errors:
         return [f"{len(done.errors)} uploads could not be aborted; run the same command again. {done.errors[0]}"]

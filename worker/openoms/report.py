@@ -44,6 +44,7 @@ def balance_lines(result: Result, plan: Plan) -> list[str]:
         *_headline(result, plan),
         *_balance(result, dry_run=plan.spec.dry_run),
         *_where_lists_lie(result, plan),
+        *_open_uploads(result, plan),
         *_next_step(result, plan),
     ]
 
@@ -135,6 +136,21 @@ def _samples(result: Result) -> list[str]:
     if "failed" in result.records and "failed" not in result.record_errors:
         return []
     return [f"  {code}, e.g. {text}" for code, text in result.failure_samples.items()]
+
+
+LIFECYCLE = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html"
+"""How a bucket ends uploads by itself: AbortIncompleteMultipartUpload, which OBS, OSS and COS know too."""
+
+
+def _open_uploads(result: Result, plan: Plan) -> list[str]:
+    if not result.open_uploads:
+        return []
+    what = "1 upload in parts may be" if result.open_uploads == 1 else f"{result.open_uploads} uploads in parts may be"
+    return [
+        f"  {what} open at {plan.destination.url.label} still, and parts cost money: let the key abort uploads",
+        "  and run the same command, or `openoms discard`; or have the bucket end them by a rule (its lifecycle):",
+        f"  {LIFECYCLE}",
+    ]
 
 
 def _next_step(result: Result, plan: Plan) -> list[str]:
@@ -275,6 +291,7 @@ def _ours(result: Result, plan: Plan) -> dict[str, Any]:
         "transferred_bytes": result.transferred_bytes,
         "duplicates": result.duplicates,
         "note": result.note,
+        "open_uploads": result.open_uploads,
         "dry_run": plan.spec.dry_run,
     }
 

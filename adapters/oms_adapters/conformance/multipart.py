@@ -29,6 +29,18 @@ def _bodies(harness: Harness) -> list[bytes]:
     return [b"1" * size, b"2" * (size + 1), b"3" * 10]
 
 
+def _open_ids(harness: Harness, key: str) -> list[str]:
+    """Return the ids of the open uploads of a key, from all pages."""
+    found: list[str] = []
+    after = None
+    while True:
+        page = harness.perform(harness.store.list_uploads(key, after=after))
+        found += [upload.upload_id for upload in page.uploads if upload.key == key]
+        if page.next is None or page.next == after:
+            return found
+        after = page.next
+
+
 @case(_multipart)
 def check_multipart(harness: Harness) -> None:
     """Parts sent in any order are joined by number; attributes and class are those of the start."""
@@ -94,7 +106,7 @@ def check_resume(harness: Harness) -> None:
     """An upload is found again, its parts are listed with sizes, a part is replaced, and the rest completes it."""
     key = f"{harness.prefix}parts/resume"
     upload, bodies = harness.upload(key), _bodies(harness)
-    assert (key, upload) in harness.perform(harness.store.list_uploads(key))
+    assert upload in _open_ids(harness, key)
     _part(harness, key, upload, 1, b"0" * len(bodies[0]))
     first = _part(harness, key, upload, 1, bodies[0])
     _part(harness, key, upload, 2, bodies[1])
@@ -105,7 +117,7 @@ def check_resume(harness: Harness) -> None:
     last = _part(harness, key, upload, 3, bodies[2])
     harness.perform(harness.store.complete_upload(key, upload, [*found, last]))
     assert harness.body(key) == b"".join(bodies)
-    assert (key, upload) not in harness.perform(harness.store.list_uploads(key))
+    assert upload not in _open_ids(harness, key)
 
 
 @case(_multipart)
@@ -116,7 +128,7 @@ def check_abort(harness: Harness) -> None:
     part = _part(harness, key, upload, 1, b"part")
     harness.perform(harness.store.abort_upload(key, upload))
     harness.perform(harness.store.abort_upload(key, upload))
-    assert (key, upload) not in harness.perform(harness.store.list_uploads(key))
+    assert upload not in _open_ids(harness, key)
     store = harness.store
     calls = (
         store.list_parts(key, upload),

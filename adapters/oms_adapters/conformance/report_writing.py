@@ -103,9 +103,9 @@ def _no(case: Case, harness: Harness, error: Exception) -> Finding:
 def clean_up(harness: Harness) -> None:
     """Delete all objects and uploads under the harness's own folder."""
     with suppress(StoreError):
-        for key, upload in harness.perform(harness.store.list_uploads(harness.prefix)):
-            if key.startswith(harness.prefix):
-                harness.perform(harness.store.abort_upload(key, upload))
+        for upload in harness.perform(harness.store.list_uploads(harness.prefix)).uploads:
+            if upload.key.startswith(harness.prefix):
+                harness.perform(harness.store.abort_upload(upload.key, upload.upload_id))
     with suppress(StoreError, AssertionError):
         for key in harness.keys(harness.prefix):
             harness.perform(harness.store.delete(key))

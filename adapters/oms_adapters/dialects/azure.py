@@ -42,6 +42,7 @@ from oms_engine.model import (
     RestoreTier,
     Span,
     StorageClass,
+    UploadsPage,
     WriteOptions,
     Written,
     WrittenPart,
@@ -243,12 +244,13 @@ class AzureDialect:
         query: Query = (("comp", "blocklist"), ("blocklisttype", "uncommitted"))
         return self._call("list_parts", "GET", key, read, query=query)
 
-    def list_uploads(self, prefix: str) -> Call[list[tuple[str, str]]]:
+    def list_uploads(self, prefix: str, *, after: tuple[str, str] | None = None) -> Call[UploadsPage]:
         """See :meth:`oms_engine.store.MultipartStore.list_uploads`. Azure keeps blocks, not uploads: always empty."""
+        del after
 
-        def read(reply: Reply) -> list[tuple[str, str]]:
+        def read(reply: Reply) -> UploadsPage:
             self._check(reply, "list_uploads")
-            return []
+            return UploadsPage([], None)
 
         query: Query = (("restype", "container"), ("comp", "list"), ("prefix", prefix), ("maxresults", "1"))
         return self._call("list_uploads", "GET", None, read, query=query)

@@ -9,7 +9,7 @@ from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.s3 import S3Dialect
 from oms_engine.errors import InvalidRequest, UnexpectedReply
 from oms_engine.frozen import dataclass
-from oms_engine.model import ListPage, RestoreTier, WriteOptions, Written
+from oms_engine.model import ListPage, RestoreTier, UploadsPage, WriteOptions, Written
 from oms_engine.store import Call, Endpoint, Reply, Signer
 
 T = TypeVar("T")
@@ -62,9 +62,9 @@ class PresetDialect(S3Dialect):
 
         return _unencoded(call)._replace(read=read)
 
-    def list_uploads(self, prefix: str) -> Call[list[tuple[str, str]]]:
+    def list_uploads(self, prefix: str, *, after: tuple[str, str] | None = None) -> Call[UploadsPage]:
         """See :meth:`oms_engine.store.MultipartStore.list_uploads`."""
-        call = super().list_uploads(prefix)
+        call = super().list_uploads(prefix, after=after)
         return call if self._terms.list_url_encode else _unencoded(call)
 
     def write(self, key: str, *, size: int, options: WriteOptions, body: bytes | None = None) -> Call[Written]:

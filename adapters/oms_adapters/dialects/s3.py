@@ -15,10 +15,11 @@ from mypy_extensions import mypyc_attr
 from oms_adapters.dialects.errors import Asked, error_of
 from oms_adapters.dialects.heads import HeadReader, range_fault, render_md5, render_options
 from oms_adapters.dialects.listing import parse_listing
+from oms_adapters.dialects.open_uploads import parse_uploads
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.substance import PAGE, Hollow, hollow
 from oms_adapters.dialects.xml import escape, find_text, is_error, parse_location, parse_xml
-from oms_adapters.signing.quoting import Query, quote_key, unquote_form
+from oms_adapters.signing.quoting import Query, quote_key
 from oms_engine.digest import combine_crc64
 from oms_engine.errors import (
     ConditionFailed,
@@ -36,6 +37,7 @@ from oms_engine.model import (
     Restore,
     RestoreTier,
     Span,
+    UploadsPage,
     WriteOptions,
     Written,
     WrittenPart,
@@ -262,17 +264,19 @@ class S3Dialect:
         truncated = find_text(root, "IsTruncated").strip() == "true"
         return PartsPage(parts, parts[-1].number if truncated and parts else None)
 
-    def list_uploads(self, prefix: str) -> Call[list[tuple[str, str]]]:
+    def list_uploads(self, prefix: str, *, after: tuple[str, str] | None = None) -> Call[UploadsPage]:
         """See :meth:`oms_engine.store.MultipartStore.list_uploads`."""
 
-        def read(reply: Reply) -> list[tuple[str, str]]:
+        def read(reply: Reply) -> UploadsPage:
             self._check(reply, "list_uploads")
-            root = parse_xml(reply.body)
-            decode = unquote_form if find_text(root, "EncodingType").strip() == "url" else str
-            return [(decode(find_text(up, "Key")), find_text(up, "UploadId")) for up in root.findall("Upload")]
+            page = parse_uploads(reply, after)
+            if page is None:
+                raise error_of(reply, self._asked("list_uploads", None), self._profile, status=500)
+            return page
 
         query: Query = (("uploads", None), ("encoding-type", "url"), ("max-uploads", "1000"))
         query += (("prefix", prefix),) if prefix else ()
+        query += (("key-marker", after[0]), ("upload-id-marker", after[1])) if after else ()
         return self._call("list_uploads", "GET", None, read, query=query, headers=self._reading)
 
     # Bucket

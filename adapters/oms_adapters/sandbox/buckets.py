@@ -9,7 +9,7 @@ from oms_adapters.sandbox.core import Bucket, Object, Upload
 from oms_adapters.sandbox.dialect import parse_token
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.reply import Reply, xml_reply
-from oms_adapters.sandbox.xmltext import document, iso_time, parse, tag, text_of
+from oms_adapters.sandbox.xmltext import document, iso_time, parse, tag, text_of, url_encoded
 
 PAGE = 1000
 
@@ -112,17 +112,26 @@ def delete_objects(context: Context) -> Reply:
 
 
 def list_uploads(context: Context) -> Reply:
-    """List uploads in flight by key and start, at most 1000."""
+    """List uploads in flight by key and id, at most 1000."""
     incoming, bucket = context.incoming, context.bucket()
     prefix, marker = incoming.bytes_query("prefix"), incoming.bytes_query("key-marker")
-    uploads = sorted(bucket.uploads.values(), key=lambda upload: (upload.key, upload.started))
-    chosen = [upload for upload in uploads if upload.key.startswith(prefix) and upload.key > marker]
+    after = incoming.text_query("upload-id-marker")
+    encode = url_encoded if incoming.query.get("encoding-type") == "url" and context.dialect.list_url_encode else str
+    uploads = sorted(bucket.uploads.values(), key=lambda upload: (upload.key, upload.upload_id))
+    chosen = [
+        upload
+        for upload in uploads
+        if upload.key.startswith(prefix)
+        and (upload.key > marker or (after and upload.key == marker and upload.upload_id > after))
+    ]
     page = chosen[: _limit(incoming.text_query("max-uploads", str(PAGE)))]
-    parts = [tag("Bucket", bucket.name), tag("KeyMarker", text_of(marker)), tag("MaxUploads", PAGE)]
+    parts = [tag("Bucket", bucket.name), tag("KeyMarker", encode(text_of(marker))), tag("MaxUploads", PAGE)]
+    parts += [tag("EncodingType", "url")] if encode is not str else []
     if len(page) < len(chosen):
-        parts.append(tag("NextKeyMarker", text_of(page[-1].key)))
+        parts.append(tag("NextKeyMarker", encode(text_of(page[-1].key))))
+        parts.append(tag("NextUploadIdMarker", page[-1].upload_id))
     parts.append(tag("IsTruncated", "true" if len(page) < len(chosen) else "false"))
-    parts += [_upload_document(context, upload) for upload in page]
+    parts += [_upload_document(context, upload, encode(text_of(upload.key))) for upload in page]
     return xml_reply(document("ListMultipartUploadsResult", context.dialect.xmlns, parts))
 
 
@@ -133,10 +142,10 @@ def with_charge(context: Context, bucket: Bucket, reply: Reply) -> Reply:
     return reply
 
 
-def _upload_document(context: Context, upload: Upload) -> str:
+def _upload_document(context: Context, upload: Upload, key: str) -> str:
     word = context.dialect.render_class(upload.stored.storage_class)
     return (
-        f"<Upload>{tag('Key', text_of(upload.key))}{tag('UploadId', upload.upload_id)}"
+        f"<Upload>{tag('Key', key)}{tag('UploadId', upload.upload_id)}"
         f"{tag('StorageClass', word)}{tag('Initiated', iso_time(upload.started))}</Upload>"
     )
 

@@ -131,6 +131,15 @@ def _add_uploads(metadata: MetaData) -> None:
         Column("part_size", BigInteger, nullable=False),
     )
     Table(
+        "ledger_orphan",
+        metadata,
+        _task(),
+        Column("key", LargeBinary, primary_key=True),
+        Column("upload_id", Text, primary_key=True),
+        Column("since", Float, primary_key=True),
+        Column("known", Text, nullable=False),
+    )
+    Table(
         "ledger_part",
         metadata,
         _task(),

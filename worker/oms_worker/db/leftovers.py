@@ -22,11 +22,13 @@ class Place(NamedTuple):
 
 
 class Left(NamedTuple):
-    """An upload in flight."""
+    """An upload in flight, or an orphan: see ``oms_engine.ledger.Orphan``."""
 
     task_id: int
     key: bytes
     upload_id: str
+    since: float = 0.0
+    known: str = ""
 
 
 class Owner(NamedTuple):
@@ -47,9 +49,15 @@ async def places_of(connection: AsyncConnection, task_ids: Iterable[int]) -> lis
 
 async def uploads_in_ledgers(connection: AsyncConnection, task_ids: Iterable[int]) -> list[Left]:
     """Return the uploads that ledgers in the service's database remember of these tasks."""
-    table = metadata.tables["ledger_upload"]
-    query = select(table.c.task_id, table.c["key"], table.c.upload_id).where(table.c.task_id.in_(list(task_ids)))
-    return [Left(number, bytes(key), upload_id) for number, key, upload_id in await connection.execute(query)]
+    found: list[Left] = []
+    numbers = list(task_ids)
+    for name in ("ledger_upload", "ledger_orphan"):
+        table = metadata.tables[name].c
+        columns = [table.task_id, table["key"], table.upload_id]
+        columns += [table.since, table.known] if "since" in table else []
+        query = select(*columns).where(table.task_id.in_(numbers))
+        found += [Left(number, bytes(key), *rest) for number, key, *rest in await connection.execute(query)]
+    return found
 
 
 async def keep(connection: AsyncConnection, places: Sequence[Place], left: Sequence[Left], now: float) -> None:
@@ -72,16 +80,19 @@ async def keep(connection: AsyncConnection, places: Sequence[Place], left: Seque
 async def due(connection: AsyncConnection, now: float, limit: int) -> list[tuple[Place, Left]]:
     """Return what is to be tried now."""
     table = leftover_upload.c
-    columns = (table.task_id, table.project_id, table.destination, table["key"], table.upload_id)
+    of_upload = (table["key"], table.upload_id, table.since, table.known)
+    columns = (table.task_id, table.project_id, table.destination, *of_upload)
     query = select(*columns).where(table.due_at <= now).order_by(table.due_at, table.task_id).limit(limit)
     return [
-        (Place(number, project, destination), Left(number, bytes(key), upload_id))
-        for number, project, destination, key, upload_id in await connection.execute(query)
+        (Place(number, project, destination), Left(number, bytes(key), *rest))
+        for number, project, destination, key, *rest in await connection.execute(query)
     ]
 
 
 def _is(item: Left) -> ColumnElement[bool]:
-    return and_(leftover_upload.c.task_id == item.task_id, leftover_upload.c["key"] == item.key)
+    row = leftover_upload.c
+    upload = and_(row.upload_id == item.upload_id, row.since == item.since)
+    return and_(row.task_id == item.task_id, row["key"] == item.key, upload)
 
 
 async def forget(connection: AsyncConnection, items: Iterable[Left]) -> None:

@@ -224,7 +224,9 @@ leftover_upload = Table(
     # Multipart uploads in flight of tasks that were deleted: aborted as soon as keys of that destination are at hand.
     Column("task_id", BigInteger, primary_key=True, autoincrement=False),
     Column("key", LargeBinary, primary_key=True),  # the destination's
-    Column("upload_id", Text, nullable=False),
+    Column("upload_id", Text, primary_key=True),  # empty: of a request that nobody answered, with its time and what ...
+    Column("since", Float, primary_key=True),
+    Column("known", Text, nullable=False),  # ... was open before
     Column("project_id", String(64), nullable=False),
     Column("destination", JSON, nullable=False),  # ``dst_node`` of the request
     Column("at", Float, nullable=False),
