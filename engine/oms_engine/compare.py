@@ -14,8 +14,8 @@ from oms_engine.checking.model import CheckRules, CheckSummary, Compared, Mark, 
 from oms_engine.checking.noted import RECORD_FOLDERS
 from oms_engine.checking.pairs import Held, Pair, PairComparison
 from oms_engine.frozen import dataclass
-from oms_engine.listing import list_pages
 from oms_engine.model import ListedObject, key_before
+from oms_engine.streams import pages_in_order
 from oms_engine.wire import Wire
 
 __all__ = ["CheckRules", "CheckSummary", "Compared", "Mark", "Method", "Side", "compare", "merge_pages"]
@@ -79,7 +79,7 @@ def _is_record(entry: ListedObject | None, destination: Side) -> bool:
 async def _stream(wire: Wire, side: Side) -> AsyncIterator[list[ListedObject]]:
     """Yield pages with keys relative to the folder; the folder's own marker is the empty key."""
     cut = len(side.prefix)
-    async for page in list_pages(wire, side.store, side.prefix):
+    async for page in pages_in_order(wire, side.store, side.prefix):
         yield [entry._replace(key=entry.key[cut:]) for entry in page] if cut else page
 
 

@@ -10,14 +10,16 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from oms_engine.errors import RepositoryError, StoreError
+from oms_engine.errors import RepositoryError, Stopped, StoreError
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Ledger, Segment, SegmentState
 from oms_engine.listing import first_after
 from oms_engine.model import key_before
+from oms_engine.order_proof import OrderProofs
 from oms_engine.parkinglot import ParkingLot
 from oms_engine.recorder import Recorder
-from oms_engine.session import Session, Stopped
+from oms_engine.scope import is_listing
+from oms_engine.session import Session
 from oms_engine.slots import Slot, WorkerLost
 from oms_engine.split import find_split
 
@@ -57,6 +59,7 @@ class Coordinator:
         self._leases: dict[int, _Lease] = {}
         self._changed = asyncio.Event()
         self._cutting = asyncio.Lock()
+        self._proofs = OrderProofs(session)
 
     async def work(self, keys_of: KeysOf) -> None:
         """Go through all segments and all parked objects, until the end or a pause.
@@ -66,13 +69,16 @@ class Coordinator:
         """
         uploader = asyncio.ensure_future(self.recorder.keep_flushing())
         parked = asyncio.ensure_future(self.lot.work())
+        self._proofs.send_for(self._ledger.segments())
+        alarm = self._proofs.alarm
         leases = [
             asyncio.ensure_future(self._lease_all(slot, keys_of, first=number == 0))
             for slot in self.slots
             for number in range(SEGMENTS_AT_ONCE)
         ]
         try:
-            await _all_or_first_error(leases, beside=[parked, uploader])
+            await _all_or_first_error(leases, beside=[parked, uploader, alarm])
+            await self._proofs.back()
             self.listing_done = True
             self.lot.last_call()
             await _all_or_first_error([parked], beside=[uploader])
@@ -82,6 +88,7 @@ class Coordinator:
             raise
         finally:
             uploader.cancel()
+            self._proofs.close()
             await asyncio.gather(uploader, parked, *leases, return_exceptions=True)
 
     async def _lease_all(self, slot: Slot, keys_of: KeysOf, *, first: bool) -> None:
@@ -112,7 +119,7 @@ class Coordinator:
         self._leases[segment.id] = _Lease(slot, segment)
         try:
             keys = await keys_of(segment)
-            if keys is not None:  # keys one by one come from the ledger's own process
+            if not is_listing(segment):  # keys one by one, and sorted copies, come from the ledger's own process
                 slot = self.slots[0]
             async for checkpoint in slot.run(segment, keys):
                 self._ledger.checkpoint(checkpoint)
@@ -152,7 +159,8 @@ class Coordinator:
         if head is None:
             return False
         source = self.session.source
-        if not source.capabilities.list_start_anywhere:
+        proof = self._proofs.needed
+        if not source.capabilities.list_start_anywhere or (proof and self.session.spec.scope.ranges):
             return False
 
         async def probe(after: str) -> str | None:
@@ -166,6 +174,10 @@ class Coordinator:
 
         try:
             at = await find_split(probe, head, segment.prefix)
+            if at is not None and proof:
+                self._proofs.send(segment.prefix)
+                at = await probe(at)  # a key that exists: there alone every order of the same keys means the same
+                at = None if at == segment.hi else at
             return at is not None and await lease.slot.lower(segment.id, at, lambda: self._commit_cut(lease, at))
         except (StoreError, WorkerLost, Stopped):
             return False

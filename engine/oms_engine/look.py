@@ -28,11 +28,11 @@ from typing import NamedTuple
 
 from oms_engine.batch import End, Stored
 from oms_engine.ends import ObjectJob, failed, refused, store_failed
-from oms_engine.errors import AccessDenied, NotFound, ObjectError, Retry, StoreError
+from oms_engine.errors import AccessDenied, NotFound, ObjectError, Retry, Stopped, StoreError
 from oms_engine.folding import folded, is_folded, may_fold
 from oms_engine.listing import asking
 from oms_engine.model import ListedObject, ObjectHead, key_before, key_bytes
-from oms_engine.session import Session, Stopped
+from oms_engine.session import Session
 from oms_engine.there import just_before
 
 MISSING = "CHECK_DST_OBJ_MISSING_FAILURE"

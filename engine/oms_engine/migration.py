@@ -22,17 +22,19 @@ from oms_engine.ledger import Ledger, RunInfo, Segment
 from oms_engine.limiter import Limiter
 from oms_engine.marker import note_folder
 from oms_engine.meter import Meter
+from oms_engine.model import Outcome
 from oms_engine.places import refuse_same_place
 from oms_engine.preflight import look_ahead
 from oms_engine.resuming import vanished
-from oms_engine.scope import check_list, identity_of, open_keys, rules_of, run_name, segments_of
+from oms_engine.scope import COPY, by_copy, check_list, identity_of, open_keys, rules_of, run_name, segments_of
 from oms_engine.segment import Crew
 from oms_engine.session import EngineSettings, Session, StoreOpener
 from oms_engine.slots import LocalSlot, Slot, SlotPlan, SlotSource
 from oms_engine.store import BucketStore
+from oms_engine.streams import NEVER_BY_BYTES
 from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
 from oms_engine.uploads import UploadBook
-from oms_engine.verdicts import OUTAGES
+from oms_engine.verdicts import DISORDERED, OUTAGES
 from oms_engine.wire import Wire
 
 SAMPLED = 1000
@@ -85,6 +87,8 @@ class Migration:
         self._meter = Meter()
         self._state = TaskState.WAITING
         self._note = ""
+        self._by_copy = False
+        """The source's listing is read whole and sorted: it does not come in the order of bytes."""
 
     def pause(self) -> None:
         """Finish or park what is under way, then end ``run`` with PAUSED. From any thread or signal handler."""
@@ -142,8 +146,27 @@ class Migration:
             if run.resumed and (note := await vanished(session, self._ledger, self._open_list)):
                 self._note = note
                 run, session, book = self._open_run(wire, source, destination, identity, lists, anew=True)
-            async with self._coordinated(session, run) as coordinator:
-                return await self._run(coordinator, run, book)
+            began = 0.0  # when an attempt that copied something was started
+            while True:
+                self._plan_segments(source)
+                async with self._coordinated(session, run) as coordinator:
+                    result = await self._run(coordinator, run, book)
+                if result is not None:
+                    return result
+                if any(slot.live.outcomes[Outcome.MIGRATED] for slot in coordinator.slots):
+                    began = began or session.run_started
+                run, session, book = self._open_run(wire, source, destination, identity, lists, anew=True)
+                session.run_started, session.begun_anew = began or run.started_at, began > 0
+
+    def _plan_segments(self, source: BucketStore) -> None:
+        """Begin with the task's segments; an unfinished run's say whether the source is read by sorted copies."""
+        segments = self._ledger.segments()
+        if not segments:
+            self._by_copy = self._by_copy or source.capabilities.order in NEVER_BY_BYTES
+            segments = segments_of(self.spec)
+            self._ledger.add_segments(by_copy(segments) if self._by_copy else segments)
+        else:
+            self._by_copy = any(segment.list_offset == COPY for segment in segments)
 
     def _open_run(
         self,
@@ -189,7 +212,7 @@ class Migration:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(crew.close)
             slots: list[Slot] = [LocalSlot(crew)]
-            if self._helpers is not None and self.settings.processes > 1:
+            if self._helpers is not None and self.settings.processes > 1 and not self._by_copy:
                 slots += await stack.enter_async_context(self._helpers.open(self._slot_plan(session)))
             self._coordinator = Coordinator(session, self._ledger, slots, resumed=run.resumed)
             stack.push_async_callback(self._coordinator.lot.close)
@@ -209,10 +232,9 @@ class Migration:
             uploads=session.uploads,
         )
 
-    async def _run(self, coordinator: Coordinator, run: RunInfo, book: UploadBook) -> Result:
+    async def _run(self, coordinator: Coordinator, run: RunInfo, book: UploadBook) -> Result | None:
+        """Run to an end; None when it must be begun anew by sorted copies of the source's listing."""
         self._state = TaskState.RUNNING
-        if not self._ledger.segments():
-            self._ledger.add_segments(segments_of(self.spec))
         if self._pausing:
             self._stop()
         error: TaskError | None = None
@@ -224,6 +246,11 @@ class Migration:
             book.stop()
         if not self._pausing and (error is None or error.code not in OUTAGES):
             coordinator.session.wire.calm()
+        if error is not None and error.code == DISORDERED:
+            self._by_copy = True
+            self._keys.clear()
+            await book.close()
+            return None
         over = error is None and not self._ledger.parked_count() and not coordinator.unfinished()
         notes, _ = await asyncio.gather(book.lost_notes(over=over), coordinator.recorder.flush(everything=True))
         left_open = await book.finish(notes) if over else 0
@@ -266,7 +293,7 @@ class Migration:
             task_id=run.task_id,
             started_at=run.started_at,
             transferred_bytes=sum(slot.live.transferred for slot in coordinator.slots),
-            note=self._note,
+            note=self._said(coordinator.session),
             duplicates=sum(keys.duplicates for keys in self._keys.values()),
         )
 
@@ -286,6 +313,12 @@ class Migration:
         often = Counter(failure.code for failure in failures)
         first = {failure.code: f"{failure.key!r}: {failure.message}" for failure in reversed(failures)}
         return {code: first[code] for code, _ in often.most_common(SAMPLES)}
+
+    def _said(self, session: Session) -> str:
+        """Return what else there is to say of the run."""
+        text = "the {} does not list its keys in the order of their bytes: its listing was read whole and sorted"
+        sides = (("source", self._by_copy), ("destination", session.streams.destination_sorted))
+        return "; ".join(filter(None, [self._note, *(text.format(side) for side, copied in sides if copied)]))
 
     async def _tick(self) -> None:
         """Keep the bandwidth window, the rates and the caller's eyes up to date."""

@@ -7,9 +7,10 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from oms_engine.errors import Stopped
 from oms_engine.ledger import Ledger, Parked, ParkKind, Settlement
 from oms_engine.parked import Later
-from oms_engine.session import Session, Stopped
+from oms_engine.session import Session
 from oms_engine.slots import Slot, WorkerLost
 
 RESTORES_AT_ONCE = 64

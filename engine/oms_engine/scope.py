@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
 
 KEYS = -1
 """``Segment.list_offset`` of a segment whose keys come one by one instead of from a listing."""
+
+COPY = -2
+"""``Segment.list_offset`` of a segment whose keys come from a sorted copy of a listing."""
+
+
+def is_listing(segment: Segment) -> bool:
+    """Whether a segment's keys come from the source's listing as the store gives it."""
+    return segment.list_offset not in {KEYS, COPY}
+
+
+def by_copy(segments: list[Segment]) -> list[Segment]:
+    """Return segments whose listings are sorted first."""
+    return [replace(segment, list_offset=COPY) if is_listing(segment) else segment for segment in segments]
 
 
 def segments_of(spec: MigrationSpec) -> list[Segment]:

@@ -11,21 +11,22 @@ from typing import NamedTuple
 
 from oms_engine.batch import Batch, End, Window
 from oms_engine.ends import ObjectJob, copied_before, failed, is_ours, refused
-from oms_engine.errors import AccessDenied, ObjectError, Retry, StoreError, TaskError
+from oms_engine.errors import AccessDenied, ObjectError, Retry, Stopped, StoreError, TaskError
 from oms_engine.gates import Movers
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Checkpoint, Segment
-from oms_engine.listing import Bounds, list_pages
+from oms_engine.listing import Bounds
 from oms_engine.look import Listing, look
 from oms_engine.model import ListedObject, Outcome, OverwriteMode, key_before
 from oms_engine.outages import scouting
 from oms_engine.persist import Unanswered, persist
 from oms_engine.plan import ASK, COPY_DOUBT, Action, decide, decide_scope, in_doubt
 from oms_engine.records import skip_line
-from oms_engine.session import Session, Stopped, mapped
-from oms_engine.there import DestinationCursor
+from oms_engine.scope import COPY
+from oms_engine.session import Session, mapped
+from oms_engine.streams import Beside
 from oms_engine.transfer import transfer
-from oms_engine.verdicts import listing_error
+from oms_engine.verdicts import attempt_error, listing_error
 
 REPORT_RECORDS = 20_000
 """A report is due when this many ended objects wait for one."""
@@ -180,6 +181,7 @@ class Crew:
         """Cancel everything."""
         await self.small.close()
         await self.bulk.close()
+        self.session.streams.close()
 
 
 class SegmentRun:
@@ -195,7 +197,7 @@ class SegmentRun:
         """Objects handed to the movers that have no end yet."""
         self.head = segment.marker or segment.lo
         """The last key listed so far; nothing beyond it has been begun."""
-        self._resumed = segment.epoch > 1
+        self._resumed = segment.epoch > 1 or self.session.begun_anew
         self._window = Window(segment)
         self._wake = asyncio.Event()
         self.room = asyncio.Event()
@@ -316,7 +318,7 @@ class SegmentRun:
         except StoreError as error:
             if self.session.stopping and error.retry is not Retry.NEVER:
                 return False
-            fatal = listing_error(error, source=error.store == self.session.source.label)
+            fatal = attempt_error(error, source=error.store == self.session.source.label)
             self.crew.fail(fatal)
             raise fatal from error
         except TaskError as error:
@@ -338,37 +340,38 @@ class SegmentRun:
     async def _produce_listed(self) -> bool:
         session, spec, segment = self.session, self.session.spec, self.segment
         start = segment.marker or segment.lo
-        pages = list_pages(
-            session.patient(source=True), session.source, segment.prefix, start_after=start, bounds=self.control.bounds
-        )
-        cursor: DestinationCursor | None = None
-        known = True
+        strip, save = spec.strip_prefix, spec.save_prefix
+        beside: Beside | None = None
+        listable = True
         if session.overwrite is not OverwriteMode.FULL_OVERWRITE:
-            cursor = DestinationCursor(
-                session.patient(source=False),
-                session.destination,
-                mapped(spec.strip_prefix, spec.save_prefix, segment.prefix),
-                start_after=mapped(spec.strip_prefix, spec.save_prefix, start) if start else "",
-            )
+            after = mapped(strip, save, start) if start else ""
+            beside = session.streams.beside(mapped(strip, save, segment.prefix), start_after=after)
+        copy = segment.list_offset == COPY
+        opened = session.streams.source_pages(
+            segment.prefix, start_after=start, bounds=self.control.bounds, by_copy=copy
+        )
         try:
-            async for page in pages:
-                self.head = page[-1].key
-                there: list[ListedObject | None] = [None] * len(page)
-                if cursor is not None:
-                    try:
-                        there = await cursor.match(self._mapped_keys(page))
-                    except AccessDenied:  # then each object is asked for by HEAD
-                        cursor.close()
-                        cursor, known = None, False
-                self._decide_page(page, there, known=known)
-                await self._room()
-                if session.stopping:
-                    return False
+            async with opened as pages:
+                async for page in pages:
+                    self.head = page[-1].key
+                    there: list[ListedObject | None] = [None] * len(page)
+                    if beside is not None and listable:
+                        try:
+                            there = await beside.match(self._mapped_keys(page))
+                        except AccessDenied:  # then each object is asked for by HEAD
+                            listable = False
+                    self._decide_page(page, there, known=listable and self._is_known(beside))
+                    await self._room()
+                    if session.stopping:
+                        return False
         finally:
-            if cursor is not None:
-                cursor.close()
-            await pages.aclose()  # type: ignore[attr-defined]
+            if beside is not None:
+                await beside.close()
         return True
+
+    def _is_known(self, beside: Beside | None) -> bool:
+        """Whether what was not found at the destination may be written without another look."""
+        return beside is None or self.session.overwrite is not OverwriteMode.NO_OVERWRITE or beside.certain
 
     def _mapped_keys(self, page: list[ListedObject]) -> list[str]:
         strip, save = self.session.spec.strip_prefix, self.session.spec.save_prefix
@@ -411,7 +414,8 @@ class SegmentRun:
                 decision = decide_scope(listed, since) or decision
             action = decision.action
             if action is not skip:
-                job = ObjectJob(listed.key, listed, other, known, None, resumed, action is copy)
+                sure = known or other is not None
+                job = ObjectJob(listed.key, listed, other, sure, None, resumed, sure and action is copy)
                 self.crew.submit(_Item(job, batch, self))
                 continue
             if resumed and other is not None and is_ours(session, listed, other):

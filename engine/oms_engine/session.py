@@ -23,6 +23,7 @@ from oms_engine.plan import effective_rule, storage_class_for
 from oms_engine.records import render_time
 from oms_engine.sight import Sight
 from oms_engine.store import MIB, BucketStore, Call, FrontedStore
+from oms_engine.streams import Streams
 from oms_engine.task import MigrationSpec
 from oms_engine.urlkeys import entry_name
 from oms_engine.wire import Relayed, Wire, WireSettings
@@ -106,6 +107,9 @@ class Live:
 class Session:
     """One task in one process. Owned by one event loop."""
 
+    begun_anew = False
+    """An earlier attempt of this process copied objects already."""
+
     def __init__(
         self,
         spec: MigrationSpec,
@@ -121,6 +125,7 @@ class Session:
         self.spec = spec
         self.source = source
         self.destination = destination
+        self.streams = Streams(self.patient, source, destination, lambda: self.stopping)
         self.wire = wire
         self.limiter = limiter
         self.settings = settings
@@ -166,8 +171,7 @@ class Session:
         self.by_md5 = source.capabilities.etag_is_md5 and destination.capabilities.etag_is_md5
         """Where two listed ETags are no MD5s of parts and differ, the bytes probably do."""
         self.overwrite = effective_rule(spec.overwrite, source.capabilities, destination.capabilities)
-        self._clock_second = 0
-        self._clock_text = ""
+        self._clock_second, self._clock_text = 0, ""
 
     @staticmethod
     def now() -> float:

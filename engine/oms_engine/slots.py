@@ -14,6 +14,7 @@ from oms_engine.ledger import Checkpoint, Parked, Segment, Settlement
 from oms_engine.limiter import Limiter
 from oms_engine.listing import Bounds
 from oms_engine.parked import Later, revisit
+from oms_engine.scope import is_listing
 from oms_engine.segment import Control, Crew, SegmentRun
 from oms_engine.session import EngineSettings, Live, StoreOpener
 from oms_engine.task import MigrationSpec
@@ -121,7 +122,7 @@ class LocalSlot:
 
     def heads(self) -> dict[int, str]:
         """Return the last key listed of every running segment."""
-        return {number: run.head for number, run in self._runs.items() if run.keys is None}
+        return {number: run.head for number, run in self._runs.items() if is_listing(run.segment)}
 
     def starving(self) -> bool:
         """Whether the movers wait for work."""

@@ -20,10 +20,9 @@ from operator import itemgetter
 from typing import IO, Final
 
 from oms_engine.errors import TaskError, UnexpectedReply
-from oms_engine.listing import Bounds, follow
+from oms_engine.listing import Bounds, Caller, follow
 from oms_engine.model import ListedObject, key_bytes
 from oms_engine.store import Store
-from oms_engine.wire import Wire
 
 RUN_RECORDS: Final = 200_000
 """Records sorted in memory at once: about 60 MB."""
@@ -200,7 +199,7 @@ class SortedListing:
         self._spill = spill
 
     @classmethod
-    async def read(cls, wire: Wire, store: Store, prefix: str) -> SortedListing:
+    async def read(cls, wire: Caller, store: Store, prefix: str) -> SortedListing:
         """List a prefix whole.
 
         Raises:

@@ -29,6 +29,10 @@ class DestinationCursor:
         """Everything up to this key is known; None: everything."""
         self._ahead: asyncio.Task[ListPage] | None = None
         self._jumps = store.capabilities.order is KeyOrder.UTF8
+        self.certain = self._jumps
+        """What was not found is not there, whatever order the store lists in."""
+        self._whole = not start_after
+        """The page on its way is the first of the whole prefix."""
         self._begin(start_after)
 
     def _begin(self, start_after: str) -> None:
@@ -72,6 +76,8 @@ class DestinationCursor:
         page = await self._ahead
         self._ahead = None
         self._watch.look(page.objects)
+        self.certain = self.certain or (self._whole and page.next_start is None)
+        self._whole = False
         self._reached = page.next_start
         if page.next_start is not None:
             if self._circle.closes(page):

@@ -13,6 +13,7 @@ from oms_engine.errors import (
     BadCredentials,
     BucketNotFound,
     ConnectionBroken,
+    Disordered,
     StorageFull,
     StoreError,
     TaskError,
@@ -32,6 +33,9 @@ ACCOUNT_CODES: Final = {
     "InArrearOrInsufficientBalance": ("TRF.0063", _ARREARS),
 }
 
+
+DISORDERED: Final = "DISORDERED"
+"""Code of what ends an attempt whose source lists in another order than that of bytes: it is begun anew by copies."""
 
 OUTAGES: Final = frozenset({"TRF.0061", "TRF.0157", "TRF.0159"})
 """Ends of a task whose store does not answer: nothing more is asked of it."""
@@ -69,6 +73,13 @@ def listing_error(error: StoreError, *, source: bool) -> TaskError:
         return TaskError("TRF.0159", f"the source keeps asking for fewer requests: start the task later. {error}")
     remedy = f"; check the {side}'s endpoint, the network and the proxy" if isinstance(error, ConnectionBroken) else ""
     return TaskError("TRF.0157" if source else "TRF.0061", f"the {side} bucket cannot be listed: {error}{remedy}")
+
+
+def attempt_error(error: StoreError, *, source: bool) -> TaskError:
+    """Return why a run's listing cannot go on: its end, or that it is begun anew by sorted copies."""
+    if source and isinstance(error, Disordered):
+        return TaskError(DISORDERED, str(error))
+    return listing_error(error, source=source)
 
 
 def outage_error(error: StoreError, *, source: bool, since: str, patience: float) -> TaskError:

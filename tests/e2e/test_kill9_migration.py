@@ -163,6 +163,28 @@ def test_killed_at_random_moments(mixed, processes, seed):
     check_effort(mixed, kills)
 
 
+@pytest.mark.parametrize(("order", "starts", "seed"), [("shuffled", "bytes", 5), ("path", "ignored", 6)])
+def test_killed_while_the_source_lists_in_an_order_of_its_own(mixed, order, starts, seed):
+    """Killed again and again, a run over a listing that is not in order ends with every key listed once."""
+    mixed.source.put_many((f"{number % 5}-x/{number:04}", os.urandom(500)) for number in range(100))
+    mixed.s3.list_order, mixed.s3.list_starts, mixed.s3.list_page = order, starts, 40
+    dice = random.Random(seed)
+    kills = 0
+    for _ in range(6):
+        running = Driver(mixed)
+        time.sleep(dice.uniform(0.05, 0.6))
+        kills += running.kill()
+        if finished(mixed):
+            break
+    else:
+        mixed.obs.latency = 0.0
+        assert Driver(mixed).finish()[0] == 0
+    assert kills >= 2
+    ran = ended(mixed)
+    assert (ran.counts[0], ran.counts[3]) == (405, 0)
+    mixed.check_clean(ran)
+
+
 @pytest.mark.parametrize("processes", [1, 3])
 def test_interrupted_at_random_moments(mixed, processes):
     """SIGINT pauses within a moment and says so by 130; the same command goes on and nothing is sent twice."""

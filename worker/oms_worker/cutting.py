@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from oms_engine.errors import NotFound, StoreError, TaskError
 from oms_engine.frozen import dataclass
 from oms_engine.listfile import ObjectListParser, UrlListParser
-from oms_engine.listing import list_pages
 from oms_engine.listkeys import ListedFile, ListKeys, UrlListKeys
 from oms_engine.model import TaskType
 from oms_engine.records import decode_key, encode_key
 from oms_engine.scope import segments_of
 from oms_engine.store import Store
+from oms_engine.streams import pages_in_order
 from oms_engine.task import KeyRange, MigrationSpec
 from oms_engine.verdicts import listing_error
 from oms_engine.wire import Wire
@@ -96,7 +96,7 @@ async def cut_prefixes(
     for at in range(first, len(prefixes)):
         prefix = prefixes[at]
         try:
-            async for page in list_pages(wire, store, prefix, start_after=lo):
+            async for page in pages_in_order(wire, store, prefix, start_after=lo, copied=False):
                 for entry in page:
                     if part.full_for(entry.size, at_most):
                         if last != lo:

@@ -16,11 +16,11 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oms_engine.errors import TaskError
+from oms_engine.errors import Stopped, TaskError
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Checkpoint, Parked, Segment, Settlement
 from oms_engine.parked import Later
-from oms_engine.session import Live, Stopped
+from oms_engine.session import Live
 from oms_engine.slots import Slot, SlotPlan, WorkerLost
 from oms_engine.wire import WireStats
 from oms_worker.slot_process import ChildPlan, serve

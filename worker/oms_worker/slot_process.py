@@ -9,14 +9,14 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from oms_engine.errors import TaskError
+from oms_engine.errors import Stopped, TaskError
 from oms_engine.frozen import dataclass
 from oms_engine.inflight import UploadMemory
 from oms_engine.ledger import Doubt, Orphan, Parked, Segment, Upload
 from oms_engine.limiter import Limiter
 from oms_engine.model import WrittenPart
 from oms_engine.segment import Crew
-from oms_engine.session import EngineSettings, Session, Stopped, StoreOpener
+from oms_engine.session import EngineSettings, Session, StoreOpener
 from oms_engine.slots import LocalSlot
 from oms_engine.task import MigrationSpec
 from oms_engine.wire import Wire

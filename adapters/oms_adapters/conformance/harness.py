@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from oms_adapters.config import StoreConfig
 from oms_adapters.registry import open_store
 from oms_engine.errors import StoreError
-from oms_engine.model import Attributes, Credentials, ObjectHead, Secret, WriteOptions, Written
+from oms_engine.model import Attributes, Credentials, KeyOrder, ObjectHead, Secret, WriteOptions, Written, key_bytes
 from oms_engine.store import BucketStore, Call
 from oms_engine.wire import Wire, WireSettings
 
@@ -78,11 +78,13 @@ class Harness:
         """Return all keys under a prefix, page by page, and check that the pages end."""
         found: list[str] = []
         following: str | None = start_after
+        anywhere = not start_after or self.store.capabilities.list_start_anywhere
         token: str | None = None
         while following is not None:
             page = self.perform(self.store.list_page(prefix, start_after=following, limit=limit, token=token))
             assert len(page.objects) <= limit, "the page is longer than asked for"
-            found += [item.key for item in page.objects]
+            found += [item.key for item in page.objects if anywhere or self.rank(item.key) > self.rank(start_after)]
+            assert page.next_start != following or page.token != token, "the listing stands still"
             following, token = page.next_start, page.token
         return found
 
@@ -96,6 +98,13 @@ class Harness:
             found += [item.key for item in page.objects]
             following, token = page.next_start, page.token
         return found
+
+    def rank(self, key: str) -> Any:
+        """Return what sorts keys in the order the store is declared to list in."""
+        order = self.store.capabilities.order
+        if order is KeyOrder.UTF16:
+            return key.encode("utf-16-be", "surrogatepass")
+        return key.encode("utf-8", "surrogateescape").split(b"/") if order is KeyOrder.PATH else key_bytes(key)
 
     def upload(self, key: str, **attributes: Any) -> str:
         """Open an upload, return its id."""

@@ -47,6 +47,7 @@ class Azure(Dialect):
     min_part = 0
     max_user_metadata = 8192
     list_v2 = False
+    list_order = "utf16"  # https://github.com/blobfile/blobfile/pull/238; Azurite does so too
     next_marker_always = True
     list_milliseconds = False
     bucket_region_header = "x-ms-region"

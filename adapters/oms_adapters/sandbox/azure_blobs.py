@@ -14,9 +14,9 @@ from oms_adapters.sandbox.blob import Blob
 from oms_adapters.sandbox.conditions import check_read, check_write, parse_range
 from oms_adapters.sandbox.context import Context
 from oms_adapters.sandbox.core import Bucket, Object, Stored
+from oms_adapters.sandbox.orders import list_page
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.reply import Reply, xml_reply
-from oms_adapters.sandbox.starts import just_before
 from oms_adapters.sandbox.xmltext import HEAD, document, escape, http_time, parse, tag, text_of
 
 PAGE = 5000
@@ -72,10 +72,11 @@ def list_blobs(context: Context) -> Reply:
     """List blobs from startFrom on, or behind an opaque marker."""
     incoming, bucket = context.incoming, context.bucket()
     limit = min(int(incoming.text_query("maxresults", str(PAGE))), PAGE)
-    after = max(just_before(incoming.bytes_query("startFrom")), b64decode(incoming.text_query("marker")))
-    listing = bucket.page(incoming.bytes_query("prefix"), after, limit, incoming.bytes_query("delimiter"))
+    token = b64decode(incoming.text_query("marker")) or None
+    start = b"" if token else incoming.bytes_query("startFrom")
+    listing = list_page(context, bucket, limit=limit, at=start, token=token)
     parts = [_blob_element(context, key, item) for key, item in listing.entries]
-    last = b64encode(listing.entries[-1][0]).decode() if listing.truncated else ""
+    last = b64encode(listing.place).decode()
     marker = f"<NextMarker>{last}</NextMarker>" if last else "<NextMarker />"
     asked = ("prefix", "Prefix"), ("marker", "Marker"), ("startFrom", "StartFrom"), ("maxresults", "MaxResults")
     echo = "".join(

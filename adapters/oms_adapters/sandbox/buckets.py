@@ -7,6 +7,7 @@ import re
 from oms_adapters.sandbox.context import Context
 from oms_adapters.sandbox.core import Bucket, Object, Upload
 from oms_adapters.sandbox.dialect import parse_token
+from oms_adapters.sandbox.orders import list_page
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.reply import Reply, xml_reply
 from oms_adapters.sandbox.xmltext import document, iso_time, parse, tag, text_of, url_encoded
@@ -81,9 +82,10 @@ def list_objects(context: Context) -> Reply:
             raise Refusal("InvalidArgument", "The continuation token provided is incorrect")
         token = incoming.text_query("continuation-token")
         after = parse_token(token) if token else incoming.bytes_query("start-after")
+        listing = list_page(context, bucket, limit=limit, start=after, token=after if token else None)
     else:
         after = incoming.bytes_query("marker")
-    listing = bucket.page(incoming.bytes_query("prefix"), after, limit, incoming.bytes_query("delimiter"))
+        listing = list_page(context, bucket, limit=limit, token=after)  # the one way to go on
     lag = context.state.settings.list_lag
     if lag:
         listing = listing._replace(

@@ -131,6 +131,10 @@ class Cloud:
     crc64 = Setting()
     domains = Setting()
     list_lag = Setting()
+    list_order = Setting()
+    list_starts = Setting()
+    list_page = Setting()
+    list_holes = Setting()
     fold = Setting()
     region = Setting()
 

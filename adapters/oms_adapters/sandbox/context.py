@@ -29,6 +29,15 @@ class Settings:
     """When a CRC-64 is kept: ``sent`` by the client, ``always`` or ``never``."""
     list_lag: float = 0.0
     """Seconds that pass before a stored object is listed."""
+    list_order: str = ""
+    """The order of listings, of ``orders.RANKS``; empty: the dialect's."""
+    list_starts: str = "order"
+    """What start-after does: ``order`` starts behind that place of the listing's order, ``bytes`` leaves out the keys
+    up to that one by bytes, ``ignored`` starts at the beginning. Tokens always go on where the page ended."""
+    list_page: int = 0
+    """Most objects of a page, 0: as many as asked for."""
+    list_holes: bool = False
+    """Every page comes after one without objects that only leads to it."""
     fold: str = ""
     """What the cloud takes for one key, as stores on file systems do: ``path`` (``a//b`` and ``a/b``, ``/a`` and ``a``,
     ``a/`` and ``a``), ``case`` or ``form`` (Unicode NFC); the key that was stored first keeps its name."""

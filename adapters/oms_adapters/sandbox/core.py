@@ -89,6 +89,15 @@ class Listing(NamedTuple):
 
     entries: list[tuple[bytes, Object | None]]
     truncated: bool
+    leads_to: bytes = b""
+    """Where a page without entries goes on; else behind the last entry."""
+
+    @property
+    def place(self) -> bytes:
+        """Where the next page goes on; empty on the last one."""
+        if not self.truncated:
+            return b""
+        return self.leads_to or self.entries[-1][0]
 
 
 def plain_etag(blob: Blob, stored: Stored) -> str:

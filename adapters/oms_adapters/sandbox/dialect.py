@@ -51,6 +51,8 @@ class Dialect(ABC):
     min_part: ClassVar[int]
     max_user_metadata: ClassVar[int]
     list_v2: ClassVar[bool]
+    list_order: ClassVar[str] = "utf8"
+    """The order of listings, of ``orders.RANKS``."""
     list_url_encode: ClassVar[bool] = True
     """Whether listings heed ``encoding-type=url``."""
     list_replaces: ClassVar[bool] = False
@@ -277,11 +279,11 @@ class _ListDocument:
         return parts
 
     def _last(self) -> str:
-        return text_of(self._listing.entries[-1][0]) if self._listing.truncated else ""
+        return text_of(self._listing.place)
 
     def _position_v1(self, last: str, delimiter: str) -> list[str]:
         parts = [f"<Marker>{self._name(self._after)}</Marker>"]
-        if self._listing.truncated and (delimiter or self._dialect.next_marker_always):
+        if self._listing.truncated and (delimiter or self._dialect.next_marker_always or self._listing.leads_to):
             name = self._name(last) if self._dialect.next_marker_encoded else escape(last)
             parts.append(f"<NextMarker>{name}</NextMarker>")
         return parts

@@ -18,10 +18,10 @@ from oms_adapters.sandbox import objects
 from oms_adapters.sandbox.blob import Blob
 from oms_adapters.sandbox.context import Context
 from oms_adapters.sandbox.core import Bucket, Stored
+from oms_adapters.sandbox.orders import list_page
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.reply import Reply
 from oms_adapters.sandbox.request import Incoming
-from oms_adapters.sandbox.starts import just_before
 from oms_adapters.sandbox.xmltext import iso_time, text_of
 
 PAGE = 1000
@@ -146,14 +146,14 @@ def get_bucket(context: Context) -> Reply:
 def list_objects(context: Context) -> Reply:
     """List objects from startOffset on; a page's token is the last name it holds."""
     incoming, bucket = context.incoming, context.bucket()
-    prefix, start = incoming.bytes_query("prefix"), incoming.bytes_query("startOffset")
     limit = min(int(incoming.text_query("maxResults", str(PAGE))), PAGE)
-    token = b64decode(incoming.text_query("pageToken"))
-    listing = bucket.page(prefix, max(token, just_before(start)), limit)
+    token = b64decode(incoming.text_query("pageToken")) or None
+    start = b"" if token else incoming.bytes_query("startOffset")
+    listing = list_page(context, bucket, limit=limit, at=start, token=token)
     keys = [key for key, _ in listing.entries]
     reply: dict[str, Any] = {"kind": "storage#objects", "items": [_item(context, key) for key in keys]}
     if listing.truncated:
-        reply["nextPageToken"] = b64encode(keys[-1]).decode()
+        reply["nextPageToken"] = b64encode(listing.place).decode()
     return json_reply(reply)
 
 

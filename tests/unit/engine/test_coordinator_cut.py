@@ -43,6 +43,7 @@ async def look(stop_at):
     )
     coordinator = object.__new__(Coordinator)
     coordinator.session = wire.session = SimpleNamespace(stopping=False, source=source, wire=wire)
+    coordinator._proofs = SimpleNamespace(needed=False)
     found = await coordinator._cut(_Lease(slot, Segment(1, "", "", None)))
     return found, wire.count, made
 
