@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from oms_engine.batch import split_reasons
 from oms_engine.ledger import RunInfo
 from oms_engine.scope import run_name
 from oms_engine.store import MIB
@@ -110,7 +111,7 @@ def ended(world):
             TaskState.FAILED if counters.failed else TaskState.SUCCEEDED,
             counters,
             0.0,
-            reasons=ledger.reasons(),
+            reasons=split_reasons(ledger.reasons(), counters.migrated)[0],
             records={kind: "" for kind, lines in lists.items() if lines},
             complete=True,
             name=name,
