@@ -9,7 +9,7 @@ HEAD            the listing         then
 ==============  ==================  =========================================
 not found       any                 written, and looked for afterwards
 found           has the key         the store keeps this kind of key
-found           lacks the key       the store folds it: failed
+found           lacks the key       another name of the file answers too: the store folds it, failed
 ==============  ==================  =========================================
 """
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from oms_engine.errors import ObjectError, StoreError, UnexpectedReply
+from oms_engine.errors import NotFound, ObjectError, StoreError, UnexpectedReply
 from oms_engine.model import key_before
 from oms_engine.session import Session
 from oms_engine.split import GREATEST
@@ -62,10 +62,27 @@ async def is_folded(session: Session, key: str) -> bool:
             if not listed:  # some listings are late
                 await asyncio.sleep(session.settings.look_again_seconds)
                 listed = await _is_listed(session, key)
+            folds[kind] = not listed and await _answers_elsewhere(session, key)
         except StoreError:  # nothing there, or nobody may ask: the write's own checks decide
             return False
-        folds[kind] = not listed
     return folds.get(kind, False)
+
+
+def spelled_otherwise(key: str) -> str:
+    """Return a name of the same file that nobody is likely to have written. Pure."""
+    kind, mark = first_mark(key)
+    if kind.endswith("\\"):
+        return f"{key[:mark]}/{key[mark + 1 :]}"
+    return f"{key[:mark]}{'////' if kind.endswith('/') else './././'}{key[mark:]}"
+
+
+async def _answers_elsewhere(session: Session, key: str) -> bool:
+    """Whether something answers under another name of the same file; else a listing is only very late."""
+    try:
+        await session.wire.call(session.destination.head(spelled_otherwise(key)))
+    except NotFound:
+        return False
+    return True  # whatever it states: another writer may have replaced the object in between
 
 
 async def _is_listed(session: Session, key: str) -> bool:

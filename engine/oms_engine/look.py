@@ -26,22 +26,24 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from oms_engine.aliases import common_name, is_alias, learn
 from oms_engine.batch import End, Stored
 from oms_engine.ends import ObjectJob, failed, refused, store_failed
-from oms_engine.errors import AccessDenied, NotFound, ObjectError, Retry, Stopped, StoreError
+from oms_engine.errors import AccessDenied, NotFound, ObjectError, Retry, Stopped, StoreError, TaskError
 from oms_engine.folding import folded, is_folded, may_fold
 from oms_engine.listing import asking
-from oms_engine.model import ListedObject, ObjectHead, key_before, key_bytes
+from oms_engine.model import ListedObject, ObjectHead, Outcome, key_before, key_bytes
 from oms_engine.session import Session
+from oms_engine.sight import CHANGED, MISSING
 from oms_engine.there import just_before
-
-MISSING = "CHECK_DST_OBJ_MISSING_FAILURE"
-CHANGED = "CHECK_DST_OBJ_CHANGED_FAILURE"
+from oms_engine.transfer import transfer
 
 SPARSE = 16
 """A page of the destination's listing with less than one in so many objects of the batch: the rest is asked by HEAD."""
 ROOM = 16
 """Objects of others that a page has room for."""
+SUSPECTS = 32
+"""Plain keys of a batch, that HEAD states and the listing lacks, of which it is asked whether they are aliases."""
 STOP_SECONDS = 0.1
 """How often a pause looks whether the run stops."""
 
@@ -119,12 +121,17 @@ async def look(session: Session, ends: Sequence[End], listing: Listing | None) -
         return Looked([], list(ends), [])
     left = list(ends)
     odd = {key for key in map(_key, left) if may_fold(key) and await is_folded(session, key)}
-    if listing is not None and sight.may_list and len(left) > 1:
-        left = await _look_by_listing(session, left, listing, odd)
+    listed = set[str]()
+    by_listing = listing is not None and sight.may_list and len(left) > 1
+    if listing is not None and by_listing:
+        (left, listed), _ = await asyncio.gather(
+            _look_by_listing(session, left, listing, odd), learn(session, [end.stored for end in ends])
+        )
     heads = await _ask_all(session, left)
     again = [end for end, said in zip(left, heads, strict=True) if _judge(session, end, said) is not None]
     late = dict(zip(map(_key, again), await _ask_again(session, again), strict=True))
     unseen: list[End] = []
+    unlisted: list[tuple[End, ObjectHead]] = []
     lost: list[tuple[End, End]] = []
     for end, first in zip(left, heads, strict=True):
         said = late.get(_key(end), first)
@@ -132,9 +139,76 @@ async def look(session: Session, ends: Sequence[End], listing: Listing | None) -
             unseen.append(end)
         elif (fault := _judge(session, end, said) or (folded(_key(end)) if _key(end) in odd else None)) is not None:
             lost.append((end, await _failed(session, end, fault)))
+        elif isinstance(said, ObjectHead) and by_listing and _key(end) not in listed:
+            unlisted.append((end, said))
+    aliases = await _aliases(session, unlisted)
+    lost = await _mend(session, lost, listed - odd, aliases, odd) + aliases
     sight.blind = bool(unseen) and not sight.may_list and not sight.may_head
     gone = {id(end) for end in unseen} | {id(end) for end, _ in lost}
-    return Looked([end for end in ends if id(end) not in gone], unseen, lost)
+    seen = [end for end in ends if id(end) not in gone]
+    sight.recent.append([end.stored for end in seen if end.stored])
+    return Looked(seen, unseen, lost)
+
+
+async def _aliases(session: Session, unlisted: list[tuple[End, ObjectHead]]) -> list[tuple[End, End]]:
+    """Return the ends of plain keys that HEAD states and the listing lacks because the store takes them for others.
+
+    Some are asked for, until it is clear that its listing is late.
+    """
+    suspects = [] if session.sight.late else [item for item in unlisted if not may_fold(_key(item[0]))][:SUSPECTS]
+    answers = await asyncio.gather(*(_is_alias(session, end, there) for end, there in suspects))
+    found = [end for (end, _), alias in zip(suspects, answers, strict=True) if alias]
+    session.sight.varies |= bool(found)
+    session.sight.late |= bool(suspects) and not found
+    return [(end, await _failed(session, end, folded(_key(end)))) for end in found]
+
+
+async def _is_alias(session: Session, end: End, there: ObjectHead) -> bool:
+    async with session.sight.heads:
+        return await is_alias(session, _key(end), there)
+
+
+async def _mend(
+    session: Session, lost: list[tuple[End, End]], listed: set[str], aliases: list[tuple[End, End]], odd: set[str]
+) -> list[tuple[End, End]]:
+    """Copy anew what keys that the store takes for others have overwritten; return the ends of what was lost."""
+    written = odd | {_key(end) for end, _ in aliases}
+    names = set(map(common_name, written))
+    mended = []
+    for end, instead in lost:
+        victim = _key(end) in listed and _key(end) not in written and common_name(_key(end)) in names
+        mended.append((end, await _copy_anew(session, end) if victim else instead))
+    if names:
+        for stored in [stored for batch in session.sight.recent for stored in batch]:
+            if stored.key not in written and common_name(stored.key) in names:
+                await _restore(session, stored)
+    return mended
+
+
+async def _restore(session: Session, stored: Stored) -> None:
+    """Copy an object anew whose end was reported already.
+
+    Raises:
+        TaskError: it cannot be.
+    """
+    end = await _copy_anew(session, End(Outcome.MIGRATED, "", 0, stored=stored))
+    if not end.seen:
+        raise TaskError(
+            "TRF.0001",
+            f"the object {stored.key!r} was overwritten under another name that the destination takes for its own, and"
+            f" could not be copied anew: run the same again. {end.record}",
+        )
+
+
+async def _copy_anew(session: Session, lost: End) -> End:
+    """Copy an object once more and see that it stands."""
+    assert lost.stored is not None
+    end = await transfer(session, ObjectJob(lost.stored.source, decided=True))
+    if end.stored is None:
+        return end
+    [said] = await _ask_all(session, [end])
+    fault = _judge(session, end, said)
+    return end._replace(stored=None, seen=True) if fault is None else await _failed(session, end, fault)
 
 
 def _key(end: End) -> str:
@@ -142,17 +216,24 @@ def _key(end: End) -> str:
     return end.stored.key
 
 
-async def _look_by_listing(session: Session, ends: list[End], listing: Listing, odd: set[str]) -> list[End]:
-    """Return the ends that the listing does not confirm; of ``odd`` keys it may echo the question."""
+async def _look_by_listing(
+    session: Session, ends: list[End], listing: Listing, odd: set[str]
+) -> tuple[list[End], set[str]]:
+    """Return the ends that the listing does not confirm, and the keys it states or was not asked for.
+
+    Of ``odd`` keys it may echo the question.
+    """
     keys = sorted(map(_key, ends))
     if not all(map(str.isascii, keys)):
         keys.sort(key=key_bytes)
     try:
-        found, _ = await listing.find(keys)
+        found, reached = await listing.find(keys)
     except AccessDenied:
         session.sight.may_list = False
-        return ends
-    return [end for end in ends if _key(end) in odd or not _stands(end, found.get(_key(end)))]
+        return ends, set()
+    beyond = [] if reached is None else [key for key in keys if key_before(reached, key)]
+    left = [end for end in ends if _key(end) in odd or not _stands(end, found.get(_key(end)))]
+    return left, {*found, *beyond}
 
 
 def _stands(end: End, there: ListedObject | None) -> bool:

@@ -9,10 +9,10 @@ import re
 from oms_engine.ends import Copied
 from oms_engine.errors import AccessDenied, ChecksumMismatch, NotFound, StoreError
 from oms_engine.ledger import Doubt
-from oms_engine.look import CHANGED, MISSING
 from oms_engine.model import ConsistencyCheck, ListedObject, ObjectHead, Written, same_etag
 from oms_engine.plan import ThereObject, is_kms
 from oms_engine.session import Session
+from oms_engine.sight import CHANGED, MISSING
 from oms_engine.verify import MD5, SIZE_ONLY, Verdict, joined_etag, verify
 
 _COMPOSITE = re.compile(r"[0-9a-fA-F]{32}-[0-9]{1,5}", re.ASCII)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+from oms_engine.aliases import VARIANTS, learn, learn_at_start
 from oms_engine.batch import Batch, End, Window
 from oms_engine.ends import ObjectJob, copied_before, failed, is_ours, refused
 from oms_engine.errors import AccessDenied, ObjectError, Retry, Stopped, StoreError, TaskError
@@ -256,7 +257,7 @@ class SegmentRun:
             for end in looked.unseen:
                 batch.close(end, seen=False)
             for end, instead in looked.failed:
-                batch.close(instead, seen=False)
+                batch.close(instead, seen=instead.seen)
                 self.session.live.correct(end, instead)
             batch.written = []
         finally:
@@ -327,6 +328,7 @@ class SegmentRun:
 
     async def _produce_keys(self, keys: KeySource) -> bool:
         done = int(self.segment.marker or "0")
+        await learn_at_start(self.session)
         async for marker, names in keys.batches(after=done):
             batch = self._window.open(str(marker))
             for name in names:
@@ -358,6 +360,8 @@ class SegmentRun:
                     if beside is not None and listable:
                         try:
                             there = await beside.match(self._mapped_keys(page))
+                            if len(session.sight.asked) < len(VARIANTS):
+                                await learn(session, there)
                         except AccessDenied:  # then each object is asked for by HEAD
                             listable = False
                     self._decide_page(page, there, known=listable and self._is_known(beside))

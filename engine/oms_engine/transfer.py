@@ -6,6 +6,7 @@ archived ones being restored). Only what stops the whole task leaves as an excep
 
 from __future__ import annotations
 
+from oms_engine.aliases import refuse_alias
 from oms_engine.batch import End
 from oms_engine.claims import settle_claim
 from oms_engine.ends import (
@@ -141,6 +142,8 @@ async def _moved(session: Session, listed: ListedObject, key: str, plan: PartPla
     """Copy an object, unless its key is one that the destination takes for another."""
     if may_fold(key):
         await refuse_folded(session, key)
+    elif session.sight.varies:
+        await refuse_alias(session, key, absent=False)
     return await (move_whole(session, listed, key) if plan is AT_ONCE else move(session, listed, key, plan))
 
 
@@ -160,12 +163,25 @@ async def _decided(session: Session, job: ObjectJob, listed: ListedObject) -> tu
     if in_doubt(there, session.uploads.doubts.get(key), session.overwrite):
         decision = COPY_DOUBT
     if decision.action is Action.SKIP:
+        await _own(session, job, key)
         if job.resumed and there is not None and is_ours(session, listed, there):
             return copied_before(session, listed, ""), there
         return skipped(session, listed, decision.reason), there
     if spec.dry_run:
         return End(Outcome.MIGRATED, f"would be copied: {decision.reason}", max(0, listed.size)), there
     return None, there
+
+
+async def _own(session: Session, job: ObjectJob, key: str) -> None:
+    """See that what a HEAD found is the key's own object.
+
+    Raises:
+        ObjectError: the destination takes the key for another.
+    """
+    if job.there is None and may_fold(key):
+        await refuse_folded(session, key)
+    elif job.there is None and session.sight.varies:
+        await refuse_alias(session, key, absent=False)
 
 
 def _itself(key: str) -> ObjectError:

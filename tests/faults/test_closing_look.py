@@ -67,7 +67,7 @@ def test_what_is_lost_fails_among_named_keys(filled):
 
 
 def test_a_look_costs_one_listing(filled):
-    """A run over an empty destination asks it for one listing more, and one HEAD for each object that moved in parts."""
+    """A run over an empty destination asks it for one listing, one HEAD for each object in parts, and one about case."""
     filled.check_clean(filled.run())
     with_look = requests_of(filled.obs, filled.destination.name)
     filled.obs.create_bucket(filled.destination.name)
@@ -75,7 +75,7 @@ def test_a_look_costs_one_listing(filled):
     filled.obs.command("clear_log")
     ran = filled.run(settings=quick(closing_look=False))
     without = requests_of(filled.obs, filled.destination.name)
-    assert with_look - without == {"ListObjects": 1, "HeadObject": 1}
+    assert with_look - without == {"ListObjects": 1, "HeadObject": 2}
     assert (ran.result.counters.seen, ran.result.counters.migrated) == (0, SMALL + 2)
 
 
@@ -84,7 +84,7 @@ def test_objects_that_stay_are_not_asked_for(filled):
     filled.run()
     filled.obs.command("clear_log")
     ran = filled.run()
-    assert requests_of(filled.obs, filled.destination.name)["HeadObject"] == 0
+    assert requests_of(filled.obs, filled.destination.name)["HeadObject"] <= 1  # whether the store folds case
     assert ran.result.counters.seen == 0
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms_engine.folding import first_mark, may_fold
+from oms_engine.folding import first_mark, may_fold, spelled_otherwise
 
 
 @given(st.text("ab./\\", min_size=1, max_size=12))
@@ -20,6 +20,7 @@ def test_what_a_file_system_would_write_otherwise_is_noticed(key):
     if may_fold(key):
         kind, mark = first_mark(key)
         assert kind.removeprefix("leading ") == key[mark : mark + len(kind.removeprefix("leading "))]
+        assert spelled_otherwise(key) != key
         assert not may_fold("/".join(("x", *key[:mark].split("/")[:-1])))
 
 
