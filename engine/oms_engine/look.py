@@ -31,6 +31,7 @@ from oms_engine.batch import End, Stored
 from oms_engine.ends import ObjectJob, failed, refused, store_failed
 from oms_engine.errors import AccessDenied, NotFound, ObjectError, Retry, Stopped, StoreError, TaskError
 from oms_engine.folding import folded, is_folded, may_fold
+from oms_engine.ledger import Doubt
 from oms_engine.listing import asking
 from oms_engine.model import ListedObject, ObjectHead, Outcome, key_before, key_bytes
 from oms_engine.session import Session
@@ -138,6 +139,8 @@ async def look(session: Session, ends: Sequence[End], listing: Listing | None) -
         if isinstance(said, AccessDenied) and not sight.may_head:
             unseen.append(end)
         elif (fault := _judge(session, end, said) or (folded(_key(end)) if _key(end) in odd else None)) is not None:
+            if isinstance(said, ObjectHead | ListedObject):  # by size and time it would pass for a copy
+                await session.uploads.save_doubt(Doubt(_key(end), said.etag))
             lost.append((end, await _failed(session, end, fault)))
         elif isinstance(said, ObjectHead) and by_listing and _key(end) not in listed:
             unlisted.append((end, said))

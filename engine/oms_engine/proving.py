@@ -61,6 +61,7 @@ async def _look(session: Session, key: str, copied: Copied, before: Before) -> V
     if (verdict.ok and verdict.method != SIZE_ONLY) or same_etag(written.etag, there.etag):
         return verdict
     if not hollow and there.etag:
+        await session.uploads.save_doubt(Doubt(key, there.etag))  # by size and time it would pass for a copy
         raise _changed(key, there, written)
     if _is_old(there, before):
         raise _not_stored(key)

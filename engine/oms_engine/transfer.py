@@ -35,8 +35,8 @@ from oms_engine.errors import (
 )
 from oms_engine.folding import may_fold, refuse_folded
 from oms_engine.ledger import ParkKind
-from oms_engine.looking import look
-from oms_engine.model import ConsistencyCheck, ListedObject, Outcome, OverwriteMode
+from oms_engine.looking import look, other_size
+from oms_engine.model import ConsistencyCheck, ListedObject, Outcome, OverwriteMode, same_etag
 from oms_engine.moving import AT_ONCE, move, move_whole, plan_of
 from oms_engine.places import names_object
 from oms_engine.plan import (
@@ -98,7 +98,7 @@ async def transfer(session: Session, job: ObjectJob) -> End:
 async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all of it, top to bottom)
     spec = session.spec
     # 1. what is it?
-    listed = job.listed if job.listed and not job.anew else await _look_up(session, job.key)
+    listed = job.listed if job.listed and not job.anew else await _look_up(session, job.key, job.listed)
     # 2. is it in scope, and does it have to move?
     before: Before = job.there
     if not job.decided:
@@ -195,9 +195,17 @@ def _destination_key(session: Session, listed: ListedObject) -> str:
     return destination_key(session.name_of(listed.key), spec.strip_prefix, spec.save_prefix, max_bytes=most)
 
 
-async def _look_up(session: Session, key: str) -> ListedObject:
+async def _look_up(session: Session, key: str, before: ListedObject | None) -> ListedObject:
+    """Return what a HEAD states of an object: of another size than ``before`` it must have another ETag as well.
+
+    Raises:
+        ConditionFailed: it has the same, so the source serves other bytes than it stores.
+    """
     head = await look(session, key)
     size = UNKNOWN if head.size is None else head.size
+    same = before is not None and before.etag != "" and same_etag(before.etag, head.etag)
+    if before is not None and same and size != before.size and UNKNOWN not in {size, before.size}:
+        raise other_size(session, before, size, head)
     return ListedObject(key, size, head.last_modified, head.etag, head.storage_class)
 
 

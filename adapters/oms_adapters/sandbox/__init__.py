@@ -36,6 +36,7 @@ from oms_adapters.sandbox.faults import (
     LoseWrite,
     Match,
     Redirect,
+    StoreOther,
     Truncate,
     WrongLength,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "Sandbox",
     "SandboxObject",
     "SandboxUpload",
+    "StoreOther",
     "Truncate",
     "WrongLength",
     "md5_hex",

@@ -156,6 +156,11 @@ class LosePart(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class StoreOther(Action):
+    """Answer a write or a completion as it is due, and hold other bytes of the same size, with their own ETag."""
+
+
+@dataclass(frozen=True, slots=True)
 class WrongLength(Action):
     """State a Content-Length that is ``by`` bytes off, send the true body, then close."""
 

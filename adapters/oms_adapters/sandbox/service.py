@@ -13,6 +13,7 @@ from typing import NamedTuple
 from oms_adapters.sandbox import buckets, objects, uploads
 from oms_adapters.sandbox.blob import Blob
 from oms_adapters.sandbox.context import Context, State
+from oms_adapters.sandbox.core import plain_etag
 from oms_adapters.sandbox.dialect import Account
 from oms_adapters.sandbox.faults import (
     Action,
@@ -31,6 +32,7 @@ from oms_adapters.sandbox.faults import (
     LoseReply,
     LoseWrite,
     Redirect,
+    StoreOther,
 )
 from oms_adapters.sandbox.folding import folded
 from oms_adapters.sandbox.http import Exchange
@@ -166,6 +168,8 @@ class Service:
         perform = dialect.operations.get(incoming.operation) or _OPERATIONS[incoming.operation]
         reply = _losing(context, perform) if isinstance(action, LoseWrite) else perform(context)
         assert isinstance(reply, Reply)
+        if isinstance(action, StoreOther):
+            _replace(context)
         if isinstance(action, LosePart):
             objects = context.bucket().objects
             item = objects[incoming.key]
@@ -244,6 +248,14 @@ def _losing(context: Context, perform: Callable[[Context], Reply]) -> Reply:
     else:
         bucket.put(key, before)
     return reply
+
+
+def _replace(context: Context) -> None:
+    """Put other bytes of the same size in the place of an object that was just written."""
+    objects, key = context.bucket().objects, context.incoming.key
+    item = objects[key]
+    blob = item.blob.flipped(item.blob.size // 2)
+    objects[key] = replace(item, blob=blob, etag=plain_etag(blob, item.stored) + item.etag[32:])
 
 
 def _refuse_on_demand(incoming: Incoming, action: Action | None) -> None:
