@@ -22,7 +22,7 @@ _SURROGATES = range(0xD800, 0xE000)
 async def find_split(probe: Probe, head: str, prefix: str) -> str | None:
     """Return a key ``at`` with ``head < at`` and at least one key beyond it, or None when the rest is not worth a cut.
 
-    ``at`` need not exist. About fifteen probes.
+    ``at`` need not exist, and names no folder of keys. About fifteen probes.
     """
     first = await probe(head)
     if first is None:
@@ -36,8 +36,8 @@ async def find_split(probe: Probe, head: str, prefix: str) -> str | None:
     high = await _greatest(probe, shared, low)
     if high == low:
         return None
-    middle = _valid(low + (high - low + 1) // 2)
-    at = shared + chr(middle)
+    # Never at a bare beginning: a store of files that is asked to start after `a/b` leaves the folder `a/b/` out.
+    at = shared + chr(_valid(low + (high - low) // 2)) + GREATEST
     # Where bytes that are not UTF-8 occur, characters do not sort as bytes do: then the cut may lie outside.
     if not key_before(head, at) or key_before(at, first) or await probe(at) is None:
         return None

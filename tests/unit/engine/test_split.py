@@ -69,6 +69,15 @@ def test_a_cut_stays_below_the_upper_end(keys, head, hi):
     check(keys, head, "", hi)
 
 
+@given(keys=st.sets(NARROW.map(lambda name: f"{name}/x") | NARROW, max_size=30), head=st.just("") | NARROW)
+@settings(max_examples=300, deadline=None)
+@example(keys={f"o/{number}/x" for number in range(10)}, head="")
+def test_a_cut_names_no_folder(keys, head):
+    """A cut that is no key names no folder: SeaweedFS, asked to start after a folder's name, leaves its keys out."""
+    at = check(keys, head, "")
+    assert at is None or at in keys or not any(key.startswith(f"{at}/") for key in keys)
+
+
 def test_flat_names_are_cut_near_the_middle():
     """A flat prefix of numbered names is cut so that neither half is a crumb."""
     keys = {f"img_{number:06}" for number in range(100_000)}
