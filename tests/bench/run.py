@@ -1,11 +1,11 @@
 """How fast: openoms beside rclone on the same machine, in the same run, against the same server.
 
-    .venv/bin/python tests/bench/run.py [--reps 5] [--only NAME ...] [--save]
+    .venv/bin/python tests/bench/run.py [--reps 5] [--only NAME ...] [--seaweed-objects 100000] [--save]
 
 Runs are interleaved, figures are medians, the peer is rclone at the best of its default and its tuned flags. A run is a
 fresh process and includes all a migration does: listing, ledger, records, checks. Every copy is held byte by byte
-against its source afterwards. A second table holds each cloud's own protocol against S3's. Exit code 1 when a
-requirement is missed.
+against its source afterwards (on SeaweedFS, a real store, by the MD5s that it lists). A second table holds each cloud's
+own protocol against S3's. Exit code 1 when a requirement is missed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from contenders import FAR_256, FAR_512, LARGE, NOTHING, NOTHING_TUNED, OURS, SMALL, Contender, rclone
@@ -25,6 +26,7 @@ from measure import Run, held_rate, run
 from report import Line, render_machine, render_table
 from server import Server
 from service import measure_events, measure_service
+from weed import WeedServer
 
 MB = 1_000_000
 RSS_LIMIT_MB = 150
@@ -79,9 +81,19 @@ LOADS = (
         (rclone("--checksum", NOTHING), rclone("--checksum, 64 checkers", NOTHING_TUNED)), prefilled=True,
     ),
 )  # fmt: skip
+SEAWEED = Load("seaweed", "1 KB each, SeaweedFS to SeaweedFS", 100_000, 1024, 1.0, (DEFAULT, TUNED))
+SEAWEED_REPS = 3
+"""At most: the store takes a minute or two for each."""
 
 
-def measure_load(server: Server, load: Load, reps: int) -> list[Line]:
+def measure_seaweed(server: Server, objects: int, reps: int) -> list[Line]:
+    """Copy on a real store, which is most of what is measured."""
+    load = replace(SEAWEED, title=f"{objects:,} x {SEAWEED.title}", objects=objects)
+    with WeedServer(server) as weed:
+        return measure_load(weed, load, min(reps, SEAWEED_REPS))
+
+
+def measure_load(server: Server | WeedServer, load: Load, reps: int) -> list[Line]:
     """Run every contender ``reps`` times, in turns."""
     server.clear("dst")
     server.clear("src")
@@ -189,10 +201,13 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Run what was asked for and print the table."""
-    names = [*(load.name for load in LOADS), "dialects", "bandwidth", "memory", "service", "events"]
+    names = [*(load.name for load in LOADS), SEAWEED.name, "dialects", "bandwidth", "memory", "service", "events"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reps", type=int, default=5, help="runs per contender (default 5)")
     parser.add_argument("--only", action="append", choices=names, help="this row only; repeatable")
+    parser.add_argument(
+        "--seaweed-objects", type=int, default=SEAWEED.objects, help="objects of that row (default 100000)"
+    )
     parser.add_argument("--save", action="store_true", help="keep the table as results/<date>.txt")
     chosen = parser.parse_args()
     wanted = chosen.only or names
@@ -202,6 +217,8 @@ def main() -> int:
         for load in LOADS:
             if load.name in wanted:
                 lines += measure_load(server, load, chosen.reps)
+        if SEAWEED.name in wanted:
+            lines += measure_seaweed(server, chosen.seaweed_objects, chosen.reps)
         if "dialects" in wanted:
             dialects = measure_dialects(server, chosen.reps)
         if "bandwidth" in wanted:

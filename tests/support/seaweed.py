@@ -26,17 +26,18 @@ ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 class Weed:
     """A running SeaweedFS."""
 
-    def __init__(self, url):
-        self.url = url
+    def __init__(self, url, keys=(AK, SK)):
+        self.url, self.keys = url, keys
         self.client = boto3.client(
-            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id=AK, aws_secret_access_key=SK,
+            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id=keys[0], aws_secret_access_key=keys[1],
             config=Config(retries={"max_attempts": 1}),
         )  # fmt: skip
 
     def config(self, bucket):
         """Return how a bucket is reached."""
+        access, secret = self.keys
         return StoreConfig(
-            "AWS", bucket, endpoint=self.url, region="us-east-1", credentials=Credentials(AK, Secret(SK))
+            "AWS", bucket, endpoint=self.url, region="us-east-1", credentials=Credentials(access, Secret(secret))
         )
 
     def objects(self, bucket):
@@ -47,10 +48,14 @@ class Weed:
 
 
 @contextmanager
-def seaweed(folder):
+def seaweed(folder, keys=(AK, SK)):
     """Run master, volume server, filer and S3 gateway as one process; give it once it stores."""
     folder = Path(folder)
-    identity = {"name": "tests", "credentials": [{"accessKey": AK, "secretKey": SK}], "actions": ACTIONS}
+    identity = {
+        "name": "tests",
+        "credentials": [dict(zip(("accessKey", "secretKey"), keys, strict=True))],
+        "actions": ACTIONS,
+    }
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     names = ("master", "volume", "filer", "s3")
     ports = dict(zip((*names, *(f"{name}.grpc" for name in names)), free_ports(8), strict=True))
@@ -65,7 +70,7 @@ def seaweed(folder):
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            weed = Weed(f"http://127.0.0.1:{ports['s3']}")
+            weed = Weed(f"http://127.0.0.1:{ports['s3']}", keys)
             _wait_until_it_stores(weed, process, folder / "weed.log")
             yield weed
         finally:
