@@ -40,9 +40,9 @@ def emptied(world):
 
 
 def half(world):
-    """Every object but those recorded last was deleted."""
+    """Every second object was deleted."""
     keys = [key for key in list(world.destination.keys()) if key.startswith("k/")]
-    for key in keys[: len(keys) // 2]:
+    for key in keys[::2]:
         world.destination.delete(key)
 
 
@@ -59,7 +59,7 @@ def test_what_was_recorded_is_sampled_before_a_run_goes_on(filled, scope, lose):
     """Where recorded objects are gone the run begins anew, says so, and no key stands in its lists twice."""
     first = filled.run(settings=SLOW, scope=SCOPES[scope], meanwhile=pause)
     assert first.result.state is TaskState.PAUSED
-    assert first.result.counters.migrated >= 1000
+    assert first.result.counters.migrated
     lose(filled)
     if scope == "named" and lose is cut:
         return  # the lists were uploaded at the pause, and their sizes with them
