@@ -215,12 +215,12 @@ def prepare_overwriting(world, *, crc64=False):
     [
         (OverwriteMode.NO_OVERWRITE, {"absent"}),
         (OverwriteMode.FULL_OVERWRITE, {"absent", "older", "newer", "same", "size", "bytes", "stale"}),
-        (OverwriteMode.SIZE_LAST_MODIFIED, {"absent", "older", "size", "stale"}),
-        (OverwriteMode.CRC64, {"absent", "older", "size", "stale"}),
+        (OverwriteMode.SIZE_LAST_MODIFIED, {"absent", "older", "size", "bytes", "stale"}),
+        (OverwriteMode.CRC64, {"absent", "older", "size", "bytes", "stale"}),
     ],
 )
 def test_overwrite_modes(world, mode, copied):
-    """What lies at the destination is overwritten as the mode says; CRC64 falls back where no CRC64 is kept."""
+    """The destination is overwritten as the mode says, and where MD5s prove other bytes; CRC64 falls back without one."""
     prepare_overwriting(world)
     before = {key: world.destination.get(key) for key in list(world.destination.keys())}
     ran = world.run(overwrite=mode)
@@ -243,11 +243,11 @@ def test_crc64_mode_compares_checksums(world, clouds):
 
 
 def test_crc64_mode_falls_back_object_by_object(world, clouds):
-    """Where one of the two objects has no CRC64, size and time decide for it alone."""
+    """Where one of the two objects has no CRC64, size, time and the MD5s of the listings decide for it alone."""
     world.source = clouds.obs.create_bucket("crc-source")
     prepare_overwriting(world)
     ran = world.run(overwrite=OverwriteMode.CRC64, source=opener(clouds.obs, "crc-source"))
-    assert set(ran.lists["success"]) == {"absent", "older", "size", "stale"}
+    assert set(ran.lists["success"]) == {"absent", "older", "size", "bytes", "stale"}
     world.check_copy(ran)
 
 
