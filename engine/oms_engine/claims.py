@@ -9,10 +9,12 @@ from __future__ import annotations
 from hashlib import md5
 
 from oms_engine.ends import Copied
-from oms_engine.looking import exactly
+from oms_engine.errors import StoreError
+from oms_engine.looking import exactly, look
 from oms_engine.model import ListedObject
 from oms_engine.session import Session
-from oms_engine.verify import MD5, Verdict
+from oms_engine.verify import MD5, SIZE_ONLY, Verdict
+from oms_engine.versions import difference
 
 STALE = "the source's Content-MD5 is not that of its bytes, which were read twice alike"
 
@@ -46,6 +48,25 @@ async def settle_claim(session: Session, listed: ListedObject, copied: Copied) -
             return copied, Verdict(MD5, ok=False, detail="two reads of the source gave different bytes")
     detail = "the Content-MD5 that the source states is not that of its bytes (--source-option md5=warn: copy it)"
     return copied, Verdict(MD5, ok=False, detail=detail)
+
+
+async def settle_silence(session: Session, listed: ListedObject, copied: Copied) -> tuple[Copied, Verdict | None]:
+    """Ask the source what it states of an object that it served without an ETag, though it has one.
+
+    Else an error page of the same size, or another version, would pass. Where HEAD states no ETag either, or may not be
+    asked, nothing is known and nothing speaks against the copy.
+    """
+    try:
+        stated = await look(session, listed.key)
+    except StoreError:
+        return copied, None
+    other = difference(listed, stated) or difference(copied.head, stated)
+    if other:
+        return copied, Verdict(SIZE_ONLY, ok=False, detail=f"another version of the object was served: {other}")
+    head = copied.head._replace(
+        etag=stated.etag, md5=stated.md5, crc64=stated.crc64 or copied.head.crc64, encryption=stated.encryption
+    )
+    return copied._replace(head=head), None
 
 
 async def _md5_of(session: Session, listed: ListedObject) -> bytes:

@@ -21,3 +21,9 @@ class Learned:
         """Source keys whose composite ETag was not that of the bytes read -> the ETag these would have."""
         self.odd_composites = False
         """Composite ETags of the source are not made from MD5s."""
+        self.joined_again: set[str] = set()
+        """Keys whose copy had another ETag than its parts make together."""
+        self.odd_joins = False
+        """ETags of joined uploads at the destination are not made from MD5s."""
+        self.sound_joins = False
+        """They are: those of other objects proved what was stored."""

@@ -102,27 +102,56 @@ def _is_old(there: ObjectHead, before: Before) -> bool:
     return math.floor(before.last_modified) == math.floor(there.last_modified)
 
 
-async def read_again(session: Session, key: str, copied: Copied) -> None:
-    """Have an object read once more whose composite ETag is not that of the bytes read, though they were cut alike.
+async def refuse_odd_etags(session: Session, key: str, copied: Copied, verdict: Verdict) -> None:
+    """Have an object moved once more where the composite ETag of a side is not that of the bytes.
+
+    Both sides are looked at before it is moved again, as that happens once.
+
+    Raises:
+        ChecksumMismatch: the copy was taken back.
+    """
+    stored = _other_join(session, key, copied)
+    read = _other_read(session, copied) if verdict.method == SIZE_ONLY else ""
+    if stored or read:
+        await _take_back(session, key, Verdict(MD5, ok=False, detail=stored or read), copied.written.etag)
+
+
+def _other_read(session: Session, copied: Copied) -> str:
+    """Return what is wrong with an object whose composite ETag is not that of the bytes read, though cut alike.
 
     A bit may have flipped on the way. Where a second read gives the same bytes, the ETags of this source mean something
     else: then nothing proves the bytes, and no other object is read twice for it.
-
-    Raises:
-        ChecksumMismatch: the copy was taken back, as the bytes may have arrived damaged.
     """
     head, whole = copied.head, copied.digests.md5
     ours = copied.sent.read or ("" if whole is None else joined_etag([whole]))
     plain = session.source.capabilities.part_etag_is_md5 and not is_kms(head.encryption)
     alike = ours != "" and _COMPOSITE.fullmatch(head.etag) and ours.partition("-")[2] == head.etag.partition("-")[2]
     if not plain or not alike or ours == head.etag.lower() or session.learned.odd_composites:
-        return
+        return ""
     if session.learned.read_before.get(head.key) == ours:
         session.learned.odd_composites = True
-        return
+        return ""
     session.learned.read_before[head.key] = ours
-    verdict = Verdict(MD5, ok=False, detail="the bytes read do not have the composite ETag the source states")
-    await _take_back(session, key, verdict, copied.written.etag)
+    return "the bytes read do not have the composite ETag the source states"
+
+
+def _other_join(session: Session, key: str, copied: Copied) -> str:
+    """Return what is wrong with an upload whose ETag is not that of its parts, though the parts' own are their MD5s.
+
+    A part may have been damaged or lost after it was acknowledged. Where a second upload has none of its parts' either,
+    the joined ETags of this destination mean something else, unless those of other objects proved them.
+    """
+    joined, etag, learned = copied.sent.joined, copied.written.etag.lower(), session.learned
+    if not joined or not _COMPOSITE.fullmatch(etag) or learned.odd_joins or is_kms(copied.written.encryption):
+        return ""
+    if joined == etag:
+        learned.sound_joins = True
+        return ""
+    if key in learned.joined_again and not learned.sound_joins:
+        learned.odd_joins = True
+        return ""
+    learned.joined_again.add(key)
+    return f"the destination states the ETag {etag} for parts that make {joined}"
 
 
 async def _take_back(session: Session, key: str, verdict: Verdict, etag: str) -> None:

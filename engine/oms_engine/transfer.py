@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from oms_engine.aliases import refuse_alias
 from oms_engine.batch import End
-from oms_engine.claims import settle_claim
+from oms_engine.claims import settle_claim, settle_silence
 from oms_engine.ends import (
     Copied,
     ObjectJob,
@@ -54,7 +54,7 @@ from oms_engine.plan import (
     other_md5,
     there_object,
 )
-from oms_engine.proving import Before, judge, prove, read_again
+from oms_engine.proving import Before, judge, prove, refuse_odd_etags
 from oms_engine.session import Session
 from oms_engine.urlkeys import parse_entry
 from oms_engine.verify import SIZE_ONLY
@@ -123,6 +123,8 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all
         raise
     # 5. prove it, or take it back
     fault = None
+    if not copied.head.etag and listed.etag:
+        copied, fault = await settle_silence(session, listed, copied)
     if copied.head.claimed_md5 is not None:
         copied, fault = await settle_claim(session, listed, copied)
     verdict = fault or judge(
@@ -130,8 +132,8 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all
     )
     if not verdict.ok:
         verdict = await prove(session, key, copied, verdict, before)
-    if verdict.method == SIZE_ONLY:
-        await read_again(session, key, copied)
+    if verdict.method == SIZE_ONLY or copied.sent.in_parts:
+        await refuse_odd_etags(session, key, copied, verdict)
     if session.uploads.doubts and key in session.uploads.doubts:
         await session.uploads.forget_doubt(key)
     listed = listed if plan.size is not None else listed._replace(size=copied.digests.size)

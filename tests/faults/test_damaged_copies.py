@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from oms_adapters.sandbox import Answer, Delay, Fault, FlipStoredBit, Match, StoreOther, WrongLength
+from oms_adapters.sandbox import Answer, Delay, Fault, FlipStoredBit, Match, ServePage, StoreOther, WrongLength
 from oms_engine.model import ConsistencyCheck, OverwriteMode
 from oms_engine.store import MIB
 from support.migrations import opener, requests_of
@@ -116,6 +116,32 @@ def test_an_object_that_is_served_short_fails_by_name(filled, size):
     assert ran.counts == (9, 8, 0, 1)
     assert set(ran.codes()) == {"k5"}
     assert "k5" not in filled.arrived()
+
+
+@pytest.mark.parametrize("size", [905, 2 * MIB])
+def test_a_reply_without_an_etag_proves_nothing_by_itself(filled, size):
+    """Bytes that come without the ETag that is listed are held against what HEAD states of the object."""
+    filled.source.put("k5", os.urandom(size))
+    filled.s3.faults.add(Fault(Match(operation="GetObject", key="k5"), ServePage(), times=None))
+    ran = filled.run()
+    assert ran.counts == (9, 8, 0, 1)
+    assert ran.codes() == {"k5": "CHECK_DST_OBJ_CONSISTENCY_FAILURE"}
+    assert "k5" not in filled.arrived()
+
+
+@pytest.mark.parametrize(("times", "uploads"), [(1, 2), (None, 2)])
+def test_an_upload_whose_etag_is_not_that_of_its_parts_is_made_again(filled, times, uploads):
+    """A part was damaged after its reply: another upload mends it. What has the same ETag again is one of its own kind."""
+    filled.source.put("k5", os.urandom(17 * MIB))
+    done = Match(operation="CompleteMultipartUpload", key="k5")
+    filled.obs.faults.add(Fault(done, StoreOther(stated=True), times=times))
+    ran = filled.run()
+    assert ran.counts == (9, 9, 0, 0)
+    assert requests_of(filled.obs, filled.destination.name)["CompleteMultipartUpload"] == uploads
+    if times is None:
+        assert ran.methods()["k5"] == "size only"
+    else:
+        filled.check_clean(ran)
 
 
 def test_no_check_deletes_nothing(filled):

@@ -156,8 +156,18 @@ class LosePart(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class ServePage(Action):
+    """Answer a read with as many bytes of a web page, as login pages of fronts come: without ETag or checksum."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreOther(Action):
-    """Answer a write or a completion as it is due, and hold other bytes of the same size, with their own ETag."""
+    """Answer a write or a completion as it is due, and hold other bytes of the same size, with their own ETag.
+
+    With ``stated`` the reply states that ETag as well.
+    """
+
+    stated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from oms_adapters.sandbox.faults import (
     LoseReply,
     LoseWrite,
     Redirect,
+    ServePage,
     StoreOther,
 )
 from oms_adapters.sandbox.folding import folded
@@ -168,15 +169,7 @@ class Service:
         perform = dialect.operations.get(incoming.operation) or _OPERATIONS[incoming.operation]
         reply = _losing(context, perform) if isinstance(action, LoseWrite) else perform(context)
         assert isinstance(reply, Reply)
-        if isinstance(action, StoreOther):
-            _replace(context)
-        if isinstance(action, LosePart):
-            objects = context.bucket().objects
-            item = objects[incoming.key]
-            objects[incoming.key] = replace(
-                item, blob=Blob(bytes(piece) for piece in item.blob.read(0, item.blob.size // 2))
-            )
-        return reply
+        return _changed(context, action, reply)
 
     def _check_permission(self, incoming: Incoming) -> None:
         """Refuse an operation that is denied to the account whose key the signature names."""
@@ -250,12 +243,23 @@ def _losing(context: Context, perform: Callable[[Context], Reply]) -> Reply:
     return reply
 
 
-def _replace(context: Context) -> None:
-    """Put other bytes of the same size in the place of an object that was just written."""
-    objects, key = context.bucket().objects, context.incoming.key
-    item = objects[key]
-    blob = item.blob.flipped(item.blob.size // 2)
-    objects[key] = replace(item, blob=blob, etag=plain_etag(blob, item.stored) + item.etag[32:])
+def _changed(context: Context, action: Action | None, reply: Reply) -> Reply:
+    """Return the reply to an operation that was performed; some faults change it, or what was stored."""
+    if isinstance(action, ServePage):
+        return Reply(200, [("content-type", "text/html")], Blob([b"<html>".ljust(reply.size)]), 0, reply.size)
+    if isinstance(action, LosePart | StoreOther):
+        objects, key = context.bucket().objects, context.incoming.key
+        item = objects[key]
+        if isinstance(action, LosePart):
+            half = Blob(bytes(piece) for piece in item.blob.read(0, item.blob.size // 2))
+            objects[key] = replace(item, blob=half)
+        else:
+            blob = item.blob.flipped(item.blob.size // 2)
+            objects[key] = replace(item, blob=blob, etag=plain_etag(blob, item.stored) + item.etag[32:])
+            if action.stated:
+                document = reply.blob.whole().replace(item.etag.encode(), objects[key].etag.encode())
+                return replace(reply, blob=Blob([document]))
+    return reply
 
 
 def _refuse_on_demand(incoming: Incoming, action: Action | None) -> None:
