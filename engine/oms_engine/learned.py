@@ -21,6 +21,8 @@ class Learned:
         """Source keys whose composite ETag was not that of the bytes read -> the ETag these would have."""
         self.odd_composites = False
         """Composite ETags of the source are not made from MD5s."""
+        self.sound_composites = False
+        """They are: those of other objects proved what was read."""
         self.joined_again: set[str] = set()
         """Keys whose copy had another ETag than its parts make together."""
         self.odd_joins = False

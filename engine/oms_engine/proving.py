@@ -110,6 +110,8 @@ async def refuse_odd_etags(session: Session, key: str, copied: Copied, verdict: 
     Raises:
         ChecksumMismatch: the copy was taken back.
     """
+    if copied.head.md5 is None and verdict.method == MD5:
+        session.learned.sound_composites = True  # nothing else but the source's composite ETag proves the read
     stored = _other_join(session, key, copied)
     read = _other_read(session, copied) if verdict.method == SIZE_ONLY else ""
     if stored or read:
@@ -120,18 +122,22 @@ def _other_read(session: Session, copied: Copied) -> str:
     """Return what is wrong with an object whose composite ETag is not that of the bytes read, though cut alike.
 
     A bit may have flipped on the way. Where a second read gives the same bytes, the ETags of this source mean something
-    else: then nothing proves the bytes, and no other object is read twice for it.
+    else, unless those of other objects proved them: then nothing proves the bytes, and no other object is read twice
+    for it. Of several parts the cut is guessed, so a second mismatch proves nothing; of one part there is no cut.
     """
     head, whole = copied.head, copied.digests.md5
     ours = copied.sent.read or ("" if whole is None else joined_etag([whole]))
     plain = session.source.capabilities.part_etag_is_md5 and not is_kms(head.encryption)
     alike = ours != "" and _COMPOSITE.fullmatch(head.etag) and ours.partition("-")[2] == head.etag.partition("-")[2]
-    if not plain or not alike or ours == head.etag.lower() or session.learned.odd_composites:
+    learned = session.learned
+    if not plain or not alike or learned.odd_composites:
         return ""
-    if session.learned.read_before.get(head.key) == ours:
-        session.learned.odd_composites = True
+    if ours == head.etag.lower():
         return ""
-    session.learned.read_before[head.key] = ours
+    if learned.read_before.get(head.key) == ours and not (learned.sound_composites and ours.endswith("-1")):
+        learned.odd_composites = not learned.sound_composites
+        return ""
+    learned.read_before[head.key] = ours
     return "the bytes read do not have the composite ETag the source states"
 
 

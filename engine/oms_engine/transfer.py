@@ -132,7 +132,7 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all
     )
     if not verdict.ok:
         verdict = await prove(session, key, copied, verdict, before)
-    if verdict.method == SIZE_ONLY or copied.sent.in_parts:
+    if verdict.method == SIZE_ONLY or copied.sent.in_parts or copied.head.md5 is None:
         await refuse_odd_etags(session, key, copied, verdict)
     if session.uploads.doubts and key in session.uploads.doubts:
         await session.uploads.forget_doubt(key)

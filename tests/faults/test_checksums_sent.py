@@ -89,3 +89,14 @@ def test_odd_composite_etags_cost_one_more_read_and_no_object(world, clouds):
     ran = world.run(source=opener(clouds.s3, "odd"), settings=quick(connections=1))
     assert ran.methods() == {f"k{number}": "size only" for number in range(6)}
     assert requests_of(world.s3, "odd")["GetObject"] == 7
+
+
+def test_damage_in_every_read_fails_where_other_composite_etags_hold(world):
+    """An object of one part that arrives damaged twice alike fails by name once other objects' ETags proved theirs."""
+    world.source.put_many(put_item(f"a{number}", os.urandom(900), etag=f"multipart:{PART}") for number in range(3))
+    world.source.put("z", os.urandom(900), etag=f"multipart:{PART}")
+    world.s3.faults.add(Fault(Match(operation="GetObject", key="z"), FlipBit(100), times=None))
+    ran = world.run(settings=quick(connections=1))
+    assert ran.methods() == {f"a{number}": "md5" for number in range(3)}
+    assert list(ran.lists["failed"]) == ["z"]
+    assert "z" not in list(world.destination.keys())
