@@ -216,8 +216,10 @@ def check_resumed(world, sandbox, since, segments, copied):
         if entry.operation.startswith("ListObjects") and (where := listed_after(entry)) is not None
     ]
     markers = [(row.marker or row.lo).decode() for row in segments if row.state != "done"]
-    assert begun
-    assert min(begun) >= min(markers) > ""
+    # One listing from the beginning proves that a store whose order is not declared lists by bytes; it reads nothing.
+    resumed = [where for where in begun if where]
+    assert resumed
+    assert min(resumed) >= min(markers) > ""
     read = {entry.key for entry in seen if entry.operation == "GetObject"} - {LARGE}
     assert len(read) <= SMALL - copied
 

@@ -56,11 +56,11 @@ def filled():
 def test_listings_are_the_sdks(filled, limit):
     """Pages of any length list what the SDK lists: names, sizes, times, generations, classes."""
     harness, client = filled
-    found, start = [], ""
+    found, start, token = [], "", None
     while start is not None:
-        page = harness.perform(harness.store.list_page("", start_after=start, limit=limit))
+        page = harness.perform(harness.store.list_page("", start_after=start, limit=limit, token=token))
         found += page.objects
-        start = page.next_start
+        start, token = page.next_start, page.token
     theirs = [
         (blob.name, blob.size, blob.updated.timestamp(), str(blob.generation), blob.storage_class)
         for blob in client.list_blobs("filled")

@@ -13,7 +13,7 @@ import pytest
 
 from contract.ledgers import PostgresBox, failure, open_run, report, settlement, take_lists
 from oms_engine.errors import ConfigError, RepositoryError
-from oms_engine.ledger import Segment, Upload
+from oms_engine.ledger import Doubt, Orphan, Segment, Upload
 from oms_engine.model import Outcome, Secret, WrittenPart
 from oms_engine.task import Counters, Result, TaskState
 from oms_worker.ledgers import FileLedgers
@@ -36,7 +36,7 @@ def box(tmp_path: Path) -> PostgresBox:
 
 @pytest.fixture
 def ledger(box: PostgresBox) -> PostgresLedger:
-    """A ledger with one of everything: a leased segment, a parked object, a failure, an upload, open lists."""
+    """A ledger with one of everything: a leased segment, a parked object, a failure, an upload, an orphan, a doubt, open lists."""
     opened = box.open()
     open_run(opened)
     opened.add_segments([Segment(0), Segment(0)])
@@ -45,6 +45,8 @@ def ledger(box: PostgresBox) -> PostgresLedger:
     assert opened.settle(settlement("x"))
     opened.save_upload(UPLOAD)
     opened.save_part("u", WrittenPart(1, "e", 5))
+    opened.save_orphan(Orphan("u", "old"))
+    opened.save_doubt(Doubt("d", "e"))
     return opened
 
 
@@ -61,6 +63,10 @@ WRITES: dict[str, Callable[[PostgresLedger], object]] = {
     "settle": lambda ledger: ledger.settle(settlement("w", Outcome.FAILED)),
     "save_upload": lambda ledger: ledger.save_upload(UPLOAD._replace(upload_id="other")),
     "save_part": lambda ledger: ledger.save_part("u", WrittenPart(2, "e", 5)),
+    "save_orphan": lambda ledger: ledger.save_orphan(Orphan("u", "other")),
+    "forget_orphan": lambda ledger: ledger.forget_orphan(Orphan("u", "old")),
+    "save_doubt": lambda ledger: ledger.save_doubt(Doubt("other", "e")),
+    "forget_doubt": lambda ledger: ledger.forget_doubt("d"),
     "forget_upload": lambda ledger: ledger.forget_upload("u"),
     "records_ready": lambda ledger: ledger.records_ready(everything=True, limit_bytes=0),
     "record_uploaded": lambda ledger: ledger.record_uploaded(Outcome.MIGRATED, "20000101000000000"),

@@ -208,7 +208,7 @@ class GoogleDialect(S3Dialect):
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise self._unexpected("list_page", "", reply, "the reply is no listing") from None
         token = str(page.get("nextPageToken") or "")
-        return make_page(objects, start_after, prefix=prefix, limit=limit, token=token)
+        return make_page(objects, start_after, prefix=prefix, limit=limit, token=token, by_bytes=True)
 
     def read(self, key: str, *, span: Span | None = None, if_match: str | None = None) -> Call[ObjectHead]:
         """See :meth:`oms_engine.store.Store.read`; ``if_match`` is a generation."""
