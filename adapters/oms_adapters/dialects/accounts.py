@@ -8,9 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from oms_adapters.control import BucketsPage, BucketSummary
-from oms_adapters.dialects.azure_errors import error_of as azure_error
 from oms_adapters.dialects.errors import Asked, error_of
-from oms_adapters.dialects.google import json_error
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.s3 import S3Dialect
 from oms_adapters.dialects.times import parse_http_date, parse_iso_time
@@ -159,6 +157,8 @@ class AzureAccount:
 
     def _check(self, reply: Reply, operation: str) -> None:
         if not 200 <= reply.status < 300:
+            from oms_adapters.dialects.azure_errors import error_of as azure_error  # noqa: PLC0415 - S3 needs none
+
             raise azure_error(reply, store="az://", operation=operation, key=None)
 
 
@@ -232,6 +232,8 @@ class GoogleAccount:
 
     def _json(self, reply: Reply, operation: str) -> dict[str, Any]:
         if reply.status != 200:
+            from oms_adapters.dialects.google import json_error  # noqa: PLC0415 - the other clouds load without it
+
             raise json_error(reply, store="gs://", operation=operation)
         try:
             page = json.loads(reply.body)
