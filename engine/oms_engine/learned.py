@@ -12,7 +12,9 @@ HELD_BYTES = 256 * MIB
 class Learned:
     """Mutable, owned by one event loop."""
 
-    def __init__(self, *, holds_parts: bool) -> None:
+    def __init__(self, *, holds_parts: bool, kept_unseen: bool = False) -> None:
+        self.kept_unseen = kept_unseen
+        """Metadata or classes are written, and no copy was seen yet that came back with them; see ``keeping.py``."""
         self.holds_parts = holds_parts
         """Parts are held, and their MD5 sent along: the replies prove nothing, or the store demands one."""
         self.held = Gate(lambda: HELD_BYTES)

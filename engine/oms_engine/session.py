@@ -161,7 +161,7 @@ class Session:
         self.same_bucket = source.capabilities.lists and _same_place(source, destination)
         """Source and destination are one bucket: an object must not be copied onto itself."""
         self.unstated = Gate(lambda: UNSTATED_AT_ONCE)
-        self.learned = Learned(holds_parts=spec.kms)
+        self.learned = Learned(holds_parts=spec.kms, kept_unseen=spec.writes_beside)
         self._read_from, self._write_to = source.endpoint, destination.endpoint
         if self.fronted is not None:
             self._read_from = self.fronted.read_endpoint

@@ -94,6 +94,11 @@ class MigrationSpec:
     record_root: str = ""
     """Where the record lists of this part of something larger lie, e.g. ``oms/task_group/<id>``; else ``oms/task``."""
 
+    @property
+    def writes_beside(self) -> bool:
+        """Whether it writes beside the bytes what a store may ignore: user metadata, or another class than STANDARD."""
+        return self.metadata or self.storage not in {None, StoragePolicy.STANDARD}
+
 
 @dataclass(frozen=True, slots=True)
 class Counters:

@@ -34,6 +34,7 @@ from oms_engine.errors import (
     UploadGone,
 )
 from oms_engine.folding import may_fold, refuse_folded
+from oms_engine.keeping import is_telling, see_kept
 from oms_engine.ledger import ParkKind
 from oms_engine.looking import look, other_size
 from oms_engine.model import ConsistencyCheck, ListedObject, Outcome, OverwriteMode, same_etag
@@ -141,12 +142,15 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all
 
 
 async def _moved(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:
-    """Copy an object, unless its key is one that the destination takes for another."""
+    """Copy an object, unless its key is one that the destination takes for another; see what lies beside its bytes."""
     if may_fold(key):
         await refuse_folded(session, key)
     elif session.sight.varies:
         await refuse_alias(session, key, absent=False)
-    return await (move_whole(session, listed, key) if plan is AT_ONCE else move(session, listed, key, plan))
+    copied = await (move_whole(session, listed, key) if plan is AT_ONCE else move(session, listed, key, plan))
+    if session.learned.kept_unseen and is_telling(session, listed, copied.head):
+        await see_kept(session, listed, key, copied)
+    return copied
 
 
 async def _decided(session: Session, job: ObjectJob, listed: ListedObject) -> tuple[End | None, Before]:
