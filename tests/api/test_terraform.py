@@ -86,6 +86,34 @@ def test_stop_reaches_paused_and_start_goes_on(provider, world):
     assert refusal(provider.api.post(f"{path}/start", json=start)) == (400, "OMS.0070")
 
 
+def test_a_small_task_that_must_not_start_is_paused_though_it_is_done(provider, world):
+    """``start_task = false``: the provider stops a task five seconds after its creation and waits {0,7} to {3}."""
+    world.source.put("a", b"x")
+    made = provider.api.post(f"{provider.base}/tasks", json=body_of(world, migrate_since=0))
+    path = f"{provider.base}/tasks/{made.json()['id']}"
+    provider.wait(path, {0, 1, 2}, {5})  # as it is long before the provider looks
+    assert refusal(provider.api.post(f"{path}/stop")) == (400, "OMS.0070")  # whoever else asks
+    assert provider.stop(path).status_code == 200
+    task = provider.wait(path, {0, 7}, {3})
+    assert (task["successful_num"], task["progress"]) == (1, 1.0)
+    world.source.put("b", b"y")
+    assert provider.api.post(f"{path}/start", json=world.keys).status_code == 200  # start_task = true
+    provider.wait(path, {0, 1}, {2, 5})
+    task = provider.wait(path, {2}, {5})
+    assert (task["successful_num"], task["skipped_num"]) == (1, 1)  # all that is there now, not only a memory
+    assert provider.stop(path).status_code == 200  # a deletion that found it running, and then done
+    provider.wait(path, {0, 7}, {3})
+    assert provider.api.delete(path).status_code == 200
+
+
+def test_a_task_that_failed_is_stopped_for_nobody(provider, world):
+    """A failure is an error for the provider whatever a stop answers: it is not hidden behind a pause."""
+    made = provider.api.post(f"{provider.base}/tasks", json=body_of(world, migrate_since=0))  # an empty bucket
+    path = f"{provider.base}/tasks/{made.json()['id']}"
+    provider.wait(path, {0, 1, 2}, {4})
+    assert refusal(provider.stop(path)) == (400, "OMS.0066")
+
+
 def test_pages_end_with_a_short_one(provider, world):
     """The data source asks for pages of 100 and stops at a shorter one."""
     found, offset = [], 0

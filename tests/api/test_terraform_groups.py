@@ -68,6 +68,18 @@ def test_a_group_is_created_stopped_changed_started_and_deleted(provider, world)
     assert gone(provider, path) == (404, "OMS.1009")
 
 
+def test_a_group_that_is_done_before_its_stop_stays_done(provider, world):
+    """``action = "stop"``: a complete group answers the provider's stop with 200, which then waits {7} to {3,6}."""
+    fill(world.source, 1)
+    made = provider.api.post(f"{provider.base}/taskgroups", json=group_of(world, migrate_since=0))
+    path = f"{provider.base}/taskgroups/{made.json()['group_id']}"
+    provider.wait(path, {0, 1, 2}, {6})
+    assert refusal(provider.api.put(f"{path}/stop")) == (400, "OMS.1038")  # whoever else asks
+    assert provider.stop(path, "PUT").status_code == 200
+    assert provider.wait(path, {7}, {3, 6})["status"] == 6
+    assert provider.api.delete(path).status_code == 200
+
+
 def test_a_group_under_way_is_stopped_and_then_deleted(provider, world):
     """A deletion in state 2 is OMS.0063; the provider stops the group, waits for 3, and its deletion passes."""
     fill(world.source, 4, size=8 * MIB)

@@ -52,6 +52,8 @@ class Model:
     claims: int = 0
     retry: bool = False
     failed_num: int = 0
+    done: bool = False
+    """It was complete when it was paused."""
     policy: tuple = ()
     priority: str = "MEDIUM"
     journal: tuple = (WAITING,)
@@ -131,9 +133,10 @@ class TaskStates(RuleBasedStateMachine):
             code = "OMS.1027"
         start = StartTask(SECRETS, migrate_failed_object=retry)
         if self.call(self.office.tasks.start(self.office.alice, number, start), code):
-            if model.status == FAILED or retry != model.retry:
+            if model.status == FAILED or model.done or retry != model.retry:
                 model.run += 1
                 model.failed_num = 0
+            model.done = False
             model.retry = retry
             model.become(WAITING)
 
@@ -146,6 +149,14 @@ class TaskStates(RuleBasedStateMachine):
         code = {MIGRATING: None, SUCCEEDED: "OMS.0070"}.get(model.status, "OMS.0066")
         if self.call(self.office.tasks.stop(self.office.alice, number), code):
             model.become(PAUSING)
+
+    @rule(number=tasks)
+    def halt(self, number):
+        model = self.models[number]
+        code = {MIGRATING: None, SUCCEEDED: None}.get(model.status, "OMS.0066")
+        if self.call(self.office.tasks.stop(self.office.alice, number, Call.HALT), code):
+            model.done = model.status == SUCCEEDED
+            model.become(PAUSED if model.done else PAUSING)
 
     @rule(number=consumes(tasks), target=tasks)
     def delete(self, number):
@@ -206,7 +217,8 @@ class TaskStates(RuleBasedStateMachine):
 
     def end_one(self, number, event, failed):
         model = self.models[number]
-        done = self.do(self.office.event(number, event, owner=None, failed_num=failed))
+        values = {"ended_at": self.office.now} if model.status == MIGRATING and event is not Event.RELEASED else {}
+        done = self.do(self.office.event(number, event, owner=None, failed_num=failed, **values))
         assert done == (model.status in {MIGRATING, PAUSING})
         if done:
             ends = {Event.SUCCEEDED: SUCCEEDED, Event.FAILED: FAILED, Event.RELEASED: WAITING}

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import time
 
+AGENT = "terraform-provider-iac golangsdk/2.0.0"
+"""https://github.com/huaweicloud/terraform-provider-huaweicloud/blob/master/huaweicloud/config/auth.go"""
+
 
 class Provider:
     """What the provider sends, and which states it takes for errors."""
@@ -14,6 +17,10 @@ class Provider:
     def __init__(self, api):
         self.api = api
         self.base = f"/v2/{api.project}"
+
+    def stop(self, path, method="POST"):
+        """Ask for a stop as the provider does, by its name."""
+        return self.api.request(method, f"{path}/stop", headers={"User-Agent": AGENT})
 
     def wait(self, path, pending, target, seconds=30):
         """Poll until a target; anything that is neither pending nor target is an error, as in StateChangeConf."""

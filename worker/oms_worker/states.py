@@ -6,6 +6,9 @@ Rules:
 * Every state of a table has an answer for every call, so a call is either carried out or refused with a code.
 * A word of the runner (an event) that a state does not know is late and changes nothing.
 * A group that is pausing goes on to do so whatever its cutting comes to: the next start meets the error again.
+* A task that is complete when Terraform's provider stops it is paused all the same (``HALT``), and its next start goes
+  through its whole scope again; a group that is complete stays so. The provider sends its stop five seconds or more
+  after the creation, when a small task is done, and waits for 3, or for 3 and 6.
 * A task that is pausing ends paused, whatever it came to meanwhile: who asked for a stop is told 3. Its run stays
   open, so the next start tells the end at once, with its true counters.
 
@@ -62,6 +65,8 @@ class Call(StrEnum):
 
     START = "start"
     STOP = "stop"
+    HALT = "halt"
+    """A stop by a client that takes any refusal, and any state but paused, for an error: Terraform's provider."""
     DELETE = "delete"
     BANDWIDTH = "bandwidth"
     PRIORITY = "priority"
@@ -123,6 +128,12 @@ TASK: Mapping[tuple[Task, Call | Event], Go | No] = {
     (Task.FAILED, Call.STOP): _NOT_RUNNING,
     (Task.SUCCEEDED, Call.STOP): _COMPLETE,
     (Task.PAUSING, Call.STOP): _NOT_RUNNING,
+    (Task.WAITING, Call.HALT): _NOT_RUNNING,
+    (Task.MIGRATING, Call.HALT): Go(Task.PAUSING),
+    (Task.PAUSED, Call.HALT): _NOT_RUNNING,
+    (Task.FAILED, Call.HALT): _NOT_RUNNING,
+    (Task.SUCCEEDED, Call.HALT): Go(Task.PAUSED),
+    (Task.PAUSING, Call.HALT): _NOT_RUNNING,
     (Task.WAITING, Call.DELETE): Go(GONE),
     (Task.MIGRATING, Call.DELETE): _BUSY,
     (Task.PAUSED, Call.DELETE): Go(GONE),
@@ -169,6 +180,16 @@ GROUP: Mapping[tuple[Group, Call | Event], Go | No] = {
     (Group.PAUSING, Call.STOP): _NOT_EXECUTING,
     (Group.TO_DELETE, Call.STOP): _NOT_EXECUTING,
     (Group.DELETING, Call.STOP): _NOT_EXECUTING,
+    (Group.WAITING, Call.HALT): _NOT_EXECUTING,
+    (Group.CREATING, Call.HALT): Go(Group.PAUSING),
+    (Group.MONITORING, Call.HALT): Go(Group.PAUSING),
+    (Group.PAUSED, Call.HALT): _NOT_EXECUTING,
+    (Group.CREATION_FAILED, Call.HALT): _NOT_EXECUTING,
+    (Group.FAILED, Call.HALT): _NOT_EXECUTING,
+    (Group.COMPLETED, Call.HALT): Go(Group.COMPLETED),
+    (Group.PAUSING, Call.HALT): _NOT_EXECUTING,
+    (Group.TO_DELETE, Call.HALT): _NOT_EXECUTING,
+    (Group.DELETING, Call.HALT): _NOT_EXECUTING,
     (Group.WAITING, Call.START): _NOT_PAUSED,
     (Group.CREATING, Call.START): _NOT_PAUSED,
     (Group.MONITORING, Call.START): _NOT_PAUSED,

@@ -7,8 +7,8 @@ from oms_worker.error_codes import CODES
 from oms_worker.errors import Refused
 from oms_worker.states import GONE, GROUP, SYNC, TASK, Call, Event, Go, Group, No, Sync, Task, after_call, after_event
 
-TASK_CALLS = {Call.START, Call.STOP, Call.DELETE, Call.BANDWIDTH, Call.PRIORITY}
-GROUP_CALLS = {Call.START, Call.STOP, Call.RETRY, Call.DELETE, Call.BANDWIDTH}
+TASK_CALLS = {Call.START, Call.STOP, Call.HALT, Call.DELETE, Call.BANDWIDTH, Call.PRIORITY}
+GROUP_CALLS = {Call.START, Call.STOP, Call.HALT, Call.RETRY, Call.DELETE, Call.BANDWIDTH}
 SYNC_CALLS = {Call.START, Call.STOP, Call.DELETE, Call.EVENTS}
 TABLES = [(TASK, Task, TASK_CALLS), (GROUP, Group, GROUP_CALLS), (SYNC, Sync, SYNC_CALLS)]
 
@@ -78,6 +78,16 @@ def test_published_group_refusals(call, code, allowed):
     """Groups stop only while they execute, resume only when paused, retry only when failed; with OMS's codes."""
     assert {state for state in Group if isinstance(GROUP[state, call], Go)} == allowed
     assert {GROUP[state, call].code for state in set(Group) - allowed} == {code}
+
+
+@pytest.mark.parametrize(
+    ("table", "done", "after"), [(TASK, Task.SUCCEEDED, Task.PAUSED), (GROUP, *[Group.COMPLETED] * 2)]
+)
+def test_a_halt_is_a_stop_that_what_is_done_does_not_refuse(table, done, after):
+    """What Terraform's provider asks for differs from a stop in one state alone: that of what is done."""
+    differs = {key[0] for key, found in table.items() if key[1] is Call.HALT and found != table[key[0], Call.STOP]}
+    assert differs == {done}
+    assert table[done, Call.HALT] == Go(after)
 
 
 def test_late_events_change_nothing():

@@ -115,17 +115,19 @@ class GroupService(Service):
             await credentials.wipe(connection, [group.subject])
         self._wake()
 
-    async def stop(self, caller: Caller, group_id: str) -> None:
+    async def stop(self, caller: Caller, group_id: str, call: Call = Call.STOP) -> None:
         """Begin to pause a group: 7 at once, 3 when the last sub-task stands still.
 
         Raises:
-            Refused: OMS.1038 it is not executing.
+            Refused: OMS.1038 it is not executing, unless it is complete and ``call`` is a HALT.
         """
         caller.require("oms:taskgroup:update")
         async with self._database.write() as connection:
             group = await _found(connection, caller, group_id)
+            if after_call(GROUP, Group(group.status), call) == group.status:
+                return
             change = Change(self._clock(), f"group stopped by {caller.user}")
-            await _move(connection, group, Call.STOP, change)
+            await _move(connection, group, call, change)
             await subtasks.hold(connection, Parent(group.id), change)
         self._wake()
 

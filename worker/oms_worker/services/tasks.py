@@ -171,16 +171,16 @@ class TaskService(Service):
                 await groups.reopen(connection, task.group_id, now, f"task {task.id} {cause}")
         self._wake()
 
-    async def stop(self, caller: Caller, task_id: int) -> None:
+    async def stop(self, caller: Caller, task_id: int, call: Call = Call.STOP) -> None:
         """Begin to pause a running task: its state is 7 at once, 3 within seconds.
 
         Raises:
-            Refused: OMS.0066 it does not run; OMS.0070 it is complete.
+            Refused: OMS.0066 it does not run; OMS.0070 it is complete, unless ``call`` is a HALT.
         """
         caller.require("oms:task:update")
         async with self._database.write() as connection:
             task = await _found(connection, caller, task_id)
-            await stop_task(connection, task, self._clock(), f"stopped by {caller.user}")
+            await stop_task(connection, task, self._clock(), f"stopped by {caller.user}", call)
         self._wake()
 
     async def set_bandwidth(self, caller: Caller, task_id: int, policy: Sequence[Mapping[str, Any]]) -> None:
@@ -272,7 +272,11 @@ async def start_task(
     after = after_call(TASK, Task(task.status), Call.START)
     if start.migrate_failed_object:
         _check_retry(task)
-    goes_on = task.status == Task.PAUSED and task.migrate_failed_object == start.migrate_failed_object
+    goes_on = (
+        task.status == Task.PAUSED
+        and task.ended_at is None  # else it was complete before it was paused
+        and task.migrate_failed_object == start.migrate_failed_object
+    )
     values: dict[str, Any] = {"queued_at": now, "migrate_failed_object": start.migrate_failed_object, "owner": None}
     if not goes_on:
         values |= {**FRESH, "run": task.run + 1}
@@ -289,13 +293,13 @@ def _check_retry(task: TaskRow) -> None:
         raise Refused("OMS.1027")
 
 
-async def stop_task(connection: AsyncConnection, task: TaskRow, now: float, cause: str) -> None:
-    """Begin to pause a task; the credentials go when it has paused.
+async def stop_task(connection: AsyncConnection, task: TaskRow, now: float, cause: str, call: Call = Call.STOP) -> None:
+    """Begin to pause a task; the credentials go when it has paused. The end of a sub-task is its parent's: it stays.
 
     Raises:
         Refused: as :meth:`TaskService.stop`.
     """
-    after = after_call(TASK, Task(task.status), Call.STOP)
+    after = after_call(TASK, Task(task.status), call if task.group_type == NORMAL else Call.STOP)
     if not await rows.change_task(connection, task, int(after), now, cause):
         raise Refused("OMS.0066")
 

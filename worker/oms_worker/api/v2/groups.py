@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from oms_worker.api.bodies import REFUSALS, reading, stated
 from oms_worker.api.context import Member, Services
 from oms_worker.api.replies import done, json_reply
-from oms_worker.api.v2.common import Limit, Offset, extra, judge
+from oms_worker.api.v2.common import Limit, Offset, StopCall, extra, judge
 from oms_worker.db.groups import GroupFilter
 from oms_worker.services.groups import GroupService, NewGroup
 from oms_worker.shapes.create import check_create
@@ -88,9 +88,9 @@ async def start(
 
 
 @router.put("/{group_id}/stop", summary="Pause a task group")
-async def stop(groups: Groups, caller: Member, group_id: GroupId) -> Response:
+async def stop(groups: Groups, caller: Member, group_id: GroupId, call: StopCall) -> Response:
     """Begin to pause it and its tasks: 7 at once, 3 within seconds."""
-    await groups.stop(caller, group_id)
+    await groups.stop(caller, group_id, call)
     return done()
 
 

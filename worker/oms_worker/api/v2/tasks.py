@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from oms_worker.api.bodies import REFUSALS, reading, stated
 from oms_worker.api.context import Member, Services
 from oms_worker.api.replies import done, json_reply
-from oms_worker.api.v2.common import Limit, Offset, judge
+from oms_worker.api.v2.common import Limit, Offset, StopCall, judge
 from oms_worker.db.tasks import TaskFilter
 from oms_worker.errors import Refused
 from oms_worker.services import tasks as service
@@ -129,9 +129,9 @@ async def start(
 
 
 @router.post("/{task_id}/stop", summary="Pause a running task")
-async def stop(services: Services, caller: Member, task_id: TaskId) -> Response:
+async def stop(services: Services, caller: Member, task_id: TaskId, call: StopCall) -> Response:
     """Begin to pause it: 7 at once, 3 within seconds."""
-    await services.tasks.stop(caller, task_id)
+    await services.tasks.stop(caller, task_id, call)
     return done()
 
 
