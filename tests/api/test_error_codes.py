@@ -28,6 +28,7 @@ def scene(sandbox, tmp_path_factory):
     )  # fmt: skip
     with served.config.open("a") as file:
         file.write('\n[channels.ops]\nkind = "webhook"\nurl = "http://127.0.0.1:9/"\nsecret = "hush"\n')
+        file.write(f'[endpoints.HuaweiCloud.no-kms]\nendpoint = "{sandbox.obs.url}"\nkms = false\n')
     served.users = served.add_users(alice={}, dave={"project": "second"}, rita={"role": Role.READONLY})
     with running(served):
         made = Scene(served, sandbox)
@@ -150,6 +151,7 @@ CASES = {
     "S3M.0066": (400, lambda s: s.v1("PUT", s.failed.removeprefix("tasks"), {"operation": "stop"})),
     "S3M.0067": (400, lambda s: s.v1("POST", content=b"{")),
     "S3M.0068": (401, lambda s: s.v1("GET", headers={"X-Auth-Token": "nobody's"})),
+    "S3M.0069": (400, creating_v1(enableKMS=True, dst_node__region="no-kms")),
     "S3M.0070": (400, lambda s: s.v1("PUT", s.done.removeprefix("tasks"), s.start_v1())),
     "S3M.0072": (403, lambda s: s.v1("POST", body=s.body_v1(), who="rita")),
     "S3M.0074": (400, creating_v1(threads=5)),

@@ -46,7 +46,7 @@ AGAIN_SECONDS = 60.0
 KEPT_DAYS = 30.0
 """An upload that could not be aborted for this long is forgotten."""
 
-_Where = tuple[str, str, str]
+_Where = tuple[str, str, str, str]
 
 
 class Leftovers:
@@ -150,8 +150,9 @@ class Leftovers:
 
 
 def where_of(project_id: str, destination: Mapping[str, str]) -> _Where:
-    """Return what makes two destinations the same: project, region, bucket."""
-    return project_id, destination.get("region", ""), destination.get("bucket", "")
+    """Return what makes two destinations the same: project, cloud, region, bucket."""
+    cloud, region, bucket = (destination.get(name, "") for name in ("cloud_type", "region", "bucket"))
+    return project_id, cloud, region, bucket
 
 
 def _by_place(found: Iterable[tuple[Place, Left]]) -> dict[_Where, list[Left]]:

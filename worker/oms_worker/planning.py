@@ -12,11 +12,20 @@ from oms_adapters.cdn import CdnConfig, parse_cdn
 from oms_adapters.config import Guard, StoreConfig, check_bucket
 from oms_adapters.registry import adapter_for, open_store
 from oms_engine.errors import ConfigError
-from oms_engine.model import ConsistencyCheck, Credentials, OverwriteMode, Secret, StoragePolicy, TaskType
+from oms_engine.model import (
+    ConsistencyCheck,
+    Credentials,
+    InvalidMetadata,
+    OverwriteMode,
+    Secret,
+    StoragePolicy,
+    TaskType,
+)
 from oms_engine.places import refuse_same_place
 from oms_engine.store import BucketStore
 from oms_engine.task import MigrationSpec, RestorePolicy, Scope
 from oms_worker.db.tasks import TaskRow
+from oms_worker.destinations import refuse_incapable
 from oms_worker.running import RunPlan
 from oms_worker.settings import EndpointSettings, ServiceSettings
 
@@ -44,6 +53,7 @@ class Planner:
     def __init__(self, settings: ServiceSettings) -> None:
         self._endpoints = settings.endpoints
         self._private_urls = settings.work.allow_private_urls
+        self._invalid_metadata = InvalidMetadata(settings.work.invalid_metadata)
         self._guard = Guard(settings.work.allow_private_endpoints)
 
     def __call__(self, task: TaskRow, secrets: Secrets, keys: Sequence[str]) -> RunPlan:
@@ -67,13 +77,14 @@ class Planner:
         list_file = request[SOURCE].get("list_file")
         if list_file and request.get("task_type") in {"list", "url_list"}:
             listing = self.destination(request, secrets, bucket=list_file["obs_bucket"])
-        return RunPlan(_spec(request, _label(source), _label(destination)), source, destination, listing)
+        spec = _spec(request, _label(source), _label(destination), self._invalid_metadata)
+        return RunPlan(spec, source, destination, listing)
 
     def judge(self, request: Mapping[str, Any], secrets: Secrets) -> None:
         """Refuse what can be known to be wrong before anything is sent: buckets' names, regions, endpoints, keys.
 
         Raises:
-            ConfigError: OMS.0057, OMS.0058, OMS.0079, OMS.0080, TRF.0060, S3M.0082.
+            ConfigError: OMS.0057, OMS.0058, OMS.0079, OMS.0080, TRF.0060, S3M.0082, and as ``destinations.py`` says.
         """
         plan = self.plan(request, secrets)
         refuse_long_prefix(plan.spec.save_prefix)
@@ -81,9 +92,18 @@ class Planner:
         refuse_region(plan.destination, DESTINATION_REGION)
         source = _opened(plan.source, SOURCE_INVALID)
         refuse_restore(plan, source)
-        refuse_same_place(plan.spec, source, _opened(plan.destination, DESTINATION_INVALID))
+        destination = _opened(plan.destination, DESTINATION_INVALID)
+        self._refuse_incapable(request, plan, destination)
+        refuse_same_place(plan.spec, source, destination)
         if plan.listing is not None:
             _opened(plan.listing, DESTINATION_INVALID)
+
+    def _refuse_incapable(self, request: Mapping[str, Any], plan: RunPlan, destination: BucketStore) -> None:
+        node = request[DESTINATION]
+        place = self.places(destination_cloud(node)).get(node.get("region", ""))
+        able = place.narrow(destination.capabilities) if place else destination.capabilities
+        where = f"the destination in region {node['region']}" if place else plan.destination.cloud_type
+        refuse_incapable(plan.spec, able, where)
 
     def source(self, request: Mapping[str, Any], secrets: Secrets) -> StoreConfig:
         """Describe the source of a request."""
@@ -106,7 +126,7 @@ class Planner:
         """Describe the destination of a request, or another bucket beside it: that of its list file."""
         node = request[DESTINATION]
         return self.store(
-            DESTINATION_CLOUD,
+            destination_cloud(node),
             node["bucket"] if bucket is None else bucket,
             node.get("region", ""),
             credentials_of(secrets, DESTINATION),
@@ -137,21 +157,17 @@ class Planner:
             except ConfigError as error:
                 raise ConfigError(str(error), code=code) from None
         place = self._endpoints.get(cloud, {}).get(region)
-        extra: dict[str, str | bool] = dict(place.extra) if place else {}
-        if cloud == "Tencent" and app_id:
-            extra["app_id"] = app_id
-        return StoreConfig(
+        config = StoreConfig(
             cloud_type=cloud,
             bucket=bucket,
-            endpoint=place.endpoint if place else None,
             region=region or None,
-            addressing=place.addressing if place else None,
             credentials=credentials,
             requester_pays=requester_pays,
-            extra=extra,
+            extra={"app_id": app_id} if cloud == "Tencent" and app_id else {},
             cdn=cdn,
             guard=self._guard,
         )
+        return place.place(config) if place else config
 
     def cdn(self, stated: Mapping[str, Any], key: Secret | None) -> CdnConfig:
         """Describe a CDN; its domain is a caller's word, so it is reached on the public internet only.
@@ -174,6 +190,12 @@ class Planner:
     def places(self, cloud: str) -> Mapping[str, EndpointSettings]:
         """Return the regions of a cloud that the settings know."""
         return self._endpoints.get(ALIASES.get(cloud, cloud), {})
+
+
+def destination_cloud(node: Mapping[str, Any]) -> str:
+    """Return the cloud of a ``dst_node``, which is Huawei Cloud unless it says otherwise."""
+    word = node.get("cloud_type") or DESTINATION_CLOUD
+    return ALIASES.get(word, word)
 
 
 def credentials_of(secrets: Secrets, node: str) -> Credentials:
@@ -241,7 +263,9 @@ def refuse_restore(plan: RunPlan, source: BucketStore) -> None:
         raise ConfigError(message, code="S3M.0082")
 
 
-def _spec(request: Mapping[str, Any], source: str, destination: str) -> MigrationSpec:
+def _spec(
+    request: Mapping[str, Any], source: str, destination: str, invalid_metadata: InvalidMetadata
+) -> MigrationSpec:
     since = request.get("migrate_since") or 0
     return MigrationSpec(
         source=source,
@@ -252,6 +276,7 @@ def _spec(request: Mapping[str, Any], source: str, destination: str) -> Migratio
         overwrite=OverwriteMode(request.get("object_overwrite_mode", OverwriteMode.SIZE_LAST_MODIFIED)),
         check=ConsistencyCheck(request.get("consistency_check", ConsistencyCheck.SIZE_LAST_MODIFIED)),
         metadata=bool(request.get("enable_metadata_migration")),
+        invalid_metadata=invalid_metadata,
         restore=RestorePolicy() if request.get("enable_restore") else None,
         kms=bool(request.get("enable_kms")),
         storage=StoragePolicy(request.get("dst_storage_policy", StoragePolicy.STANDARD)),

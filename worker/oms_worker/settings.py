@@ -22,13 +22,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from oms_engine.errors import ConfigError
+from oms_worker.setting_base import Part
+from oms_worker.setting_endpoints import Endpoints, EndpointSettings, check_endpoints, spelled_out
 from oms_worker.setting_parts import (
     Channel,
     Email,
-    EndpointSettings,
     Groups,
     Limits,
-    Part,
     Queue,
     Quotas,
     Syncs,
@@ -36,6 +36,7 @@ from oms_worker.setting_parts import (
     Work,
     is_loopback,
 )
+from oms_worker.setting_words import COMMANDS_OWN, holds_secrets
 
 __all__ = [
     "Channel",
@@ -58,7 +59,8 @@ __all__ = [
 
 PREFIX = "OPENOMS_"
 CONFIG_VARIABLE = "OPENOMS_SERVICE_CONFIG"
-"""Names the file when ``--config`` does not."""
+CONFIG_VARIABLES = (CONFIG_VARIABLE, "OPENOMS_CONFIG")
+"""Name the file when ``--config`` does not; the second is the command line's too."""
 
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 MASK = "***"
@@ -85,9 +87,13 @@ class ServiceSettings(BaseSettings):
     key_file: Path | None = None
     """The key ring; None: ``keys`` in the data directory, made at the first start."""
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """Port to listen on; 0: a free one."""
     tls_certificate: Path | None = None
+    """Certificate chain (PEM) with which HTTPS is served; None: plain HTTP, for loopback or behind a proxy."""
     tls_key: Path | None = None
+    """The certificate's key (PEM)."""
     region: str = "local"
     """The region this service stands for: of its destinations and topics."""
     zone: str = "UTC"
@@ -95,18 +101,26 @@ class ServiceSettings(BaseSettings):
     project: str = "default"
     """Name of the project made at the first start."""
     minimum_task_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
-    """A task stays in state 2 at least this long, for clients that expect slowness."""
+    """A task stays in state 2 at least this long, for clients that must see it run. Terraform needs none of it."""
     shutdown_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """At a graceful shutdown: time for what is under way before it is parked."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe lines of the log, which is written to standard error."""
     audit_days: Annotated[float, Field(gt=0)] = 90.0
+    """Days for which the audit trail is kept."""
     quotas: Quotas = Quotas()
+    """Limits per project."""
     queue: Queue = Queue()
+    """How waiting tasks are chosen."""
     work: Work = Work()
+    """How tasks run."""
     groups: Groups = Groups()
+    """How task groups are cut."""
     limits: Limits = Limits()
+    """What clients may take."""
     syncs: Syncs = Syncs()
-    endpoints: dict[str, dict[str, EndpointSettings]] = Field(default_factory=dict)
+    """How events of sync tasks are batched."""
+    endpoints: Endpoints = Field(default_factory=dict)
     """Cloud type -> region -> how it is reached, where it is not the vendor's own endpoint."""
     channels: dict[str, Channel] = Field(default_factory=dict)
     """Name (last part of ``topic_urn``) -> notification channel."""
@@ -116,10 +130,13 @@ class ServiceSettings(BaseSettings):
     @field_validator("endpoints", mode="before")
     @classmethod
     def _plain_endpoints(cls, value: Any) -> Any:
-        """Take ``region = "https://…"`` for a table with that endpoint."""
-        if not isinstance(value, dict):
-            return value
-        return {cloud: _spelled_out(regions) for cloud, regions in value.items()}
+        """Take every spelling of clouds and regions."""
+        return spelled_out(value)
+
+    @field_validator("endpoints")
+    @classmethod
+    def _usable_endpoints(cls, value: Endpoints) -> Endpoints:
+        return check_endpoints(value)
 
     @field_validator("zone")
     @classmethod
@@ -195,20 +212,14 @@ class _FileSource(PydanticBaseSettingsSource):
         return dict(getattr(self.settings_cls, "file_content", {}))
 
 
-def _spelled_out(regions: Any) -> Any:
-    if not isinstance(regions, dict):
-        return regions
-    return {name: {"endpoint": value} if isinstance(value, str) else value for name, value in regions.items()}
-
-
 def load_service_settings(path: Path | None = None, **options: Any) -> ServiceSettings:
     """Read file, variables and options; options that are None are not given.
 
     Raises:
         ConfigError: names what is wrong and where; no value is repeated, it may be a secret.
     """
-    named = path or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
-    content = _read_file(named) if named else {}
+    named = settings_path(path)
+    content = read_settings_file(named) if named else {}
     bound = type("ServiceSettings", (ServiceSettings,), {"file_content": content, "__module__": __name__})
     try:
         settings: ServiceSettings = bound(**{name: value for name, value in options.items() if value is not None})
@@ -220,7 +231,18 @@ def load_service_settings(path: Path | None = None, **options: Any) -> ServiceSe
     return settings
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def settings_path(path: Path | None = None) -> Path | None:
+    """Return the file that is read: ``path``, else what a variable names, else None."""
+    variables = (os.environ.get(name) for name in CONFIG_VARIABLES)
+    return path or next((Path(named) for named in variables if named), None)
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """Read the service's part of a file, which it may share with the command line.
+
+    Raises:
+        ConfigError: it cannot be read, is no TOML, or holds secrets that others can read.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         open_to_others = bool(path.stat().st_mode & 0o007)
@@ -229,20 +251,9 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(message) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the settings {path} are not TOML: {error}") from None
-    if open_to_others and _holds_secrets(content):
+    if open_to_others and holds_secrets(content):
         raise ConfigError(f"the settings {path} hold secrets and others can read them; run: chmod 600 {path}")
-    return content
-
-
-def _holds_secrets(content: Mapping[str, Any]) -> bool:
-    """Whether settings hold a password, a channel's secret or address, or a URL with a password."""
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            if _holds_secrets(value):
-                return True
-        elif name in {"secret", "password"} or (isinstance(value, str) and re.search(r"://[^/@:]*:[^/@]+@", value)):
-            return True
-    return False
+    return {name: value for name, value in content.items() if name not in COMMANDS_OWN}
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:
@@ -270,16 +281,18 @@ def _lines(prefix: str, values: Mapping[str, Any]) -> list[str]:
         if isinstance(value, Mapping) and value:
             lines += _lines(f"{prefix}{name}.", value)
         else:
-            lines.append(f"{prefix}{name} = {_shown(value) if name != 'url' else _host_of(value)}")
+            lines.append(f"{prefix}{name} = {shown_value(value) if name != 'url' else host_of(value)}")
     return lines
 
 
-def _host_of(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return a URL whose path is masked: many services put a secret there."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}/{MASK}"
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """Return a value as it may be shown."""
     if isinstance(value, SecretStr):
         return MASK
     if isinstance(value, str) and "://" in value:

@@ -234,8 +234,9 @@ COMMANDS = {
         service_commands.declare_keys, service_commands.manage_keys, "rotate [options]",
     ),
     "config": Command(
-        "Show every setting of the service, secrets masked.",
-        service_commands.declare_serve, service_commands.show_settings, "[options]",
+        "Show every setting of the service, secrets masked; with --explain what each means, its default, and where its "
+        "value comes from: option, variable, file or default. The command line's tables of the same file follow.",
+        service_commands.declare_config, service_commands.show_settings, "[options]",
     ),
     "discard": Command(
         "Forget the migration of SRC into DST: abort its uploads in flight and remove its state. Name it as it was "

@@ -13,8 +13,12 @@
     region     = "eu-1"
     addressing = "virtual"         # or "path"
 
-    [endpoints.HuaweiCloud]        # private clouds: region -> endpoint, for `openoms run task.json`
+    [endpoints.HuaweiCloud]        # private clouds: region -> endpoint
     my-region = "https://obs.my-region.example.com"
+
+    [endpoints.HuaweiCloud.rack-7] # with what the service's settings may say of one
+    endpoint = "https://minio.example.com"
+    dialect  = "s3"
 
     [service]                      # for `openoms task`, `group` and `sync`
     url        = "https://oms.example.com"
@@ -25,6 +29,8 @@
 
     [defaults]
     connections = 256
+
+The service reads the same file: its settings are known here by their names, and left to it.
 """
 
 from __future__ import annotations
@@ -35,11 +41,17 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from oms_adapters.config import parse_endpoint
 from oms_engine.errors import ConfigError
 from oms_engine.frozen import dataclass
 from oms_engine.model import Secret
-from openoms.clouds import cloud_of_type, every_cloud
+from oms_worker.setting_words import COMMANDS_OWN, holds_secrets, service_names, words_of
+from openoms.clouds import cloud_of_scheme, cloud_of_type, every_cloud
 from openoms.words import unknown
+
+HUAWEI = "HuaweiCloud"
+_PLACE_WORDS: dict[str, tuple[str, ...]] = {"dialect": ("obs", "s3"), "region": (), "addressing": ("path", "virtual")}
+"""Texts of a place -> what they may be; empty: anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +59,23 @@ class Profile:
     """A named set of credentials and where they are good for."""
 
     access_key: str = ""
+    """Access key; Azure's is the account's name."""
     secret_key: Secret | None = None
+    """Secret key."""
     token: Secret | None = None
+    """Of temporary credentials; Azure: a SAS; Google: an access token."""
     endpoint: str | None = None
+    """Where the bucket is reached; None: the vendor's endpoint of the region."""
     region: str | None = None
+    """The bucket's region."""
     addressing: str | None = None
+    """Where the bucket's name stands, path or virtual (in the host); None: as the cloud recommends."""
     connection_string: Secret | None = None
-    """Azure's."""
+    """Azure's connection string, instead of the keys."""
     json_auth_file: str | None = None
     """Path of a Google service account's key file."""
     app_id: str | None = None
     """Tencent's, which ends the real names of its buckets."""
-
-    @property
-    def holds_secrets(self) -> bool:
-        """Whether nobody else should read it."""
-        return bool(self.secret_key or self.token or self.connection_string)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +83,34 @@ class Defaults:
     """Values used when neither an option nor a variable says otherwise."""
 
     state: str | None = None
+    """The state file of every migration; None: one of its own for each."""
     processes: int | None = None
+    """Processes at most; None: one per core, up to 8."""
     connections: int | None = None
+    """Connections at most, in all processes together; None: 512."""
     patience: int | None = None
-    """Seconds."""
+    """Seconds for which a store that does not answer is waited for; None: 900."""
     min_rate: int | None = None
-    """Bytes a second."""
+    """Bytes a second that a transfer must reach over a minute of waiting for the other end; None: 1024."""
     ca_file: str | None = None
+    """Certificates (PEM) that stores' certificates are held against; None: the system's."""
     bandwidth_zone: str | None = None
+    """Time zone of --bandwidth; None: UTC."""
     invalid_metadata: str | None = None
+    """What becomes of metadata that a destination cannot hold: fail, drop or encode; None: fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a region of a cloud is reached, and what the store there speaks."""
+
+    endpoint: str
+    dialect: str | None = None
+    region: str | None = None
+    """What S3 requests are signed for; None: the region's own name."""
+    addressing: str | None = None
+    extra: tuple[tuple[str, str | bool], ...] = ()
+    """Options of the adapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +118,15 @@ class ServiceSection:
     """The service that ``openoms task``, ``group`` and ``sync`` call, and as whom."""
 
     url: str | None = None
+    """Its address."""
     access_key: str = ""
+    """Access key of a user."""
     secret_key: Secret | None = None
+    """The user's secret key."""
     project: str | None = None
+    """Id or name of the project; None: the only one that the keys have."""
     ca_file: str | None = None
+    """Certificates (PEM) that the service's certificate is held against; None: the system's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +134,11 @@ class ConfigFile:
     """One configuration file as read; empty when there is none."""
 
     profiles: Mapping[str, Profile] = field(default_factory=dict)
-    endpoints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """cloud_type -> region -> endpoint URL."""
+    endpoints: Mapping[str, Mapping[str, Place]] = field(default_factory=dict)
+    """cloud_type -> region -> how it is reached."""
     defaults: Defaults = field(default_factory=Defaults)
     service: ServiceSection = field(default_factory=ServiceSection)
     path: Path | None = None
-
-    @property
-    def holds_secrets(self) -> bool:
-        """Whether nobody else should read it."""
-        return bool(self.service.secret_key) or any(profile.holds_secrets for profile in self.profiles.values())
 
     def profile(self, name: str) -> Profile:
         """Return a profile by name.
@@ -141,8 +173,9 @@ def read_config_file(path: Path, *, required: bool) -> ConfigFile:
         return ConfigFile()
     except OSError as error:
         raise ConfigError(f"configuration file {path} cannot be read: {error.strerror}.") from None
-    config = parse_config(_parse_toml(raw, path), path)
-    if mode & stat.S_IRWXO and config.holds_secrets:
+    document = _parse_toml(raw, path)
+    config = parse_config(document, path)
+    if mode & stat.S_IRWXO and holds_secrets(document):
         raise ConfigError(f"{path} holds secrets and every user can open it; run: chmod 600 {path}")
     return config
 
@@ -164,15 +197,13 @@ def parse_config(document: Mapping[str, Any], path: Path | None = None) -> Confi
     Raises:
         ConfigError: an unknown key (with the nearest known one) or a value of the wrong type.
     """
-    _known("key", document, ("profiles", "endpoints", "defaults", "service"), path, "")
+    own = (*COMMANDS_OWN, "endpoints")
+    if not set(document) <= set(own):
+        _known("key", document, (*own, *service_names()), path, "")
     profiles = _table(document, "profiles", path)
-    endpoints = _table(document, "endpoints", path)
-    for cloud in endpoints:
-        if cloud_of_type(cloud) is None:
-            raise unknown("cloud", cloud, [item.cloud_type for item in every_cloud()], where=f"[endpoints] of {path}")
     return ConfigFile(
         profiles={name: _profile(name, _table(profiles, name, path, "profiles"), path) for name in profiles},
-        endpoints={cloud: _endpoints(cloud, _table(endpoints, cloud, path, "endpoints"), path) for cloud in endpoints},
+        endpoints=_endpoints(_table(document, "endpoints", path), path),
         defaults=_defaults(_table(document, "defaults", path), path),
         service=_service(_table(document, "service", path), path),
         path=path,
@@ -192,8 +223,46 @@ def _profile(name: str, table: Mapping[str, Any], path: Path | None) -> Profile:
     return replace(Profile(**plain), **hidden)
 
 
-def _endpoints(cloud: str, table: Mapping[str, Any], path: Path | None) -> dict[str, str]:
-    return {region: _value(table, region, str, path, f"endpoints.{cloud}") for region in table}
+def _endpoints(table: Mapping[str, Any], path: Path | None) -> dict[str, dict[str, Place]]:
+    found: dict[str, dict[str, Place]] = {}
+    for word in table:
+        cloud = cloud_of_type(HUAWEI if word.upper() == "HEC" else word) or cloud_of_scheme(word.lower())
+        if cloud is None:
+            raise unknown("cloud", word, [item.cloud_type for item in every_cloud()], where=f"[endpoints] of {path}")
+        if cloud.cloud_type in found:
+            raise ConfigError(f"[endpoints.{word}] in {path}: {cloud.cloud_type} is named twice.")
+        regions = _table(table, word, path, "endpoints")
+        found[cloud.cloud_type] = {name: _place(f"endpoints.{word}", name, regions, path) for name in regions}
+    return found
+
+
+def _place(table: str, name: str, regions: Mapping[str, Any], path: Path | None) -> Place:
+    stated = regions[name]
+    if not isinstance(stated, dict):
+        return Place(_checked(_value(regions, name, str, path, table), f"{table}.{name}", path))
+    where = f"{table}.{name}"
+    _known("key", stated, [word.name for word in words_of("EndpointSettings")], path, where)
+    if "endpoint" not in stated:
+        raise ConfigError(f"[{where}] in {path} lacks its endpoint, like https://obs.example.com.")
+    text = {key: _value(stated, key, str, path, where) for key in ("endpoint", *_PLACE_WORDS) if key in stated}
+    if "dialect" in text:
+        text["dialect"] = text["dialect"].lower()
+    for key, known in _PLACE_WORDS.items():
+        if known and text.get(key, known[0]) not in known:
+            raise unknown(key, text[key], known, where=f"[{where}] of {path}")
+    extra = _table(stated, "extra", path, where)
+    if not all(isinstance(value, str | bool) for value in extra.values()):
+        raise ConfigError(f"{where}.extra in {path} holds options: text in quotes, true or false.")
+    text["endpoint"] = _checked(text["endpoint"], where, path)
+    return Place(**text, extra=tuple(extra.items()))
+
+
+def _checked(endpoint: str, where: str, path: Path | None) -> str:
+    try:
+        parse_endpoint(endpoint)
+    except ConfigError as error:
+        raise ConfigError(f"{where} in {path}: {error}.") from None
+    return endpoint
 
 
 def _defaults(table: Mapping[str, Any], path: Path | None) -> Defaults:

@@ -6,10 +6,11 @@ import json
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oms_engine.errors import ConfigError
 from oms_engine.model import Secret
+from openoms.configfile import read_config_file
 from openoms.options import Parser
 from openoms.terminal import complain, say
 
@@ -44,10 +45,16 @@ def settings_of(said: Namespace) -> ServiceSettings:
     Raises:
         ConfigError: what is wrong and where.
     """
-    from oms_worker.settings import load_service_settings  # noqa: PLC0415
+    from oms_worker.settings import load_service_settings, settings_path  # noqa: PLC0415
 
+    if path := settings_path(said.config):
+        read_config_file(path, required=True)  # the command line's own tables, where both share a file
+    return load_service_settings(path, **_options(said))
+
+
+def _options(said: Namespace) -> dict[str, Any]:
     names = ("data_dir", "database", "key_file", "host", "port", "tls_certificate", "tls_key")
-    return load_service_settings(said.config, **{name: getattr(said, name, None) for name in names})
+    return {name: getattr(said, name, None) for name in names}
 
 
 def run_service(said: Namespace) -> int:
@@ -62,11 +69,29 @@ def run_service(said: Namespace) -> int:
     return run_serve(settings_of(said))
 
 
-def show_settings(said: Namespace) -> int:
-    """Print every setting, secrets masked."""
-    from oms_worker.settings import render_settings  # noqa: PLC0415
+def declare_config(parser: Parser) -> None:
+    """Add the options of ``config``: those of ``serve``, whose settings it shows."""
+    declare_serve(parser)
+    parser.add_argument(
+        "--explain", action="store_true", help="of each setting: its meaning, its default, and where its value is from"
+    )
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
 
-    say(render_settings(settings_of(said)))
+
+def show_settings(said: Namespace) -> int:
+    """Print every setting, secrets masked; explained too, with those of the command line."""
+    from oms_worker.setting_explain import explain_settings, render_explained  # noqa: PLC0415
+    from oms_worker.settings import render_settings, settings_path  # noqa: PLC0415
+    from openoms.explaining import explain_defaults  # noqa: PLC0415
+
+    settings = settings_of(said)
+    if not (said.explain or said.as_json):
+        say(render_settings(settings))
+        return 0
+    explained = explain_settings(settings, settings_path(said.config), _options(said)) + explain_defaults(said.config)
+    names = ("name", "value", "default", "origin", "meaning")
+    rows = [{name: getattr(item, name) for name in names} for item in explained]
+    say(json.dumps(rows) if said.as_json else render_explained(explained))
     return 0
 
 

@@ -68,14 +68,18 @@ class Side:
     """Options of the cloud's adapter, e.g. ``app_id``."""
     cdn: CdnConfig | None = None
     """Read through this CDN."""
+    dialect: str | None = None
+    """What the store speaks, where the configuration file says that it is not the cloud's own protocol."""
+    signed_for: str | None = None
+    """The region of S3 signatures, where the configuration file names one."""
 
     def store_config(self, *, requester_pays: bool = False) -> StoreConfig:
         """Return the adapter's configuration."""
         return StoreConfig(
-            cloud_type=self.url.cloud_type,
+            cloud_type=self.dialect or self.url.cloud_type,
             bucket=self.url.bucket,
             endpoint=self.endpoint,
-            region=self.region,
+            region=self.signed_for or self.region,
             addressing=self.addressing,
             credentials=self.credentials,
             requester_pays=requester_pays,
@@ -111,24 +115,32 @@ class Settings:
         credentials, origin = self._credentials(name, url, options, profile, account)
         endpoint = self._first(name, "ENDPOINT", options.endpoint, cloud.endpoints, profile.endpoint)
         region = self._first(name, "REGION", options.region, cloud.regions, profile.region)
-        addressing = self._first(name, "ADDRESSING", options.addressing, (), profile.addressing) or "auto"
+        place = self.file.endpoints.get(cloud.cloud_type, {}).get(region or "")
+        if place is not None and endpoint in {None, place.endpoint}:
+            endpoint = place.endpoint
+        else:
+            place = None
+        said = self._first(name, "ADDRESSING", options.addressing, (), profile.addressing)
+        addressing = said or (place.addressing if place else None) or "auto"
         if addressing not in ADDRESSING:
             raise unknown("addressing", addressing, ADDRESSING, where=f"--{name}-addressing")
         endpoint = check_endpoint(endpoint, f"--{name}-endpoint") if endpoint else None
         return Side(
             url=url,
             credentials=credentials,
-            endpoint=endpoint or self.endpoint_of(url.cloud_type, region),
+            endpoint=endpoint,
             region=region,
             addressing=ADDRESSING[addressing],
             origin=origin,
-            extra=self._extra(name, cloud.cloud_type, options, profile),
+            extra=(*(place.extra if place else ()), *self._extra(name, cloud.cloud_type, options, profile)),
+            dialect=place.dialect if place else None,
+            signed_for=place.region if place else None,
         )
 
     def endpoint_of(self, cloud_type: str, region: str | None) -> str | None:
         """Return the endpoint the configuration file gives a region, None when it gives none."""
-        found = self.file.endpoints.get(cloud_type, {}).get(region or "")
-        return check_endpoint(found, f"endpoints.{cloud_type} in {self.file.where}") if found else None
+        place = self.file.endpoints.get(cloud_type, {}).get(region or "")
+        return place.endpoint if place else None
 
     def state_dir(self) -> Path:
         """Return the folder of state files: ``$XDG_STATE_HOME/openoms``.

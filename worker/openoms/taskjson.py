@@ -137,7 +137,8 @@ def _is_web(body: TaskBody) -> bool:
 
 
 def _destination_side(body: TaskBody, settings: Settings) -> Side:
-    cloud = cloud_of_type("HuaweiCloud")
+    word = body.dst_node.cloud_type or "HEC"
+    cloud = cloud_of_type("HuaweiCloud" if word == "HEC" else word)
     assert cloud is not None
     return _side("destination", "dst_node", body.dst_node, cloud, settings)
 

@@ -29,7 +29,7 @@ def refusal(call):
 @pytest.mark.parametrize(("change", "code"), [
     ({"task_type": "object"}, "OMS.1003"), ({"task_type": "LIST"}, "OMS.1004"), ({"task_type": "URL_LIST"}, "OMS.0057"),
     ({"task_priority": "HIGH"}, "OMS.0074"), ({"object_overwrite_mode": "CRC64_COMPARISON_OVERWRITE"}, "OMS.1003"),
-    ({"consistency_check": "no_check"}, "OMS.1003"), ({"dst_node": {**CREATE_EXAMPLE["dst_node"], "cloud_type": "AWS"}}, "OMS.1003"),
+    ({"consistency_check": "no_check"}, "OMS.1003"), ({"dst_node": {**CREATE_EXAMPLE["dst_node"], "cloud_type": "Azure"}}, "OMS.0058"),
     ({"src_node": {**CREATE_EXAMPLE["src_node"], "object_key": []}}, "OMS.1004"),
     ({"src_node": {**CREATE_EXAMPLE["src_node"], "crypto_type": "KMS"}}, "OMS.0057"),
 ])  # fmt: skip

@@ -156,8 +156,7 @@ class BucketService:
             return config
         places = self._settings.endpoints.get(config.cloud_type, {})
         for region, place in places.items():
-            extra = {**place.extra, **config.extra}
-            return replace(config, region=region, endpoint=place.endpoint, addressing=place.addressing, extra=extra)
+            return place.place(replace(config, region=region))
         return config
 
     async def objects(self, caller: Caller, config: StoreConfig, folder: str, after: str, size: int) -> Page:

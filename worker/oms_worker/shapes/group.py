@@ -16,7 +16,6 @@ from pydantic import ConfigDict, Field
 from oms_worker.shapes.base import Shape
 from oms_worker.shapes.create import DEFAULTS, CreateBody, public_part
 from oms_worker.shapes.credentials import Keys
-from oms_worker.shapes.nodes import DestinationNode
 from oms_worker.shapes.task_response import (
     DestinationNodeShape,
     ErrorReason,
@@ -63,12 +62,6 @@ KEYS_EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
-class GroupDestinationNode(DestinationNode):
-    """``dst_node`` of a group, which may say that it is Huawei Cloud."""
-
-    cloud_type: Annotated[str, choice("HEC", "HuaweiCloud")] | None = None
-
-
 class CreateGroup(CreateBody):
     """*Creating a migration task group*."""
 
@@ -77,7 +70,6 @@ class CreateGroup(CreateBody):
     DEFAULT_KIND: ClassVar[str] = "PREFIX"
     URL_LIST: ClassVar[str] = "URL_LIST"
 
-    dst_node: GroupDestinationNode
     task_type: Annotated[str, choice(*GROUP_TASK_TYPES)] | None = None
 
 
@@ -85,7 +77,6 @@ def stored_part(body: CreateGroup) -> dict[str, Any]:
     """Return a create body as it is stored, without any secret: ``task_type`` in the spelling of its sub-tasks."""
     stored = public_part(body)
     stored["task_type"] = body.kind.lower()
-    stored["dst_node"].pop("cloud_type", None)
     return stored
 
 

@@ -19,6 +19,8 @@ from oms_worker.shapes.words import (
     CDN_AUTHENTICATIONS,
     CLOUD_TYPES,
     CRYPTO_TYPES,
+    DESTINATION_CLOUDS,
+    DESTINATION_INVALID,
     LANGUAGES,
     SOURCE_INVALID,
     TRIGGERS,
@@ -53,6 +55,7 @@ AuthFile = Annotated[SecretStr, secret(65_535)]
 ConnectionString = Annotated[SecretStr, secret(2048)]
 CdnKey = Annotated[SecretStr, secret(2048)]
 """OMS says 255 characters; the SAS tokens of Azure are longer."""
+DestinationCloud = Annotated[str, choice(*DESTINATION_CLOUDS, code=DESTINATION_INVALID)]
 SourceCloud = Annotated[str, choice(*CLOUD_TYPES, code=SOURCE_INVALID)]
 
 
@@ -88,8 +91,9 @@ class SourceNode(Node):
 
 
 class DestinationNode(Node):
-    """``dst_node``."""
+    """``dst_node``. OMS's groups say in ``cloud_type`` that it is Huawei Cloud; AWS stands for S3's protocol."""
 
+    cloud_type: DestinationCloud | None = None
     save_prefix: Text | None = None
 
 

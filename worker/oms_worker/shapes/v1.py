@@ -29,6 +29,8 @@ from oms_worker.shapes.words import described, text
 SOURCE_INVALID, THREAD_NUMBER, XSS = "S3M.0055", "S3M.0059", "S3M.0014"
 MIN_RATE, MAX_RATE_V1 = 5 * 1024**2, 10 * 1024**3
 THREADS: Final = 50
+HUAWEI_CLOUD: Final = frozenset({"", "obs", "huawei cloud"})
+"""What documents of the first version call the destination beside HEC: in an example, and as the default."""
 _MARKUP = re.compile(r"<\s*[A-Za-z/!?]|javascript:", re.IGNORECASE)
 
 
@@ -165,7 +167,8 @@ class CreateV1(Body):
 
     def _destination(self) -> dict[str, Any]:
         node = _plain(self.dst_node) or {}
-        node.pop("cloud_type", None)
+        if (node.get("cloud_type") or "").lower() in HUAWEI_CLOUD:
+            node.pop("cloud_type", None)
         folder = node.pop("object_key").strip("/")
         return {**node, "save_prefix": f"{folder}/" if folder else ""}
 
@@ -252,7 +255,7 @@ def task_response_v1(task: TaskFacts, now: float) -> dict[str, Any]:
             "region": destination["region"],
             "bucket": destination["bucket"],
             "object_key": destination["save_prefix"] or "/",
-            "cloud_type": "HEC",
+            "cloud_type": request["dst_node"].get("cloud_type", "HEC"),
         },
         "thread_num": request.get("thread_num", THREADS),
         "status": _STATE_OF.get(told["status"], told["status"]),

@@ -25,6 +25,8 @@ CLOUD_TYPES = (
     "AWS", "Azure", "Aliyun", "Tencent", "HuaweiCloud", "QingCloud", "KingsoftCloud", "Baidu", "Google", "Qiniu",
     "URLSource", "UCloud",
 )  # fmt: skip
+DESTINATION_CLOUDS = ("HEC", "HuaweiCloud", "AWS")
+"""``cloud_type`` of a destination: OMS has the first two; AWS stands for S3's protocol, there or elsewhere."""
 DEFAULT_CLOUD_TYPE = "Aliyun"
 """OMS's own default, odd as it is: a body without ``cloud_type`` means it."""
 

@@ -1,0 +1,196 @@
+"""Destinations that speak another protocol than OBS's: what is written beside the bytes arrives, or nothing is done."""
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from support.provider import Provider
+from support.seaweed import seaweed
+from support.served import Served, refusal, running
+
+KEYS = {"ak": "WEEDACCESSKEY", "sk": "weed-secret-key"}
+ENDPOINTS = """
+[endpoints.HuaweiCloud.rack-1]
+endpoint = "{moto}"
+dialect = "s3"
+addressing = "path"
+
+[endpoints.HuaweiCloud.rack-2]
+endpoint = "{weed}"
+dialect = "s3"
+
+[endpoints.HuaweiCloud.rack-3]      # nobody said what it speaks
+endpoint = "{moto}"
+addressing = "path"
+
+[endpoints.HuaweiCloud.rack-4]
+endpoint = "{moto}"
+dialect = "s3"
+storage_classes = ["STANDARD", "IA"]
+metadata = false
+kms = false
+
+[endpoints.AWS.rack-5]
+endpoint = "{weed}"
+addressing = "path"
+"""
+
+
+@pytest.fixture(scope="module")
+def moto():
+    """A server of S3 in this process."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def weed(tmp_path_factory):
+    """SeaweedFS."""
+    with seaweed(tmp_path_factory.mktemp("seaweed"), (KEYS["ak"], KEYS["sk"])) as made:
+        yield made.url
+
+
+@pytest.fixture(scope="module")
+def api(sandbox, moto, weed, tmp_path_factory):
+    """Alice at a service whose settings name these destinations."""
+    served = Served(tmp_path_factory.mktemp("service"), [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)])
+    served.config.write_text(served.config.read_text() + ENDPOINTS.format(moto=moto, weed=weed))
+    served.users = served.add_users(alice={})
+    with running(served), served.http("alice") as client:
+        client.project = served.users.alice["project_id"]
+        yield Provider(client)
+
+
+@pytest.fixture
+def place(moto, weed):
+    """Make the destination bucket of a test: region -> client and bucket."""
+
+    def made(region, name):
+        url = weed if region in {"rack-2", "rack-5"} else moto
+        keys = {"aws_access_key_id": KEYS["ak"], "aws_secret_access_key": KEYS["sk"]}
+        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+        client.create_bucket(Bucket=name)
+        return client
+
+    return made
+
+
+def body_of(world, region, bucket, **changes):
+    """The body of a task that asks for metadata and the class IA."""
+    destination = {"region": region, "bucket": bucket, **KEYS, **changes.pop("dst_node", {})}
+    rules = {"enable_metadata_migration": True, "dst_storage_policy": "IA", **changes}
+    return {"task_type": "prefix", "src_node": {**world.src_node, "object_key": [""]}, "dst_node": destination, **rules}
+
+
+def fill(world):
+    """Put two objects with headers and metadata, one of them large enough to be moved in parts."""
+    headers = {"cache-control": "max-age=60", "content-type": "text/x-odd"}
+    for key, size in (("a", 3), ("large", 17 << 20)):
+        world.source.put(key, bytes(size), headers=headers, user={"colour": "red"})
+
+
+def create(api, body):
+    """Create a task; return its path."""
+    made = api.api.post(f"{api.base}/tasks", json=body)
+    assert made.status_code == 200, made.text
+    return f"{api.base}/tasks/{made.json()['id']}"
+
+
+@pytest.mark.parametrize(
+    ("region", "node"), [("rack-1", {}), ("rack-2", {}), ("rack-5", {"cloud_type": "AWS"})], ids=str
+)
+def test_metadata_and_class_arrive(api, world, place, region, node):
+    """Through a dialect of the settings, or ``cloud_type`` AWS, objects arrive with their metadata and class."""
+    fill(world)
+    bucket = f"arrives-{region}"
+    client = place(region, bucket)
+    task = api.wait(create(api, body_of(world, region, bucket, dst_node=node)), {0, 1, 2}, {5})
+    assert (task["successful_num"], task["failed_num"]) == (2, 0)
+    for key in ("a", "large"):
+        head = client.head_object(Bucket=bucket, Key=key)
+        assert head["Metadata"] == {"colour": "red"}
+        assert (head["CacheControl"], head["ContentType"]) == ("max-age=60", "text/x-odd")
+        assert head["StorageClass"] == "STANDARD_IA"
+
+
+@pytest.mark.parametrize("changes", [{"dst_storage_policy": "STANDARD"}, {"enable_metadata_migration": False}], ids=str)
+def test_what_a_store_does_not_understand_fails_the_task(api, world, place, changes):
+    """A store that ignores OBS's headers loses nothing silently: the task fails, and leaves no copy that passes."""
+    fill(world)
+    bucket = f"ignores-{len(changes)}-{next(iter(changes)).replace('_', '-')}"
+    client = place("rack-3", bucket)
+    task = api.wait(create(api, body_of(world, "rack-3", bucket, **changes)), {0, 1, 2}, {4})
+    assert task["error_reason"]["error_code"] == "TRF.0061"
+    assert 'dialect = "s3"' in task["error_reason"]["error_msg"]
+    assert task["successful_num"] == 0
+    kept = [entry["Key"] for entry in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    assert [key for key in kept if not key.startswith("oms/")] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"enable_metadata_migration": True}, "OMS.1003", "enable_metadata_migration: .*rack-4 keeps no user metadata"),
+        ({"dst_storage_policy": "ARCHIVE"}, "OMS.1003", "does not keep ARCHIVE; it keeps IA, STANDARD"),
+        ({"dst_storage_policy": "SRC_STORAGE_MAPPING"}, "OMS.1003", "does not keep ARCHIVE, DEEP_ARCHIVE"),
+        ({"enable_kms": True}, "S3M.0069", "cannot encrypt with KMS"),
+        ({"consistency_check": "crc64"}, "OMS.1003", "states no CRC-64"),
+        ({"object_overwrite_mode": "CRC64_COMPARISON_OVERWRITE"}, "OMS.1003", "states no CRC-64"),
+        ({"dst_node": {"cloud_type": "Azure"}}, "OMS.0058", "dst_node.cloud_type must be one of HEC, HuaweiCloud, AWS"),
+        ({"dst_node": {"cloud_type": "AWS"}}, "OMS.0080", "rack-4"),
+    ],
+)
+def test_what_a_destination_cannot_do_is_refused_at_creation(api, world, changes, code, words):
+    """What the settings say that a destination cannot do is refused before anything is kept, by v2, groups and v1."""
+    import re
+
+    plain = {"enable_metadata_migration": False, "dst_storage_policy": "STANDARD"}
+    body = body_of(world, "rack-4", "cannot", **{**plain, **changes})
+    if "crc64" in str(changes).lower():
+        body["src_node"] = {**world.dst_node, "cloud_type": "HuaweiCloud", "bucket": world.destination.name,
+                            "object_key": [""]}  # fmt: skip
+    for path, kind in (("tasks", "prefix"), ("taskgroups", "PREFIX")):
+        reply = api.api.post(f"{api.base}/{path}", json={**body, "task_type": kind})
+        assert refusal(reply) == (400, code)
+        assert re.search(words, reply.json()["error_msg"])
+
+
+def test_a_group_writes_in_the_dialect_too(api, world, place):
+    """Sub-tasks of a group speak what the settings say, and its ``dst_node.cloud_type`` may be AWS."""
+    fill(world)
+    for number, (region, node) in enumerate([("rack-1", {}), ("rack-5", {"cloud_type": "AWS"})]):
+        client = place(region, f"group-{number}")
+        body = {**body_of(world, region, f"group-{number}", dst_node=node), "task_type": "PREFIX"}
+        made = api.api.post(f"{api.base}/taskgroups", json=body)
+        assert made.status_code == 200, made.text
+        group = api.wait(f"{api.base}/taskgroups/{made.json()['group_id']}", {0, 1, 2}, {6})
+        assert (group["success_num"], group["fail_num"]) == (2, 0)
+        assert client.head_object(Bucket=f"group-{number}", Key="a")["Metadata"] == {"colour": "red"}
+
+
+def test_the_first_version_takes_a_cloud_type_too(api, world, place):
+    """``dst_node.cloud_type`` of the first version is judged like the second's, and told again."""
+    fill(world)
+    client = place("rack-5", "version-1")
+    node = {"region": "rack-5", "bucket": "version-1", "object_key": "/", **KEYS}
+    source = {**world.src_node, "object_key": {"path": "", "keys": []}}
+    body = {"src_node": source, "dst_node": node, "enableKMS": False, "thread_num": 5, "task_type": "object"}
+    base = f"/v1/{api.api.project}/objectstorage/task"
+    refused = api.api.post(base, json={**body, "dst_node": {**node, "cloud_type": "Azure"}})
+    assert refused.json()["error_code"] == "S3M.0058"
+    made = api.api.post(base, json={**body, "dst_node": {**node, "cloud_type": "AWS"}})
+    assert made.status_code == 200, made.text
+    task = api.wait(f"{base}/{made.json()['id']}", {0, 1, 2}, {5})
+    assert task["dst_node"]["cloud_type"] == "AWS"
+    assert client.head_object(Bucket="version-1", Key="a")["ContentLength"] == 3
+
+
+def test_a_url_list_is_read_in_the_dialect(api, place):
+    """The list file lies at the destination, which is asked in its own protocol."""
+    place("rack-1", "lists").put_object(Bucket="lists", Key="urls.txt", Body=b"http://a.example/x\tx\n",
+                                        ContentType="text/plain")  # fmt: skip
+    body = {"region": "rack-1", "obs_bucket": "lists", "list_file_key": "urls.txt", **KEYS}
+    reply = api.api.post(f"/v2/{api.api.project}/objectstorage/buckets/url-source-list-file", json=body)
+    assert reply.status_code == 200, reply.text
