@@ -27,7 +27,6 @@ from oms_engine.places import refuse_same_place
 from oms_engine.preflight import look_ahead
 from oms_engine.resuming import vanished
 from oms_engine.scope import COPY, by_copy, check_list, identity_of, open_keys, rules_of, run_name, segments_of
-from oms_engine.segment import Crew
 from oms_engine.session import EngineSettings, Session, StoreOpener
 from oms_engine.slots import LocalSlot, Slot, SlotPlan, SlotSource
 from oms_engine.store import BucketStore
@@ -36,6 +35,7 @@ from oms_engine.task import Counters, MigrationSpec, Progress, Result, TaskState
 from oms_engine.uploads import UploadBook
 from oms_engine.verdicts import DISORDERED, OUTAGES
 from oms_engine.wire import Wire
+from oms_engine.workforce import Workforce
 
 SAMPLED = 1000
 SAMPLES = 5
@@ -208,10 +208,10 @@ class Migration:
 
     @asynccontextmanager
     async def _coordinated(self, session: Session, run: RunInfo) -> AsyncIterator[Coordinator]:
-        crew = Crew(session)
+        workforce = Workforce(session)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(crew.close)
-            slots: list[Slot] = [LocalSlot(crew)]
+            stack.push_async_callback(workforce.close)
+            slots: list[Slot] = [LocalSlot(workforce)]
             if self._helpers is not None and self.settings.processes > 1 and not self._by_copy:
                 slots += await stack.enter_async_context(self._helpers.open(self._slot_plan(session)))
             self._coordinator = Coordinator(session, self._ledger, slots, resumed=run.resumed)

@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import NamedTuple
 
 from oms_engine.aliases import VARIANTS, learn, learn_at_start
-from oms_engine.batch import Batch, End, Window
-from oms_engine.ends import ObjectJob, copied_before, failed, is_ours, refused
-from oms_engine.errors import AccessDenied, ObjectError, Retry, Stopped, StoreError, TaskError
-from oms_engine.gates import Movers
+from oms_engine.batch import Batch, Window
+from oms_engine.ends import ObjectJob, copied_before, is_ours
+from oms_engine.errors import AccessDenied, Retry, Stopped, StoreError, TaskError
 from oms_engine.keysource import KeySource
 from oms_engine.ledger import Checkpoint, Segment
 from oms_engine.listing import Bounds
 from oms_engine.look import Listing, look
-from oms_engine.model import ListedObject, Outcome, OverwriteMode, key_before
-from oms_engine.outages import scouting
-from oms_engine.persist import Unanswered, persist
+from oms_engine.model import ListedObject, OverwriteMode, key_before
 from oms_engine.plan import ASK, COPY_DOUBT, Action, decide, decide_scope, in_doubt
 from oms_engine.records import skip_line
 from oms_engine.scope import COPY
-from oms_engine.session import Session, mapped
+from oms_engine.session import mapped
 from oms_engine.streams import Beside
-from oms_engine.transfer import transfer
 from oms_engine.verdicts import attempt_error, listing_error
+from oms_engine.workforce import Item, Workforce
 
 REPORT_RECORDS = 20_000
 """A report is due when this many ended objects wait for one."""
 HOLD_SECONDS = 0.5
 """How often a held listing looks whether it may go on."""
-FEW_LEFT = 100
-"""With fewer objects in line than these, that all of some failed says nothing of the store."""
 WINDOW_OBJECTS = 20_000
 """Objects of one segment that may be without an end at once; the listing waits beyond."""
+LOOKS_AHEAD = 16
+"""Batches of a segment whose closing look may be under way; the listing waits beyond."""
 
 
 @dataclass(slots=True)
@@ -46,151 +41,12 @@ class Control:
     bounds: Bounds = field(default_factory=Bounds)
 
 
-class _Item(NamedTuple):
-    job: ObjectJob
-    batch: Batch
-    run: SegmentRun
-
-
-LOOKS_AHEAD = 16
-"""Batches of a segment whose closing look may be under way; the listing waits beyond."""
-
-
-class Crew:
-    """The movers of one process: many for small objects on the event loop, few that stream through threads."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.failure: TaskError | None = None
-        """What ends the task."""
-        self.small: Movers[_Item] = Movers(self._carry, session.small_limit)
-        self.bulk: Movers[_Item] = Movers(self._carry, session.bulk_limit)
-        session.scout = self.scout
-
-    def submit(self, item: _Item) -> None:
-        """Hand a job to the movers its size calls for."""
-        listed = item.job.listed
-        item.batch.pending += 1
-        item.run.pending += 1
-        if listed is not None and listed.size > self.session.settings.small_object_bytes:
-            self.bulk.submit(item)
-        else:
-            self.small.submit(item)
-
-    async def room(self) -> None:
-        """Wait until both queues are short."""
-        await self.small.room()
-        await self.bulk.room()
-
-    async def _carry(self, item: _Item) -> None:
-        job, _, run = item
-        if self.session.stopping:  # submitted by a listing that had not heard of the stop yet
-            run.dropped()
-            return
-        try:
-            end = await transfer(self.session, job)
-        except Unanswered as trouble:
-            end_or_none = await self._guarded(item, partial(self._persist, job, trouble))
-            if end_or_none is None:
-                return
-            end = end_or_none
-        except Stopped:
-            run.dropped()
-            return
-        except TaskError as error:
-            self.fail(error)
-            run.dropped()
-            return
-        except Exception as error:  # noqa: BLE001  (a fault of ours must not lose the object, nor the others)
-            end = self._fault(job, error)
-        self._ended(item, end)
-
-    def _ended(self, item: _Item, end: End) -> None:
-        _, batch, run = item
-        self.session.live.count(end)
-        batch.add(end)
-        batch.pending -= 1
-        run.pending -= 1
-        if not batch.pending:
-            run.batch_ended(batch)
-
-    def _fault(self, job: ObjectJob, error: Exception) -> End:
-        return failed(self.session, job, ObjectError(f"{type(error).__name__}: {error}", code="INTERNAL_FAILURE"))
-
-    async def _guarded(self, item: _Item, work: Callable[[], Awaitable[End]]) -> End | None:
-        """Do the work of an item; None when it leaves without an end. ``Unanswered`` passes."""
-        try:
-            return await work()
-        except Unanswered:
-            raise
-        except Stopped:
-            item.run.dropped()
-        except TaskError as error:
-            self.fail(error)
-            item.run.dropped()
-        except Exception as error:  # noqa: BLE001  (as in _carry)
-            return self._fault(item.job, error)
-        return None
-
-    async def _persist(self, job: ObjectJob, trouble: Unanswered) -> End:
-        result = await persist(self.session, trouble, lambda: transfer(self.session, job))
-        return refused(self.session, job, result.error) if isinstance(result, Unanswered) else result
-
-    async def scout(self) -> bool | None:
-        """Move some objects from the far end of the line; return whether one arrived.
-
-        None when all failed but few objects are left: they may be all there is to the trouble.
-        """
-        movers = self.small if self.small.queue else self.bulk
-        few = len(movers.queue) < FEW_LEFT
-        items = [movers.take(-1), movers.take(len(movers.queue) // 2), movers.take(-1)]
-        scouts = [self._scout(movers, item) for item in items if item is not None]
-        arrived = await asyncio.gather(*scouts)
-        return any(arrived) or (None if few else False)
-
-    async def _scout(self, movers: Movers[_Item], item: _Item) -> bool:
-        scouting.set(True)
-        try:
-            end = await self._guarded(item, lambda: transfer(self.session, item.job))
-        except Unanswered:
-            movers.submit(item)  # its turn will come
-            return False
-        if end is None:
-            return False
-        self._ended(item, end)
-        return end.outcome is Outcome.MIGRATED
-
-    def fail(self, error: TaskError) -> None:
-        """End the task: what is under way is finished, then every segment's run raises the error."""
-        self.failure = self.failure or error
-        self.stop()
-
-    def stop(self) -> None:
-        """Begin nothing new; what is under way is finished."""
-        self.session.stopping = True
-        self.session.wire.hurry()
-        for movers in (self.small, self.bulk):
-            for item in movers.drop_queue():
-                item.run.dropped()
-
-    async def drain(self) -> None:
-        """Wait until nothing is under way."""
-        await self.small.drain()
-        await self.bulk.drain()
-
-    async def close(self) -> None:
-        """Cancel everything."""
-        await self.small.close()
-        await self.bulk.close()
-        self.session.streams.close()
-
-
 class SegmentRun:
     """One lease of one segment in this process."""
 
-    def __init__(self, crew: Crew, segment: Segment, control: Control, keys: KeySource | None = None) -> None:
-        self.crew = crew
-        self.session = crew.session
+    def __init__(self, workforce: Workforce, segment: Segment, control: Control, keys: KeySource | None = None) -> None:
+        self.workforce = workforce
+        self.session = workforce.session
         self.segment = segment
         self.control = control
         self.keys = keys
@@ -246,11 +102,11 @@ class SegmentRun:
         except Stopped:
             pass
         except StoreError as error:
-            self.crew.fail(listing_error(error, source=False))
+            self.workforce.fail(listing_error(error, source=False))
         except TaskError as error:
-            self.crew.fail(error)
+            self.workforce.fail(error)
         except Exception as error:  # noqa: BLE001  (a fault of ours must not leave the run waiting for a report)
-            self.crew.fail(TaskError("TRF.0001", f"the closing look failed: {type(error).__name__}: {error}"))
+            self.workforce.fail(TaskError("TRF.0001", f"the closing look failed: {type(error).__name__}: {error}"))
         else:
             for end in looked.seen:
                 batch.close(end, seen=True)
@@ -290,8 +146,8 @@ class SegmentRun:
                     yield checkpoint
                 if listed:
                     await producer
-                    if self.crew.failure is not None:
-                        raise self.crew.failure
+                    if self.workforce.failure is not None:
+                        raise self.workforce.failure
                     return
         finally:
             producer.cancel()
@@ -320,10 +176,10 @@ class SegmentRun:
             if self.session.stopping and error.retry is not Retry.NEVER:
                 return False
             fatal = attempt_error(error, source=error.store == self.session.source.label)
-            self.crew.fail(fatal)
+            self.workforce.fail(fatal)
             raise fatal from error
         except TaskError as error:
-            self.crew.fail(error)
+            self.workforce.fail(error)
             raise
 
     async def _produce_keys(self, keys: KeySource) -> bool:
@@ -332,7 +188,7 @@ class SegmentRun:
         async for marker, names in keys.batches(after=done):
             batch = self._window.open(str(marker))
             for name in names:
-                self.crew.submit(_Item(ObjectJob(name, resumed=self._resumed), batch, self))
+                self.workforce.submit(Item(ObjectJob(name, resumed=self._resumed), batch, self))
             self.session.live.listed += len(names)
             await self._room()
             if self.session.stopping:
@@ -385,7 +241,7 @@ class SegmentRun:
         return [save + entry.key[cut:] for entry in page]
 
     async def _room(self) -> None:
-        await self.crew.room()
+        await self.workforce.room()
         while self._full() and not self.session.stopping:
             self.room.clear()
             with suppress(TimeoutError):
@@ -420,7 +276,7 @@ class SegmentRun:
             if action is not skip:
                 sure = known or other is not None
                 job = ObjectJob(listed.key, listed, other, sure, None, resumed, sure and action is copy)
-                self.crew.submit(_Item(job, batch, self))
+                self.workforce.submit(Item(job, batch, self))
                 continue
             if resumed and other is not None and is_ours(session, listed, other):
                 end = copied_before(session, listed, other.etag)

@@ -148,7 +148,7 @@ class Session:
         self.answered = 0
         """Objects that were moved, so far."""
         self.scout: Callable[[], Awaitable[bool | None]] | None = None
-        """Tries objects that are far from the next in line; see :meth:`Crew.scout`."""
+        """Tries objects that are far from the next in line; see :meth:`Workforce.scout`."""
         self.outages = Outages(self)
         self.whole_bytes = min(settings.small_object_bytes, destination.capabilities.max_single_write)
         """Objects up to this size are held whole between their two connections."""

@@ -15,10 +15,11 @@ from oms_engine.limiter import Limiter
 from oms_engine.listing import Bounds
 from oms_engine.parked import Later, revisit
 from oms_engine.scope import is_listing
-from oms_engine.segment import Control, Crew, SegmentRun
+from oms_engine.segment import Control, SegmentRun
 from oms_engine.session import EngineSettings, Live, StoreOpener
 from oms_engine.task import MigrationSpec
 from oms_engine.wire import WireStats
+from oms_engine.workforce import Workforce
 
 
 class WorkerLost(OmsError):
@@ -107,10 +108,10 @@ class Slot(Protocol):
 class LocalSlot:
     """This process."""
 
-    def __init__(self, crew: Crew) -> None:
-        self.crew = crew
-        self.live = crew.session.live
-        self.stats = crew.session.wire.stats
+    def __init__(self, workforce: Workforce) -> None:
+        self.workforce = workforce
+        self.live = workforce.session.live
+        self.stats = workforce.session.wire.stats
         self._runs: dict[int, SegmentRun] = {}
 
     def warm(self) -> None:
@@ -126,11 +127,11 @@ class LocalSlot:
 
     def starving(self) -> bool:
         """Whether the movers wait for work."""
-        return not self.crew.small.queue and not self.crew.bulk.queue
+        return not self.workforce.small.queue and not self.workforce.bulk.queue
 
     async def run(self, segment: Segment, keys: KeySource | None) -> AsyncIterator[Checkpoint]:
-        """Run a leased segment on the crew."""
-        run = self._runs[segment.id] = SegmentRun(self.crew, segment, Control(Bounds(segment.hi)), keys)
+        """Run a leased segment on the movers of this process."""
+        run = self._runs[segment.id] = SegmentRun(self.workforce, segment, Control(Bounds(segment.hi)), keys)
         try:
             async for checkpoint in run.reports():
                 yield checkpoint
@@ -151,12 +152,12 @@ class LocalSlot:
 
     async def revisit(self, entry: Parked, *, resumed: bool) -> Settlement | Later:
         """Bring a parked object on, in this process."""
-        return await revisit(self.crew.session, entry, resumed=resumed)
+        return await revisit(self.workforce.session, entry, resumed=resumed)
 
     def hold(self, held: bool) -> None:
         """Have listings wait or go on."""
-        self.crew.session.hold_listing = held
+        self.workforce.session.hold_listing = held
 
     def stop(self) -> None:
         """Begin nothing new."""
-        self.crew.stop()
+        self.workforce.stop()

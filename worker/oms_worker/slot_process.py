@@ -15,11 +15,11 @@ from oms_engine.inflight import UploadMemory
 from oms_engine.ledger import Doubt, Orphan, Parked, Segment, Upload
 from oms_engine.limiter import Limiter
 from oms_engine.model import WrittenPart
-from oms_engine.segment import Crew
 from oms_engine.session import EngineSettings, Session, StoreOpener
 from oms_engine.slots import LocalSlot
 from oms_engine.task import MigrationSpec
 from oms_engine.wire import Wire
+from oms_engine.workforce import Workforce
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -77,8 +77,8 @@ class _Child:
                 run_started=plan.run_started,
             )
             session.share(plan.settings.processes)
-            crew = Crew(session)
-            self._slot = LocalSlot(crew)
+            workforce = Workforce(session)
+            self._slot = LocalSlot(workforce)
             threading.Thread(target=self._read, name="parent-reader", daemon=True).start()
             teller = self._spawn(self._tell())
             await self._closed.wait()
@@ -86,7 +86,7 @@ class _Child:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await crew.close()
+            await workforce.close()
 
     def _read(self) -> None:
         with suppress(EOFError, OSError, RuntimeError):
