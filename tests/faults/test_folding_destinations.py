@@ -47,16 +47,19 @@ def test_what_is_called_migrated_stands_there(world, fold, mode):
 
 @pytest.mark.parametrize("fold", ["path", "case"])
 def test_aliases_of_later_pages_overwrite_nothing(world, fold):
-    """A key whose alias was written a page before is not written over it, and what was lost in between is copied anew."""
+    """A key whose alias was written a page before is not written over it, and what was lost in between is copied anew.
+
+    Where both are written at once, the first may be found overwritten before its alias is known: then both are named.
+    """
     pairs = {"path": ("d//x", "d/x"), "case": ("Zed", "zed")}[fold]
     world.source.put_many((key, os.urandom(100)) for key in pairs)
     world.source.put_many((f"d/.{number:04}", b"x") for number in range(2100))
     world.obs.fold = fold
-    for _ in range(2):
+    for lost in ({1, 2}, {1}):
         ran = world.run(settings=quick(processes=1))
         right = good(world, ran)
-        assert len(ran.codes()) == 1
-        assert len(set(right) & set(pairs)) == 1
+        assert len(ran.codes()) in lost
+        assert set(ran.codes()) == set(pairs) - set(right)
 
 
 @pytest.mark.parametrize("fold", KEYS)
