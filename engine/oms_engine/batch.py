@@ -82,6 +82,11 @@ class Batch:
             return
         self.close(end, seen=end.seen)
 
+    def close_all(self, ends: list[End], *, seen: bool) -> None:
+        """Count many ends."""
+        for end in ends:
+            self.close(end, seen=seen)
+
     def close(self, end: End, *, seen: bool) -> None:
         """Count an end."""
         self.listed += 1

@@ -70,9 +70,8 @@ def migrated(session: Session, listed: ListedObject, key: str, copied: Copied, v
         f"{verdict.detail}; {escape_text(notes)}" if notes else verdict.detail,
     )
     proof = "" if verdict.method == MD5 else verdict.method
-    return End(
-        Outcome.MIGRATED, "", listed.size, line, stored=Stored(listed.key, key, copied.written.etag), proof=proof
-    )
+    stored = Stored(listed.key, key, copied.written.etag)
+    return End(Outcome.MIGRATED, "", listed.size, line, None, None, stored, False, proof)
 
 
 def skipped(session: Session, listed: ListedObject, reason: str) -> End:

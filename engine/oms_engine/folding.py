@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 
 from oms_engine.errors import NotFound, ObjectError, StoreError, UnexpectedReply
 from oms_engine.model import key_before
@@ -32,6 +33,14 @@ _ODD = re.compile(r"^/|(?<=/)/|(?:(?<=/)|^)\.(?:\.?)(?=/|$)|\\")
 def may_fold(key: str) -> bool:
     """Whether a key is no plain path of a file. Pure; nearly free for those that are."""
     return ("//" in key or "/." in key or key[:1] in "/." or "\\" in key) and _ODD.search(key) is not None
+
+
+def odd_keys(keys: Sequence[str]) -> set[str]:
+    """Return the keys that are no plain paths of files. Pure; one look at all of them where none is."""
+    text = "\n".join(("", *keys))
+    if "//" in text or "/." in text or "\\" in text or "\n/" in text or "\n." in text:
+        return set(filter(may_fold, keys))
+    return set()
 
 
 def first_mark(key: str) -> tuple[str, int]:

@@ -30,7 +30,7 @@ from oms_engine.aliases import common_name, is_alias, learn
 from oms_engine.batch import End, Stored
 from oms_engine.ends import ObjectJob, failed, refused, store_failed
 from oms_engine.errors import AccessDenied, NotFound, ObjectError, Retry, Stopped, StoreError, TaskError
-from oms_engine.folding import folded, is_folded, may_fold
+from oms_engine.folding import folded, is_folded, may_fold, odd_keys
 from oms_engine.ledger import Doubt
 from oms_engine.listing import asking
 from oms_engine.model import ListedObject, ObjectHead, Outcome, key_before, key_bytes
@@ -121,7 +121,7 @@ async def look(session: Session, ends: Sequence[End], listing: Listing | None) -
     if sight.blind:
         return Looked([], list(ends), [])
     left = list(ends)
-    odd = {key for key in map(_key, left) if may_fold(key) and await is_folded(session, key)}
+    odd = {key for key in odd_keys([*map(_key, left)]) if await is_folded(session, key)}
     listed = set[str]()
     by_listing = listing is not None and sight.may_list and len(left) > 1
     if listing is not None and by_listing:
@@ -148,7 +148,7 @@ async def look(session: Session, ends: Sequence[End], listing: Listing | None) -
     lost = await _mend(session, lost, listed - odd, aliases, odd) + aliases
     sight.blind = bool(unseen) and not sight.may_list and not sight.may_head
     gone = {id(end) for end in unseen} | {id(end) for end, _ in lost}
-    seen = [end for end in ends if id(end) not in gone]
+    seen = [end for end in ends if id(end) not in gone] if gone else list(ends)
     sight.recent.append([end.stored for end in seen if end.stored])
     return Looked(seen, unseen, lost)
 
@@ -235,13 +235,16 @@ async def _look_by_listing(
         session.sight.may_list = False
         return ends, set()
     beyond = [] if reached is None else [key for key in keys if key_before(reached, key)]
-    left = [end for end in ends if _key(end) in odd or not _stands(end, found.get(_key(end)))]
+    left = [end for end in ends if not _stands(end, found) or (odd and _key(end) in odd)]
     return left, {*found, *beyond}
 
 
-def _stands(end: End, there: ListedObject | None) -> bool:
+def _stands(end: End, found: dict[str, ListedObject]) -> bool:
     stored = end.stored
-    if there is None or stored is None or there.size != end.size:
+    if stored is None:
+        return False
+    there = found.get(stored.key)
+    if there is None or there.size != end.size:
         return False
     return there.etag == stored.etag or same_etag(there.etag, stored.etag)
 

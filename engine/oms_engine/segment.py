@@ -77,8 +77,7 @@ class SegmentRun:
             self._looks.add(task)
             return
         written, batch.written = batch.written, []
-        for end in written:
-            batch.close(end, seen=False)
+        batch.close_all(written, seen=False)
         self._closed(batch)
 
     def _closed(self, batch: Batch) -> None:
@@ -108,10 +107,8 @@ class SegmentRun:
         except Exception as error:  # noqa: BLE001  (a fault of ours must not leave the run waiting for a report)
             self.workforce.fail(TaskError("TRF.0001", f"the closing look failed: {type(error).__name__}: {error}"))
         else:
-            for end in looked.seen:
-                batch.close(end, seen=True)
-            for end in looked.unseen:
-                batch.close(end, seen=False)
+            batch.close_all(looked.seen, seen=True)
+            batch.close_all(looked.unseen, seen=False)
             for end, instead in looked.failed:
                 batch.close(instead, seen=instead.seen)
                 self.session.live.correct(end, instead)

@@ -10,7 +10,6 @@ from oms_engine.aliases import refuse_alias
 from oms_engine.batch import End
 from oms_engine.claims import settle_claim, settle_silence
 from oms_engine.ends import (
-    Copied,
     ObjectJob,
     copied_before,
     failed,
@@ -46,7 +45,6 @@ from oms_engine.plan import (
     SKIP_NOT_OLDER,
     Action,
     Decision,
-    PartPlan,
     ThereObject,
     decide,
     decide_scope,
@@ -96,7 +94,7 @@ async def transfer(session: Session, job: ObjectJob) -> End:
     raise AssertionError("unreachable")
 
 
-async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all of it, top to bottom)
+async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901, PLR0912  (all of it, top to bottom)
     spec = session.spec
     # 1. what is it?
     listed = job.listed if job.listed and not job.anew else await _look_up(session, job.key, job.listed)
@@ -117,11 +115,15 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all
         return parked(session, listed, ParkKind.LARGE)
     # 4. move it
     try:
-        copied = await _moved(session, listed, key, plan)
+        if session.sight.varies or may_fold(key):
+            await _refuse_alias(session, key)
+        copied = await (move_whole(session, listed, key) if plan is AT_ONCE else move(session, listed, key, plan))
     except Archived:
         if spec.restore and job.parked is not ParkKind.ARCHIVED:
             return parked(session, listed, ParkKind.ARCHIVED)
         raise
+    if session.learned.kept_unseen and is_telling(session, listed, copied.head):
+        await see_kept(session, listed, key, copied)
     # 5. prove it, or take it back
     fault = None
     if not copied.head.etag and listed.etag:
@@ -139,18 +141,6 @@ async def _journey(session: Session, job: ObjectJob) -> End:  # noqa: C901  (all
         await session.uploads.forget_doubt(key)
     listed = listed if plan.size is not None else listed._replace(size=copied.digests.size)
     return migrated(session, listed, key, copied, verdict)
-
-
-async def _moved(session: Session, listed: ListedObject, key: str, plan: PartPlan) -> Copied:
-    """Copy an object, unless its key is one that the destination takes for another; see what lies beside its bytes."""
-    if may_fold(key):
-        await refuse_folded(session, key)
-    elif session.sight.varies:
-        await refuse_alias(session, key, absent=False)
-    copied = await (move_whole(session, listed, key) if plan is AT_ONCE else move(session, listed, key, plan))
-    if session.learned.kept_unseen and is_telling(session, listed, copied.head):
-        await see_kept(session, listed, key, copied)
-    return copied
 
 
 async def _decided(session: Session, job: ObjectJob, listed: ListedObject) -> tuple[End | None, Before]:
@@ -184,9 +174,19 @@ async def _own(session: Session, job: ObjectJob, key: str) -> None:
     Raises:
         ObjectError: the destination takes the key for another.
     """
-    if job.there is None and may_fold(key):
+    if job.there is None and (session.sight.varies or may_fold(key)):
+        await _refuse_alias(session, key)
+
+
+async def _refuse_alias(session: Session, key: str) -> None:
+    """Refuse a key that the destination takes for another.
+
+    Raises:
+        ObjectError: it does.
+    """
+    if may_fold(key):
         await refuse_folded(session, key)
-    elif job.there is None and session.sight.varies:
+    else:
         await refuse_alias(session, key, absent=False)
 
 

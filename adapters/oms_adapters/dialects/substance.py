@@ -29,6 +29,8 @@ class Hollow(Enum):
 
 def hollow(body: bytes) -> Hollow | None:
     """Return what makes a reply's success empty words, None when nothing in its body does."""
+    if not body:
+        return None
     found = _ROOT.match(body)
     if found is None:
         return Hollow.PAGE if _JSON_ERROR.match(body) else None
