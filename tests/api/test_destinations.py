@@ -1,14 +1,20 @@
 """Destinations that speak another protocol than OBS's: what is written beside the bytes arrives, or nothing is done."""
 
+import re
+import time
+from types import SimpleNamespace
+
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from support.front import fronting
 from support.provider import Provider
 from support.seaweed import seaweed
 from support.served import Served, refusal, running
 
 KEYS = {"ak": "WEEDACCESSKEY", "sk": "weed-secret-key"}
+ODD = "grün".encode().decode("latin-1")
 ENDPOINTS = """
 [endpoints.HuaweiCloud.rack-1]
 endpoint = "{moto}"
@@ -144,8 +150,6 @@ def test_what_a_store_does_not_understand_fails_the_task(api, world, place, chan
 )
 def test_what_a_destination_cannot_do_is_refused_at_creation(api, world, changes, code, words):
     """What the settings say that a destination cannot do is refused before anything is kept, by v2, groups and v1."""
-    import re
-
     plain = {"enable_metadata_migration": False, "dst_storage_policy": "STANDARD"}
     body = body_of(world, "rack-4", "cannot", **{**plain, **changes})
     if "crc64" in str(changes).lower():
@@ -185,6 +189,48 @@ def test_the_first_version_takes_a_cloud_type_too(api, world, place):
     task = api.wait(f"{base}/{made.json()['id']}", {0, 1, 2}, {5})
     assert task["dst_node"]["cloud_type"] == "AWS"
     assert client.head_object(Bucket="version-1", Key="a")["ContentLength"] == 3
+
+
+def test_a_sync_task_speaks_what_the_settings_say(api, world, place):
+    """A sync task has no field for it: its destination's dialect and what it cannot do are those of the settings."""
+    fill(world)
+    client = place("rack-1", "synced")
+    source = {f"src_{name}": value for name, value in world.src_node.items()}
+    body = {**source, **{f"dst_{name}": value for name, value in {"region": "rack-1", "bucket": "synced", **KEYS}.items()},
+            "enable_metadata_migration": True}  # fmt: skip
+    refused = api.api.post(f"{api.base}/sync-tasks", json={**body, "dst_region": "rack-4"})
+    assert refusal(refused) == (400, "OMS.1003")
+    made = api.api.post(f"{api.base}/sync-tasks", json=body)
+    assert made.status_code == 200, made.text
+    path = f"{api.base}/sync-tasks/{made.json()['sync_task_id']}"
+    assert api.api.post(f"{path}/events", json={"object_keys": ["a"]}).status_code == 200
+    deadline = time.monotonic() + 60
+    while not client.list_objects_v2(Bucket="synced", Prefix="a").get("Contents"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert client.head_object(Bucket="synced", Key="a")["Metadata"] == {"colour": "red"}
+
+
+@pytest.mark.parametrize("way", ["fail", "drop", "encode"])
+def test_what_becomes_of_invalid_metadata_is_a_setting(sandbox, world, tmp_path, way):
+    """``work.invalid_metadata`` is the service's ``--invalid-metadata``: the object fails, or arrives without or encoded."""
+    world.source.put("a", b"x", user={"plain": "red"})
+    body = {"task_type": "prefix", "src_node": {**world.src_node, "object_key": [""]}, "dst_node": world.dst_node,
+            "enable_metadata_migration": True}  # fmt: skip
+    with fronting(sandbox.s3.url) as front:  # states metadata that S3 cannot hold, as other stores do
+        front.behind = lambda passing: passing.reads_object and passing.reply.update({"x-amz-meta-odd": ODD})
+        clouds = [("AWS", SimpleNamespace(region=sandbox.s3.region, url=front.url)), ("HuaweiCloud", sandbox.obs)]
+        served = Served(tmp_path, clouds, work={"hosts": 1, "invalid_metadata": way})
+        served.users = served.add_users(alice={})
+        with running(served), served.http("alice") as client:
+            client.project = served.users.alice["project_id"]
+            alice = Provider(client)
+            task = alice.wait(create(alice, body), {0, 1, 2}, {4, 5})
+    if way == "fail":
+        assert (task["status"], task["failed_num"]) == (4, 1)
+        return
+    (stored,) = [item for item in world.destination.objects() if item.key == "a"]
+    assert stored.user == {"plain": "red", **({"odd": "gr%C3%BCn"} if way == "encode" else {})}
 
 
 def test_a_url_list_is_read_in_the_dialect(api, place):

@@ -124,7 +124,7 @@ PLACES = {
     "a lone source": (["s3://a"], "DST is missing"),
     "nothing": ([], "name a file"),
     "a folder of the source": (["s3://aaa/folder", "obs://bbb"], "--prefix folder/"),
-    "another destination": (["s3://aaa", "s3://bbb", "--source-region", "r"], "the service migrates to OBS"),
+    "another destination": (["s3://aaa", "az://bbb", "--source-region", "r"], "az://bbb can only be a source"),
     "options beside a file": (["task.json", "--metadata"], "--metadata is for SRC and DST"),
     "an unknown option": (["s3://a", "obs://b", "--metadat"], "did you mean '--metadata'?"),
     "an unknown mode": (["s3://aaa", "obs://bbb", "--overwrite", "sometimes"], "sometimes"),
@@ -136,6 +136,12 @@ def test_places_that_cannot_be(desk, case):
     """Judged before the service is asked."""
     words, sentence = PLACES[case]
     assert sentence in desk.run("task", "create", *words, expect=2).stderr
+
+
+def test_a_sync_task_has_no_field_for_another_destination(desk):
+    """Its destination is OBS, or what the settings of the service say: never what DST says."""
+    words = ["s3://aaa", "s3://bbb", "--source-region", "r", "--destination-region", "r"]
+    assert "write obs://bbb" in desk.run("sync", "create", *words, expect=2).stderr
 
 
 def test_an_unknown_action_is_answered_with_the_nearest(desk):

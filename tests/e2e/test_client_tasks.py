@@ -63,6 +63,23 @@ def test_the_life_of_a_task(desk):
     assert "(request " in gone.stderr
 
 
+def test_a_destination_that_speaks_s3(desk, sandbox):
+    """DST s3:// is ``cloud_type`` AWS: created, shown, stopped and started with the keys of an S3 destination."""
+    desk.source.put("a", b"1", user={"colour": "red"})
+    destination = sandbox.s3.create_bucket(f"{desk.source.name}-copy")
+    keys = sandbox.s3.credentials
+    given = {"OPENOMS_DESTINATION_AK": keys.access_key, "OPENOMS_DESTINATION_SK": keys.secret_key.reveal()}
+    region = ["--source-region", sandbox.s3.region, "--destination-region", sandbox.s3.region]
+    places = [f"s3://{desk.source.name}", f"s3://{destination.name}"]
+    made = desk.json("task", "create", *places, *region, "--metadata", **given)
+    desk.run("task", "watch", str(made["id"]))
+    (copy,) = [item for item in destination.objects() if item.key == "a"]
+    assert copy.user == {"colour": "red"}
+    told = desk.json("task", "show", str(made["id"]))
+    assert told["dst_node"]["cloud_type"] == "AWS"
+    assert desk.run("task", "list").stdout.splitlines()[1].split()[-2:] == places
+
+
 def test_a_task_from_two_places(desk):
     """SRC, DST and options are the body: prefixes, a save prefix, rules, windows, description and priority."""
     desk.source.put_many([("2024/a", b"1"), ("2025/b", b"2"), ("other", b"3")])

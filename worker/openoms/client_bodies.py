@@ -15,7 +15,7 @@ from typing import Any
 from oms_engine.errors import ConfigError
 from oms_engine.model import Credentials
 from openoms.client_looks import Told, part, word
-from openoms.clouds import URL_SOURCE, Cloud, cloud_of_type, every_cloud
+from openoms.clouds import HUAWEI, URL_SOURCE, Cloud, cloud_of_type, every_cloud
 from openoms.keys import SideName
 from openoms.settings import Settings, SideOptions
 from openoms.sources import CDN_KEY
@@ -83,13 +83,13 @@ class Keys:
             raise unknown("cloud_type", cloud_type, known, where="src_node", code="OMS.0057")
         return self.of("source", cloud, bucket)
 
-    def destination(self, bucket: str) -> Credentials:
-        """Return those of a destination, which is OBS.
+    def destination(self, bucket: str, cloud_type: str = HUAWEI) -> Credentials:
+        """Return those of a destination, which is OBS unless its node says otherwise.
 
         Raises:
             ConfigError: as :meth:`of`.
         """
-        cloud = cloud_of_type("HuaweiCloud")
+        cloud = cloud_of_type(cloud_type) or cloud_of_type(HUAWEI)  # the service says what is wrong with another word
         assert cloud is not None
         return self.of("destination", cloud, bucket)
 
@@ -124,8 +124,8 @@ def complete_nodes(body: Body, keys: Keys) -> Body:
         found = keys.source(cloud, word(source, "bucket"))
         made["src_node"] = {**source, **(as_node(found, cloud) if found else {})}
     if isinstance(destination, Mapping) and not any(destination.get(name) for name in _GIVEN):
-        found = keys.destination(word(destination, "bucket"))
-        made["dst_node"] = {**destination, **as_node(found, "HuaweiCloud")}
+        found = keys.destination(word(destination, "bucket"), word(destination, "cloud_type") or HUAWEI)
+        made["dst_node"] = {**destination, **as_node(found, HUAWEI)}
     return made
 
 
@@ -141,7 +141,7 @@ def complete_sync(body: Body, keys: Keys) -> Body:
         found = keys.source(cloud, word(body, "src_bucket"))
         made.update(_prefixed("src", as_node(found, cloud)) if found else {})
     if not any(body.get(f"dst_{name}") for name in _GIVEN):
-        made.update(_prefixed("dst", as_node(keys.destination(word(body, "dst_bucket")), "HuaweiCloud")))
+        made.update(_prefixed("dst", as_node(keys.destination(word(body, "dst_bucket")), HUAWEI)))
     return made
 
 
@@ -155,7 +155,8 @@ def task_keys(told: Told, keys: Keys) -> Body:
     cloud = word(source, "cloud_type")
     found = keys.source(cloud, word(source, "bucket"))
     body = _prefixed("src", as_node(found, cloud)) if found else {}
-    body.update(_prefixed("dst", as_node(keys.destination(word(destination, "bucket")), "HuaweiCloud")))
+    stated = keys.destination(word(destination, "bucket"), word(destination, "cloud_type") or HUAWEI)
+    body.update(_prefixed("dst", as_node(stated, HUAWEI)))
     return {**body, **_cdn_key(told, keys)}
 
 

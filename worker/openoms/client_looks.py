@@ -116,7 +116,8 @@ def route(told: Told) -> tuple[str, str]:
     begin = place(cloud, word(source, "bucket"))
     if cloud.lower() == URL_SOURCE.lower():
         begin = f"URLs of {place('HuaweiCloud', word(listing, 'obs_bucket'), word(listing, 'list_file_key'))}"
-    return begin, place("HuaweiCloud", word(destination, "bucket"), word(destination, "save_prefix"))
+    written = word(destination, "cloud_type") or "HuaweiCloud"
+    return begin, place(written, word(destination, "bucket"), word(destination, "save_prefix"))
 
 
 def task_look(told: Told) -> Look:

@@ -11,7 +11,7 @@ from typing import Any
 from oms_engine.errors import ConfigError
 from openoms import options
 from openoms.client_bodies import Body, Keys, as_node, complete_nodes, complete_sync, read_file, with_cdn_key
-from openoms.clouds import URL_SOURCE
+from openoms.clouds import HUAWEI, URL_SOURCE
 from openoms.plan import Plan, build_plan
 from openoms.report import request_of
 from openoms.settings import Settings
@@ -112,10 +112,6 @@ def create_body(said: Namespace, settings: Settings, *, kind: str) -> Body:
 
 
 def _refuse_what_the_service_has_not(plan: Plan) -> None:
-    if plan.destination.url.cloud_type != "HuaweiCloud":
-        raise ConfigError(
-            f"the service migrates to OBS; write obs://{plan.destination.url.bucket} for the destination."
-        )
     if plan.source.url.prefix:
         raise ConfigError(
             f"the service keeps whole keys, so SRC is a bucket; write {plan.source.url.label} and --prefix "
@@ -128,7 +124,9 @@ def _task_body(plan: Plan, said: Namespace, kind: str) -> Body:
     body["src_node"] = {**body["src_node"], **_app_id(plan), **_source_keys(plan)}
     if plan.source.url.cloud_type == URL_SOURCE:  # the web has no bucket
         del body["src_node"]["bucket"]
-    body["dst_node"] = {**body["dst_node"], **as_node(plan.destination.credentials, "HuaweiCloud")}
+    cloud = plan.destination.url.cloud_type
+    other = {} if cloud == HUAWEI else {"cloud_type": cloud}
+    body["dst_node"] = {**body["dst_node"], **other, **as_node(plan.destination.credentials, cloud)}
     body["bandwidth_policy"] = bandwidth_rules(getattr(said, "bandwidth", ()))
     if hasattr(said, "description"):
         body["description"] = said.description
@@ -141,6 +139,11 @@ def _task_body(plan: Plan, said: Namespace, kind: str) -> Body:
 
 def _sync_body(plan: Plan, said: Namespace) -> Body:
     request = request_of(plan)
+    if plan.destination.url.cloud_type != HUAWEI:
+        raise ConfigError(
+            f"a sync task says no cloud of its destination; write obs://{plan.destination.url.bucket}, and have the "
+            "service's settings say what its region speaks."
+        )
     if plan.destination.url.prefix:
         raise ConfigError("a sync task stores objects under their own keys, so DST is a bucket without a folder.")
     wanted = ("enable_metadata_migration", "enable_kms", "enable_restore", "dst_storage_policy", "consistency_check",
@@ -149,7 +152,7 @@ def _sync_body(plan: Plan, said: Namespace) -> Body:
     for side, node in (("src", request["src_node"]), ("dst", request["dst_node"])):
         body.update({f"{side}_{name}": node[name] for name in ("region", "bucket")})
     body.update(src_cloud_type=request["src_node"]["cloud_type"], **_app_id(plan))
-    for side, found in (("src", _source_keys(plan)), ("dst", as_node(plan.destination.credentials, "HuaweiCloud"))):
+    for side, found in (("src", _source_keys(plan)), ("dst", as_node(plan.destination.credentials, HUAWEI))):
         body.update({f"{side}_{name}": value for name, value in found.items()})
     if hasattr(said, "description"):
         body["description"] = said.description

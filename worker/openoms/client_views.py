@@ -196,7 +196,9 @@ def _lists(told: Told) -> Fields:
     if record.get("error_code"):
         return [("failed list", f"could not be written ({record['error_code']})")]
     folder = word(record, "list_file_key")
-    return [("failed list", place("HuaweiCloud", word(part(told, "dst_node"), "bucket"), folder))] if folder else []
+    node = part(told, "dst_node")
+    cloud = word(node, "cloud_type") or "HuaweiCloud"
+    return [("failed list", place(cloud, word(node, "bucket"), folder))] if folder else []
 
 
 def _notification(told: Told) -> str:

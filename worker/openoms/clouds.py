@@ -174,6 +174,9 @@ CLOUDS: tuple[Cloud, ...] = (
 )
 """Every bucket cloud of OMS. What ``source`` does not cite stands beside its line."""
 
+HUAWEI = "HuaweiCloud"
+"""The cloud of destinations that say no other."""
+
 URL_SOURCE = "URLSource"
 """OMS's word for plain web servers, which are no buckets: only URL lists name them."""
 

@@ -46,10 +46,9 @@ from oms_engine.errors import ConfigError
 from oms_engine.frozen import dataclass
 from oms_engine.model import Secret
 from oms_worker.setting_words import COMMANDS_OWN, holds_secrets, service_names, words_of
-from openoms.clouds import cloud_of_scheme, cloud_of_type, every_cloud
+from openoms.clouds import HUAWEI, cloud_of_scheme, cloud_of_type, every_cloud
 from openoms.words import unknown
 
-HUAWEI = "HuaweiCloud"
 _PLACE_WORDS: dict[str, tuple[str, ...]] = {"dialect": ("obs", "s3"), "region": (), "addressing": ("path", "virtual")}
 """Texts of a place -> what they may be; empty: anything."""
 

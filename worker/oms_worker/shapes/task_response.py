@@ -62,6 +62,8 @@ class DestinationNodeShape(Shape):
     bucket: str
     region: str
     save_prefix: str | None = None
+    cloud_type: str | None = None
+    """Only where it is not Huawei Cloud: OMS has no other destination."""
 
 
 class WindowShape(Shape):
@@ -270,6 +272,7 @@ def destination_node(node: Mapping[str, Any]) -> dict[str, Any]:
         "bucket": node.get("bucket", ""),
         "region": node.get("region", ""),
         "save_prefix": node.get("save_prefix", ""),
+        **({"cloud_type": node["cloud_type"]} if node.get("cloud_type") else {}),
     }
 
 
