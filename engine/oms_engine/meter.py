@@ -53,23 +53,28 @@ class Meter:
         ended = sum(done.values())
         # An end may belong to an object that the ledger held as parked at the start: then more ended than were listed.
         # What a lost worker listed is listed again by another; its count is forgotten with it, so none may be missing.
-        listed = max(ended - self._base.waiting, sum(live.listed for live in lives))
+        base = self._base
+        listed = max(ended - base.waiting, sum(live.listed for live in lives))
+        waiting_bytes = base.listed_bytes - base.migrated_bytes - base.skipped_bytes - base.failed_bytes
+        met = sum(sizes.values()) + sum(live.under_way.size for live in lives) - waiting_bytes
+        listed_bytes = max(0, met, sum(live.listed_bytes for live in lives))
         since = Counters(
             listed=listed,
             migrated=done[Outcome.MIGRATED],
             skipped=done[Outcome.SKIPPED],
             failed=done[Outcome.FAILED],
             waiting=listed - ended,
-            listed_bytes=sum(sizes.values()),
+            listed_bytes=listed_bytes,
             migrated_bytes=sizes[Outcome.MIGRATED],
             skipped_bytes=sizes[Outcome.SKIPPED],
             failed_bytes=sizes[Outcome.FAILED],
         )
         return Progress(
             state=state,
-            counters=add_counters(self._base, since),
+            counters=add_counters(base, since),
             listing_done=listing_done,
             transferred_bytes=sum(live.transferred for live in lives),
+            under_way_bytes=sum(live.under_way.moved for live in lives),
             bytes_per_second=self._bytes_rate,
             objects_per_second=self._object_rate,
             seconds=self.seconds,

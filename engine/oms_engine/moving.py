@@ -50,6 +50,7 @@ async def move(session: Session, listed: ListedObject, key: str, plan: PartPlan)
         ConditionFailed: the source is not what was listed.
         ObjectError: the destination cannot hold the object's metadata.
     """
+    session.live.under_way.begin(listed.key, listed.size)
     if plan.size is None:
         return await _move_once_through(session, listed, key, plan)
     if not plan.single:
@@ -198,11 +199,12 @@ async def _stream(session: Session, listed: ListedObject, key: str, read: Call[O
     if session.hides_disposition:
         stored = (await session.wire.call(session.source.head(listed.key))).attributes
     try:
-        relayed = await session.relay(read, write_call, size=listed.size, md5=True, hold=hold)
+        relayed = await session.relay(read, write_call, key=listed.key, size=listed.size, md5=True, hold=hold)
     except _Hidden:
         session.hides_disposition = True
         stored = (await session.wire.call(session.source.head(listed.key))).attributes
-        relayed = await session.relay(read, write_call, size=listed.size, md5=True, hold=hold)
+        relayed = await session.relay(read, write_call, key=listed.key, size=listed.size, md5=True, hold=hold)
+    session.live.under_way.keep(listed.key, listed.size)
     sent = Sent(with_md5=relayed.head.md5 is not None or hold(relayed.head))
     return Copied(relayed.head, relayed.written, relayed.digests, sent)
 

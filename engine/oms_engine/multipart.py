@@ -37,6 +37,7 @@ async def move_in_parts(session: Session, listed: ListedObject, key: str, head: 
         Stopped: the run pauses; proved parts are remembered.
     """
     upload, parts = await _open(session, key, head, plan)
+    session.live.under_way.keep(listed.key, sum(part.size for part in parts.values()))
     try:
         await _send_missing(session, listed, head, plan, upload, parts)
         ordered = [parts[number] for number in sorted(parts)]
@@ -111,6 +112,7 @@ async def _send_missing(
                 return
             try:
                 parts[number] = await _send_part(session, listed, head, plan, upload, number)
+                session.live.under_way.keep(listed.key, parts[number].size)
             except Stopped:
                 return
             await session.uploads.save_part(upload.key, parts[number])
@@ -180,11 +182,11 @@ async def _relay_part(
     if is_packed(head):
         read = as_stored(read)
     if not held:
-        moved = await session.relay(read, write_call, size=span.size, md5=True)
+        moved = await session.relay(read, write_call, key=listed.key, size=span.size, md5=True)
         return moved.written, moved.digests
     await session.learned.held.acquire(span.size)
     try:
-        moved = await session.relay(read, write_call, size=span.size, md5=True, hold=lambda _head: True)
+        moved = await session.relay(read, write_call, key=listed.key, size=span.size, md5=True, hold=lambda _head: True)
     finally:
         session.learned.held.release(span.size)
     return moved.written, moved.digests
@@ -256,6 +258,7 @@ async def _move_unknown(
     parts: list[WrittenPart] = []
     held = bytearray()
     grown = False
+    flow = session.live.under_way.open(listed.key)
     try:
         async with session.wire.stream(read) as (served, chunks):
             refuse_other(listed, served, store=session.source.label)
@@ -263,6 +266,7 @@ async def _move_unknown(
             async for chunk in exactly(chunks, plan.size):
                 await session.limiter.pace(len(chunk))
                 session.count_bytes(len(chunk))
+                flow.passed += len(chunk)
                 held += chunk
                 if not grown and len(held) > session.settings.small_object_bytes:
                     await session.unstated.acquire()

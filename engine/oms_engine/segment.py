@@ -257,6 +257,7 @@ class SegmentRun:
         batch = self._window.open(page[-1].key)
         live = session.live
         live.listed += len(page)
+        live.listed_bytes += sum([entry.size for entry in page])
         skipped: dict[str, list[str]] = {}
         sizes: dict[str, int] = {}
         skip = Action.SKIP

@@ -25,6 +25,7 @@ from oms_engine.sight import Sight
 from oms_engine.store import MIB, BucketStore, Call, FrontedStore
 from oms_engine.streams import Streams
 from oms_engine.task import MigrationSpec
+from oms_engine.underway import UnderWay
 from oms_engine.urlkeys import entry_name
 from oms_engine.wire import Relayed, Wire, WireSettings
 
@@ -75,10 +76,13 @@ class Live:
     """Running counts of one process since it started; for eyes only, the ledger has the truth."""
 
     listed: int = 0
+    listed_bytes: int = 0
+    """Of listed objects; of keys that were named, once their size is known."""
     outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     bytes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     parked: int = 0
     transferred: int = 0
+    under_way: UnderWay = field(default_factory=UnderWay)
     waiting_for: str = ""
     """The store that does not answer, and what it said last; empty: none is waited for."""
 
@@ -220,11 +224,12 @@ class Session:
         read: Call[ObjectHead],
         write: Callable[[ObjectHead, Digests], Call[W]],
         *,
+        key: str,
         size: int,
         md5: bool,
         hold: Callable[[ObjectHead], bool] | None = None,
     ) -> Relayed[W, Digests]:
-        """Stream one GET into one write through a thread, as many at once as pays.
+        """Stream one GET into one write through a thread, as many at once as pays; ``key`` is the source's.
 
         ``write`` is given the source's head and what will be hashed on the way, before the first byte; where ``hold``
         says so, after the last byte was read and before the first is sent.
@@ -237,21 +242,26 @@ class Session:
         def begin() -> Digests:
             nonlocal digests
             digests = Digests(md5=md5, shared=True)
+            flow.restart()
             return digests
+
+        def count(size: int) -> None:
+            self.count_bytes(size)
+            flow.passed += size
 
         def describe(head: ObjectHead) -> Call[W]:
             return write(head, digests)
 
         await self.bulk.acquire()
         began = time.monotonic()
+        flow = self.live.under_way.open(key)
         try:
             if self.stopping:
                 raise Stopped("paused before a thread was free")
             at_once = self.bulk_pace.limit
-            moved = await self.wire.relay(
-                read, describe, begin, size=size, on_bytes=self.count_bytes, at_once=at_once, hold=hold
-            )
+            moved = await self.wire.relay(read, describe, begin, size=size, on_bytes=count, at_once=at_once, hold=hold)
         finally:
+            self.live.under_way.close(key, flow)
             self.bulk.release()
         self.bulk_pace.ok(time.monotonic() - began)
         return moved

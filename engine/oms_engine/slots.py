@@ -152,7 +152,11 @@ class LocalSlot:
 
     async def revisit(self, entry: Parked, *, resumed: bool) -> Settlement | Later:
         """Bring a parked object on, in this process."""
-        return await revisit(self.workforce.session, entry, resumed=resumed)
+        session = self.workforce.session
+        try:
+            return await revisit(session, entry, resumed=resumed)
+        finally:
+            session.live.under_way.end(entry.key)
 
     def hold(self, held: bool) -> None:
         """Have listings wait or go on."""

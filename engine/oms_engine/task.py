@@ -148,6 +148,8 @@ class Progress:
     listing_done: bool = False
     transferred_bytes: int = 0
     """Bytes that crossed the wire so far, those of unfinished objects included."""
+    under_way_bytes: int = 0
+    """Bytes of large objects without an end that have arrived, or flow now."""
     bytes_per_second: float = 0.0
     objects_per_second: float = 0.0
     seconds: float = 0.0

@@ -94,8 +94,13 @@ class Workforce:
         self._ended(item, end)
 
     def _ended(self, item: Item, end: End) -> None:
-        _, batch, run = item
-        self.session.live.count(end)
+        job, batch, run = item
+        live = self.session.live
+        live.count(end)
+        if job.listed is None:  # a named key: only now its size is known
+            live.listed_bytes += max(0, end.size)
+        if live.under_way.objects:
+            live.under_way.end(job.key)
         batch.add(end)
         batch.pending -= 1
         run.pending -= 1

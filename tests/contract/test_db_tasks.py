@@ -143,7 +143,7 @@ async def test_stop_says_seven_at_once(office):
 
 
 async def test_start_again_goes_on_or_anew(office):
-    """After a pause the run goes on with its numbers; after a failure a new run begins from nothing."""
+    """After a pause the run goes on with its numbers; one through the failed objects alone adds to what was reached."""
     row = await office.create()
     await office.claim(row.id)
     await office.event(row.id, Event.RELEASED, owner=None, successful_num=5, spent_ms=700) and None
@@ -160,7 +160,8 @@ async def test_start_again_goes_on_or_anew(office):
     await office.event(row.id, Event.FAILED, owner=None, error_code="TRF.0062", ended_at=office.now)
     await office.tasks.start(office.alice, row.id, StartTask(fresh, migrate_failed_object=True))
     anew = await office.row(row.id)
-    assert (anew.run, anew.successful_num, anew.failed_num, anew.spent_ms) == (2, 0, 0, 0)
+    assert (anew.run, anew.successful_num, anew.failed_num, anew.spent_ms) == (2, 5, 0, 0)
+    assert anew.carried.successful_num == 5
     assert (anew.error_code, anew.ended_at, anew.started_at, anew.migrate_failed_object) == (None, None, None, True)
 
 

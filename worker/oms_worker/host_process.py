@@ -165,7 +165,6 @@ class Running:
         self._work: asyncio.Future[Result] | None = None
         self._pausing = False
         self._cut = False
-        self._moved_before: int | None = None
         self._scanner: Scanner | None = None
 
     def pause(self) -> None:
@@ -197,11 +196,7 @@ class Running:
         progress = self._migration.progress if self._migration is not None else None
         if progress is None or progress.state is TaskState.WAITING:
             return None
-        moved = progress.counters.migrated_bytes
-        if self._moved_before is None:
-            self._moved_before = moved
-        under_way = progress.transferred_bytes - (moved - self._moved_before)
-        return Look(progress, self._scanner.scan if self._scanner else None, max(0, under_way))
+        return Look(progress, self._scanner.scan if self._scanner else None)
 
     async def run(self) -> Result:
         """Run the task to its end, or tell the end that it came to before."""
@@ -264,7 +259,7 @@ class Running:
             self._migration = None
 
     def _count_ahead(self, source: Callable[[], Any]) -> asyncio.Future[None] | None:
-        if not self.task.count_ahead or self.task.spec.dry_run:
+        if not self.task.count_ahead or self.task.spec.dry_run or self.task.spec.retry_failed:
             return None
         with suppress(OmsError):
             scanner = Scanner(self.task.spec, source, replace(self.task.settings.wire, max_connections=2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +17,7 @@ from oms_engine.task import Counters, MigrationSpec, Result, TaskState
 from oms_engine.wire import WireSettings
 from oms_worker.db.tasks import ProgressUpdate, TaskRow
 from oms_worker.errors import sentence_of
-from oms_worker.figures import NOT_YET, Look, figures_of, final_figures
+from oms_worker.figures import NOT_YET, Figures, Look, figures_of, final_figures, forward
 from oms_worker.host_process import HostTask
 from oms_worker.ledgers import Ledgers
 from oms_worker.openfiles import fitting_connections
@@ -76,6 +76,11 @@ class Run:
     """The latest one that its row has not been told yet."""
     result: Result | None = None
     """It has ended; its row has not been told yet."""
+    stated: Figures = field(init=False)
+    """The figures that its row has."""
+
+    def __post_init__(self) -> None:
+        self.stated = self.row.figures
 
     @property
     def by_objects(self) -> bool:
@@ -88,21 +93,27 @@ class Run:
         if self.result is not None:
             if not has_counts(self.result):
                 return None
-            figures = final_figures(self.result, spent, by_objects=self.by_objects)
+            figures = self._ended(self.result, spent)
             figures = replace(figures, progress=min(figures.progress, NOT_YET))  # its end is held back: it still runs
         elif self.look is not None:
-            figures = figures_of(self.look, spent, by_objects=self.by_objects)
-            self.look = None
+            found = figures_of(self.look, spent, by_objects=self.by_objects, carried=self.row.carried)
+            figures, self.look = forward(self.stated, found), None
         else:
             return None
+        self.stated = figures
         return ProgressUpdate(self.row.id, self.row.generation, figures.columns())
+
+    def _ended(self, result: Result, spent: int) -> Figures:
+        """Return the figures of an end; of a run that did not get through, what it had stated does not shrink."""
+        figures = final_figures(result, spent, by_objects=self.by_objects, carried=self.row.carried)
+        return figures if result.complete else forward(self.stated, figures)
 
     def end_values(self, row: TaskRow, result: Result, after: Task, now: float) -> dict[str, Any]:
         """Return the columns of ``row`` that its end sets; ``after`` is the state that follows."""
         spent = row.total_time_ms(now)
         values: dict[str, Any] = {"owner": None, "spent_ms": spent, "claimed_at": None, "migrate_speed": 0}
         if has_counts(result):
-            values |= final_figures(result, spent, by_objects=self.by_objects).columns()
+            values |= self._ended(result, spent).columns()
             values |= {"records": dict(result.records), "record_errors": dict(result.record_errors)}
         values["left_time_ms"] = 0
         if after in {Task.FAILED, Task.SUCCEEDED}:

@@ -391,7 +391,8 @@ def seconds_left(progress: Progress) -> float | None:
         progress.bytes_per_second < STALLED * progress.transferred_bytes / progress.seconds
     ):
         return None
-    bytes_left = counters.listed_bytes - counters.migrated_bytes - counters.skipped_bytes - counters.failed_bytes
+    ended_bytes = counters.migrated_bytes + counters.skipped_bytes + counters.failed_bytes
+    bytes_left = counters.listed_bytes - ended_bytes - progress.under_way_bytes
     objects_left = counters.listed - counters.migrated - counters.skipped - counters.failed
     guesses = [
         left / rate

@@ -182,6 +182,8 @@ class Relay(Generic[W, D]):
                 self._throttle(size)
                 if self._stopped:
                     raise Cancelled
+                if self._on_bytes is not None:
+                    self._on_bytes(size)
         finally:
             self._lane.buffers.give_back(buffer)
         if at != self._size:
@@ -199,8 +201,6 @@ class Relay(Generic[W, D]):
                 return sent
             sent += len(data)
             self.passed += len(data)
-            if self._on_bytes is not None:
-                self._on_bytes(len(data))
         return sent
 
     def _pump(self, source: BlockingConnection, destination: BlockingConnection) -> int:

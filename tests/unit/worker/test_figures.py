@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_engine.task import Counters, Progress, Result, TaskState
-from oms_worker.figures import Look, Scan, average_speed, figures_of, final_figures
+from oms_worker.figures import Carried, Figures, Look, Scan, average_speed, figures_of, final_figures, forward
 
 
 @st.composite
@@ -34,11 +34,17 @@ looks = st.builds(
         state=st.just(TaskState.RUNNING),
         counters=counters(),
         listing_done=st.booleans(),
+        under_way_bytes=st.integers(0, 10**16),
         bytes_per_second=rates,
         objects_per_second=rates,
     ),
     scan=st.none() | st.builds(Scan, st.integers(0, 10**7), st.integers(0, 10**16), st.booleans()),
-    under_way=st.integers(0, 10**16),
+)
+carried = st.builds(
+    lambda ended, skipped, failed, done, skipped_bytes, more: Carried(
+        ended + skipped + failed, done + skipped_bytes + more, ended, skipped, done + skipped_bytes, skipped_bytes
+    ),
+    *(st.integers(0, 10**6) for _ in range(6)),
 )
 
 
@@ -62,17 +68,60 @@ def test_published_skip():
     assert (told.progress, told.left_time_ms, told.is_query_over) == (1.0, 0, True)
 
 
-@given(looks, st.integers(0, 10**10), st.booleans())
-def test_whatever_runs(look, milliseconds, by_objects):
-    """A running task is never done, never runs backwards in time, and its parts never exceed their wholes."""
-    told = figures_of(look, milliseconds, by_objects=by_objects)
+@given(looks, st.integers(0, 10**10), st.booleans(), carried)
+def test_whatever_runs(look, milliseconds, by_objects, before):
+    """A running task is never done, has some time left, and its parts never exceed their wholes."""
+    told = figures_of(look, milliseconds, by_objects=by_objects, carried=before)
     assert 0 <= told.progress < 1
-    assert told.left_time_ms >= 0
+    assert told.left_time_ms > 0
     assert told.successful_num + told.failed_num + told.skipped_num <= told.total_num
     assert 0 <= told.complete_size <= told.total_size
     assert 0 <= told.real_size <= told.total_size
     assert told.migrate_speed >= 0
-    assert told.is_query_over == (look.progress.listing_done or (look.scan is not None and look.scan.done))
+    over = look.progress.listing_done or (look.scan is not None and look.scan.done)
+    assert told.is_query_over == (over or before != Carried())
+
+
+figures = st.builds(figures_of, looks, st.integers(0, 10**10), by_objects=st.booleans(), carried=carried)
+
+
+@given(st.lists(figures, min_size=2, max_size=6))
+def test_nothing_runs_backwards(found):
+    """Whatever a process counts after another, totals, bytes, ends and progress that are stated never fall."""
+    stated = found[0]
+    for now in found[1:]:
+        before, stated = stated, forward(stated, now)
+        for name in ("total_num", "total_size", "complete_size", "progress", "is_query_over", "ended"):
+            assert getattr(stated, name) >= getattr(before, name), name
+        assert stated.ended <= stated.total_num
+        assert stated.complete_size <= stated.total_size
+        assert stated.real_size - now.real_size == stated.total_size - now.total_size
+        assert (stated.migrate_speed, stated.left_time_ms) == (now.migrate_speed, now.left_time_ms)
+
+
+@given(figures)
+def test_what_has_not_changed_is_stated_again(now):
+    """The same counts leave the same figures."""
+    assert forward(now, now) == now
+
+
+def test_an_end_that_was_corrected_stands_once():
+    """An object that counted as migrated and then failed is among the failed alone; what ended does not fall."""
+    before = Figures(total_num=10, successful_num=10)
+    told = forward(before, Figures(total_num=10, successful_num=9, failed_num=1))
+    assert (told.successful_num, told.failed_num, told.ended) == (9, 1, 10)
+
+
+def test_a_retry_has_the_totals_of_the_task():
+    """A run through 2 failed of 10 objects states 10 from its first look to its end, with what ended before it."""
+    before = Carried(10, 1000, 7, 1, 800, 100)
+    now = figures_of(running(1, 0, under_way_bytes=50), 1000, by_objects=False, carried=before)
+    assert (now.total_num, now.total_size, now.complete_size, now.progress) == (10, 1000, 850, 0.85)
+    assert (now.successful_num, now.skipped_num, now.failed_num, now.real_size) == (7, 1, 0, 900)
+    ended = Result(TaskState.SUCCEEDED, Counters(2, 2, 0, 0, 0, 200, 200, 0, 0), 1.0, complete=True)
+    told = final_figures(ended, 1000, by_objects=False, carried=before)
+    assert (told.total_num, told.total_size, told.complete_size, told.real_size) == (10, 1000, 1000, 900)
+    assert (told.successful_num, told.skipped_num, told.failed_num, told.progress) == (9, 1, 0, 1.0)
 
 
 @given(counters(), st.sampled_from([TaskState.SUCCEEDED, TaskState.FAILED, TaskState.PAUSED]), st.booleans())
@@ -117,7 +166,7 @@ def test_lists_go_by_objects():
 def test_large_objects_move_the_percent():
     """Bytes of an object under way count before it has ended."""
     counts = Counters(1, 0, 0, 0, 1, 1000, 0, 0, 0)
-    look = Look(Progress(TaskState.RUNNING, counts, listing_done=True), under_way=250)
+    look = Look(Progress(TaskState.RUNNING, counts, listing_done=True, under_way_bytes=250))
     assert figures_of(look, 1, by_objects=False).progress == 0.25
 
 

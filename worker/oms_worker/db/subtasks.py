@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oms_worker.db import credentials
 from oms_worker.db.events import Transition, record_transitions
 from oms_worker.db.tables import task, task_keys
-from oms_worker.db.tasks import FRESH
+from oms_worker.db.tasks import FRESH, RESTARTED, RETRIED
 from oms_worker.states import Task
 
 RUNNING = (int(Task.MIGRATING), int(Task.PAUSING))
@@ -92,13 +92,13 @@ async def begin_anew(
     With ``only_failed_objects`` those that know which objects failed go through these alone. The others, and without it
     all, go through their whole scope again.
     """
-    anew = {**FRESH, "queued_at": change.now, "owner": None, "run": task.c.run + 1}
+    anew = {"queued_at": change.now, "owner": None, "run": task.c.run + 1}
     count = 0
     if only_failed_objects:
         some = parent.mine & (task.c.failed_num > 0)
-        values = {**anew, "migrate_failed_object": True}
+        values = {**RETRIED, **anew, "migrate_failed_object": True}
         count = len(await _move(connection, some, (Task.FAILED, Task.WAITING), change, values))
-    values = {**anew, "migrate_failed_object": False}
+    values = {**RESTARTED, **anew, "migrate_failed_object": False}
     return count + len(await _move(connection, parent.mine, (Task.FAILED, Task.WAITING), change, values))
 
 

@@ -121,6 +121,13 @@ task = Table(
     Column("progress", Float, nullable=False, default=0.0),
     Column("left_time_ms", BigInteger, nullable=False, default=0),
     Column("is_query_over", Boolean, nullable=False, default=False),
+    # what the task had reached before a run through its failed objects alone
+    Column("carried_total_num", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("carried_total_size", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("carried_successful_num", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("carried_skipped_num", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("carried_complete_size", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("carried_skipped_size", BigInteger, nullable=False, default=0, server_default="0"),
     Column("error_code", String(16)),
     Column("error_msg", String(1024)),
     Column("records", JSON),  # {"success": folder, "skip": folder, "failed": folder}

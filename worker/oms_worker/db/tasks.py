@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oms_engine.frozen import dataclass
 from oms_worker.db.events import Transition, move_row, record_transitions
 from oms_worker.db.tables import NUL, task, task_keys
+from oms_worker.figures import Carried, Figures
 from oms_worker.states import GONE, TASK, Event, Task, after_event
 
 PROGRESS_COLUMNS = (
@@ -71,6 +72,12 @@ class TaskRow:
     progress: float = 0.0
     left_time_ms: int = 0
     is_query_over: bool = False
+    carried_total_num: int = 0
+    carried_total_size: int = 0
+    carried_successful_num: int = 0
+    carried_skipped_num: int = 0
+    carried_complete_size: int = 0
+    carried_skipped_size: int = 0
     error_code: str | None = None
     error_msg: str | None = None
     records: Mapping[str, str] | None = None
@@ -88,12 +95,25 @@ class TaskRow:
             return self.spent_ms + max(0, round((now - self.claimed_at) * 1000))
         return self.spent_ms
 
+    @property
+    def figures(self) -> Figures:
+        """Its figures, as its owner set them."""
+        return Figures(**{name: getattr(self, name) for name in PROGRESS_COLUMNS})
+
+    @property
+    def carried(self) -> Carried:
+        """What it had reached before a run through its failed objects alone."""
+        return Carried(**{name: getattr(self, f"carried_{name}") for name in CARRIED})
+
 
 TASK_COLUMNS = tuple(task.c[item.name] for item in fields(TaskRow))
 """What a :class:`TaskRow` is made of, in its order."""
 
+CARRIED = tuple(item.name for item in fields(Carried))
+
 FRESH: Mapping[str, Any] = {
     **{item.name: item.default for item in fields(TaskRow) if item.name in PROGRESS_COLUMNS},
+    **{f"carried_{name}": 0 for name in CARRIED},
     "spent_ms": 0,
     "started_at": None,
     "claimed_at": None,
@@ -105,6 +125,19 @@ FRESH: Mapping[str, Any] = {
     "smn_info": None,
 }
 """What a task that begins anew forgets."""
+
+_KEPT = ("total_num", "total_size", "successful_num", "skipped_num", "complete_size", "real_size", "progress")
+RETRIED: Mapping[str, Any] = {
+    **FRESH,
+    **{name: task.c[name] for name in _KEPT},
+    **{f"carried_{name}": task.c[name] for name in CARRIED if name != "skipped_size"},
+    "carried_skipped_size": task.c.total_size - task.c.real_size,
+    "is_query_over": True,
+}
+"""What becomes of a task that goes through its failed objects alone: what it had reached stays, and is carried."""
+
+RESTARTED: Mapping[str, Any] = {**FRESH, "total_num": task.c.total_num, "total_size": task.c.total_size}
+"""What becomes of a sub-task that begins anew: what it covers is known since it was cut."""
 
 
 @dataclass(frozen=True, slots=True)

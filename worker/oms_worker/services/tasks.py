@@ -23,7 +23,7 @@ from oms_worker.db import credentials, groups
 from oms_worker.db import tasks as rows
 from oms_worker.db.engine import Database
 from oms_worker.db.subtasks import Note, nothing_to_note
-from oms_worker.db.tasks import FRESH, TaskFilter, TaskPage, TaskRow
+from oms_worker.db.tasks import FRESH, RETRIED, TaskFilter, TaskPage, TaskRow
 from oms_worker.db.users import lock_project
 from oms_worker.errors import Refused
 from oms_worker.secrets import KeyRing
@@ -279,7 +279,7 @@ async def start_task(
     )
     values: dict[str, Any] = {"queued_at": now, "migrate_failed_object": start.migrate_failed_object, "owner": None}
     if not goes_on:
-        values |= {**FRESH, "run": task.run + 1}
+        values |= {**(RETRIED if start.migrate_failed_object else FRESH), "run": task.run + 1}
     if not await rows.change_task(connection, task, int(after), now, cause, **values):
         raise Refused("OMS.0065")
     if start.secrets:

@@ -14,11 +14,14 @@ from typing import Any, Final, Protocol
 
 from pydantic import Field
 
+from oms_worker.figures import LEAST_LEFT_MS
 from oms_worker.shapes.base import Shape
 from oms_worker.shapes.words import DEFAULT_CLOUD_TYPE
 
 SUCCEEDED: Final = 5
 """``status`` of a task whose progress is 1."""
+MIGRATING: Final = 2
+"""``status`` of a task that runs, which takes some time yet."""
 
 
 class ErrorReason(Shape):
@@ -218,7 +221,7 @@ def task_response(task: TaskFacts, now: float) -> dict[str, Any]:
         "dst_node": destination_node(request["dst_node"]),
         "start_time": milliseconds(task.started_at),
         "total_time": task.total_time_ms(now),
-        "left_time": task.left_time_ms,
+        "left_time": max(LEAST_LEFT_MS, task.left_time_ms) if task.status == MIGRATING else task.left_time_ms,
         "progress": 1.0 if task.status == SUCCEEDED else min(max(task.progress, 0.0), 1.0),
         "is_query_over": bool(task.is_query_over),
         **{name: getattr(task, name) for name in _COUNTED},
