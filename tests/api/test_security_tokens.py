@@ -1,4 +1,4 @@
-"""Temporary keys of the clouds: ``security_token`` of a task's nodes, of its start, and of the calls that look into buckets.
+"""Tokens of ours, and temporary keys of the clouds: ``security_token`` of nodes, starts, and calls that look into buckets.
 
 The sandbox refuses a temporary key without its token, so what moves proves that the token is sent and signed.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 
+import httpx
 import pytest
 from huaweicloudsdkoms import v2 as sdk
 
@@ -98,3 +99,40 @@ def test_looking_into_buckets_with_temporary_keys(api, world, keys):
     assert world.source.name in api.post(path, json={"cloud_type": "AWS", **keys["src"]}).json()
     bare = {name: keys["src"][name] for name in ("ak", "sk")}
     assert refusal(api.post(f"{path}/objects", json={**place, **page, **bare})) == (400, "OMS.1014")
+
+
+def log_in(service, **password):
+    """Ask for a token with this ``password`` method; ``scope`` stands beside ``auth``, as OMS's first example has it."""
+    body = {
+        "auth": {"identity": {"methods": ["password"], "password": password}},
+        "scope": {"project": {"name": "default"}},
+    }
+    return httpx.post(f"{service.url}/v3/auth/tokens", json=body, trust_env=False)
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_a_password_within_the_user_or_beside_it(service, world, within):
+    """Both of the reference's forms give a token that creates a task; a wrong password gives none in either."""
+    user = {"name": "alice", "domain": {"name": "alice"}}
+
+    def given(password):
+        return {"user": {**user, "password": password}} if within else {"user": user, "password": password}
+
+    reply = log_in(service, **given("password-of-alice"))
+    assert reply.status_code == 201, reply.text
+    world.source.put("key", b"x")
+    headers = {"X-Auth-Token": reply.headers["X-Subject-Token"]}
+    body = {"task_type": "prefix", "src_node": {**world.src_node, "object_key": [""]}, "dst_node": world.dst_node}
+    path = f"{service.url}/v2/{service.users.alice['project_id']}/tasks"
+    assert httpx.post(path, json=body, headers=headers, trust_env=False).status_code == 200
+    assert refusal(log_in(service, **given("another")))[0] == 401
+
+
+def test_no_password_or_two(service):
+    """A body without a password, or with two that differ, is refused with the field's name and neither value."""
+    user = {"name": "alice"}
+    assert refusal(log_in(service, user=user)) == (400, "OMS.1004")
+    reply = log_in(service, user={**user, "password": "password-of-alice"}, password="another-one")
+    assert refusal(reply) == (400, "OMS.1003")
+    assert "another-one" not in reply.text
+    assert "password-of" not in reply.text

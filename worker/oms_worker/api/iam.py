@@ -58,8 +58,8 @@ async def _issue(users: UserService, body: TokenRequest) -> IssuedToken:
             access.get_secret_value(), Secret(secret.get_secret_value()), project=body.project
         )
     assert identity.password is not None  # the shape has seen to it
-    user = identity.password.user
-    return await users.issue_token(user.name, Secret(user.password.get_secret_value()), project=body.project)
+    password = Secret(identity.password.given.get_secret_value())
+    return await users.issue_token(identity.password.user.name, password, project=body.project)
 
 
 @router.post("/v3.0/OS-CREDENTIAL/securitytokens", status_code=201,

@@ -17,6 +17,7 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 900, 86_400
 _DIGITS = re.compile(r"[0-9]{1,6}", re.ASCII)
 
 Name = Annotated[str, text(64, 1)]
+PasswordText = Annotated[SecretStr, secret(1024)]
 
 TOKEN_EXAMPLE: dict[str, Any] = {
     "auth": {
@@ -61,14 +62,30 @@ class PasswordUser(Loose):
     """Who asks."""
 
     name: Name
-    password: Annotated[SecretStr, secret(1024)]
+    password: PasswordText | None = None
     domain: Named | None = None
 
 
 class Password(Loose):
-    """The method ``password``."""
+    """The method ``password``. IAM's pages write the password within ``user``, OMS's first example beside it."""
 
     user: PasswordUser
+    password: PasswordText | None = None
+
+    @model_validator(mode="after")
+    def _once(self) -> Password:
+        if self.user.password is None and self.password is None:
+            raise PydanticCustomError("OMS.1004", "holds no password: give it in user.password")
+        if None not in {self.user.password, self.password} and self.user.password != self.password:
+            raise PydanticCustomError("OMS.1003", "holds two passwords: give one, in user.password")
+        return self
+
+    @property
+    def given(self) -> SecretStr:
+        """The password, wherever it stands."""
+        found = self.user.password or self.password
+        assert found is not None  # the shape has seen to it
+        return found
 
 
 class Key(Loose):
