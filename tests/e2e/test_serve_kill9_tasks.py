@@ -209,7 +209,7 @@ async def test_graceful_shutdown_drains(world, service):
 
 
 async def test_failed_objects_are_retried_alone(world, service):
-    """Objects that failed make the task 4 with TRF.0062; a start with migrate_failed_object moves them alone."""
+    """Failed objects make the task 4 with TRF.0062; migrate_failed_object moves them alone and counts all of the task."""
     world.source.put_many((f"{number:03}", os.urandom(100)) for number in range(50))
     world.s3.faults.add(Fault(Match(operation="GetObject", key="007"), Answer(403, "AccessDenied"), times=None))
     number = await service.create()
@@ -219,7 +219,7 @@ async def test_failed_objects_are_retried_alone(world, service):
     world.s3.faults.clear()
     await service.restart_task(number, migrate_failed_object=True)
     row = await service.until(number, FAILED, SUCCEEDED)
-    assert (row.status, row.total_num, row.successful_num, row.skipped_num) == (SUCCEEDED, 1, 1, 0)
+    assert (row.status, row.total_num, row.successful_num, row.skipped_num) == (SUCCEEDED, 50, 50, 0)
 
 
 async def test_wrong_credentials_fail_and_good_ones_mend(world, service):
