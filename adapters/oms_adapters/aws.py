@@ -86,13 +86,11 @@ def _tuned(config: StoreConfig, host: str) -> S3Profile:
     return profile
 
 
-def order_of(bucket: str, host: str) -> KeyOrder:
+def order_of(host: str) -> KeyOrder:
     """Return the order a bucket lists in; what other vendors' S3 does nobody vouches for.
 
-    Directory buckets list in none: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
-    if bucket.endswith("--x-s3"):
-        return KeyOrder.UNORDERED
     return KeyOrder.UTF8 if is_aws_host(host) else KeyOrder.UNKNOWN
 
 
@@ -122,13 +120,14 @@ class AwsAdapter:
         """Return the bucket as a store; nothing is sent."""
         check_bucket(config.bucket)
         endpoint, region = self.place(config)
+        self._refuse_kind(config, endpoint)
         path_style = self._path_style(config, endpoint)
         sign: Signer = anonymous
         if config.credentials is not None:
             sign_payload = bool(config.extra.get("sign_payload", False))
             sign = SigV4(config.credentials, region, sign_payload=sign_payload, region_of=region_of_host)
         store = s3_bucket(config, _tuned(config, endpoint.host), endpoint, path_style=path_style, signer=sign)
-        store.capabilities = replace(store.capabilities, order=order_of(config.bucket, endpoint.host))
+        store.capabilities = replace(store.capabilities, order=order_of(endpoint.host))
         return store
 
     def place(self, config: StoreConfig) -> tuple[Endpoint, str]:
@@ -143,6 +142,15 @@ class AwsAdapter:
             return parse_endpoint(self.endpoint_for(config.region)), config.region
         endpoint = parse_endpoint(config.endpoint)
         return endpoint, config.region or region_of_host(endpoint.host) or "us-east-1"
+
+    def _refuse_kind(self, config: StoreConfig, endpoint: Endpoint) -> None:
+        if not is_aws_host(endpoint.host):
+            return
+        from oms_adapters.bucketkinds import kind_refusal  # noqa: PLC0415 - other stores have no use for it
+
+        found = kind_refusal(config.bucket, endpoint.host)
+        if found is not None:
+            raise ConfigError(f"s3://{config.bucket}: {found}")
 
     def _path_style(self, config: StoreConfig, endpoint: Endpoint) -> bool:
         if config.addressing == "virtual":

@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 from oms_adapters.config import StoreConfig, is_address, known_extra, parse_endpoint
 from oms_adapters.control import Account
 from oms_adapters.dialects.accounts import AzureAccount
-from oms_adapters.dialects.azure import VERSION, AzureDialect
+from oms_adapters.dialects.azure import AzureDialect
+from oms_adapters.dialects.azure_listing import Directories
+from oms_adapters.dialects.azure_versions import capabilities_in, choose_version
 from oms_adapters.dialects.profile import ClassTable
 from oms_adapters.regions.azure import PUBLIC, SHAPE, account_of_host, suffix_of
 from oms_adapters.signing.azure import SharedAccess, SharedKey
@@ -66,12 +68,19 @@ CAPABILITIES = Capabilities(
     is_archived_class=CLASSES.is_archived,
 )
 
-EXTRA: dict[str, type] = {"list_start_from": bool, "rehydrate_to": str, "md5": str}
+EXTRA: dict[str, type] = {
+    "api_version": str,
+    "directories": str,
+    "list_start_from": bool,
+    "md5": str,
+    "rehydrate_to": str,
+}
 """``list_start_from`` False for services older than version 2026-02-06 (Azure Stack Hub, Azurite): a resumed listing
-then begins at the beginning, and is not split. ``rehydrate_to``: the tier, for good, of a blob that must leave the
-archive to be read: ``Hot`` (the default), ``Cool`` or ``Cold``. ``md5``: what becomes of a blob whose Content-MD5 is
-not that of its bytes: ``warn`` (the default: it is read twice and copied, the success list says so), ``fail``, or
-``ignore`` (the stated MD5s are not looked at)."""
+then begins at the beginning, and is not split, and requests are of an older version. ``api_version``: the very version
+of requests, where neither fits. ``directories``: see :class:`oms_adapters.dialects.azure_listing.Directories`.
+``rehydrate_to``: the tier, for good, of a blob that must leave the archive to be read: ``Hot`` (the default), ``Cool``
+or ``Cold``. ``md5``: what becomes of a blob whose Content-MD5 is not that of its bytes: ``warn`` (the default: it is
+read twice and copied, the success list says so), ``fail``, or ``ignore`` (the stated MD5s are not looked at)."""
 
 _MD5_MODES = ("warn", "fail", "ignore")
 
@@ -126,16 +135,18 @@ class AzureAdapter:
             raise ConfigError("Azure has no requester pays; leave it out")
         access = self._access(config)
         endpoint, root = self._place(config, access)
-        capabilities, rehydrate_to, claims_md5 = _tuned(config)
+        ways = _tuned(config)
         return AzureDialect(
             bucket=config.bucket,
             endpoint=endpoint,
             root=root,
             signer=_signer(access),
-            capabilities=capabilities,
+            capabilities=ways.capabilities,
             class_words=CLASS_WORDS,
-            rehydrate_to=rehydrate_to,
-            claims_md5=claims_md5,
+            rehydrate_to=ways.rehydrate_to,
+            claims_md5=ways.claims_md5,
+            version=ways.version,
+            directories=ways.directories,
         )
 
     def _access(self, config: StoreConfig) -> _Access:
@@ -164,7 +175,7 @@ class AzureAdapter:
             signer=_signer(access),
             container=config.bucket,
             region=(config.region or "").lower().replace(" ", ""),
-            version=VERSION,
+            version=_tuned(config).version,
         )
 
     def _place(self, config: StoreConfig, access: _Access) -> tuple[Endpoint, str]:
@@ -206,7 +217,17 @@ def parse_connection_string(text: Secret, suffix: str = PUBLIC) -> _Access:
     )
 
 
-def _tuned(config: StoreConfig) -> tuple[Capabilities, str, bool]:
+class _Ways(NamedTuple):
+    """How a container is spoken to."""
+
+    version: str
+    capabilities: Capabilities
+    rehydrate_to: str
+    claims_md5: bool
+    directories: Directories
+
+
+def _tuned(config: StoreConfig) -> _Ways:
     extra = known_extra(config, EXTRA)
     tier = str(extra.get("rehydrate_to", "Hot"))
     if tier not in {"Hot", "Cool", "Cold"}:
@@ -214,10 +235,17 @@ def _tuned(config: StoreConfig) -> tuple[Capabilities, str, bool]:
     mode = str(extra.get("md5", "warn"))
     if mode not in _MD5_MODES:
         raise ConfigError(f"md5 is {mode!r}; a stated MD5 that does not hold can {', '.join(_MD5_MODES)}")
-    capabilities = replace(CAPABILITIES, claimed_md5_holds=True) if mode == "fail" else CAPABILITIES
-    if extra.get("list_start_from", True):
-        return capabilities, tier, mode != "ignore"
-    return replace(capabilities, list_start_anywhere=False), tier, mode != "ignore"
+    word = str(extra.get("directories", Directories.PLAIN))
+    if word not in set(Directories):
+        raise ConfigError(f"directories is {word!r}; directories can be {', '.join(Directories)}")
+    start_from = bool(extra.get("list_start_from", True))
+    version = choose_version(str(extra.get("api_version", "")), start_from=start_from)
+    capabilities = capabilities_in(version, CAPABILITIES, start_from=start_from)
+    if mode == "fail":
+        capabilities = replace(capabilities, claimed_md5_holds=True)
+    if word == Directories.KEEP:  # `A/` comes where `A` stands
+        capabilities = replace(capabilities, order=KeyOrder.UNORDERED)
+    return _Ways(version, capabilities, tier, mode != "ignore", Directories(word))
 
 
 def _account_of(endpoint: str | None) -> str:

@@ -113,6 +113,10 @@ def check_bucket(name: str) -> None:
     Raises:
         ConfigError: with the rule it breaks.
     """
+    if name.startswith("arn:"):
+        from oms_adapters.bucketkinds import arn_refusal  # noqa: PLC0415 - no run that begins loads it
+
+        raise ConfigError(f"{name!r}: {arn_refusal(name)}")
     if not _BUCKET.fullmatch(name):
         raise ConfigError(
             f"{name!r} cannot be a bucket: 3 to 255 letters, digits, dots, hyphens and underscores, "

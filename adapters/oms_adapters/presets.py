@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import field, fields
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -41,8 +42,14 @@ WAYS: dict[str, type] = {
     "order": str,  # in which order keys are listed, of KeyOrder
     "list_url_encode": bool,  # whether listings come percent-encoded
     "restore_tiers": bool,  # whether a restore may name its speed
+    "restore_tiers_of": list,  # classes whose restore names its speed where others' may not
     "restore_max_days": int,  # longest life of a restored copy
-    "writes": list,  # classes that a write may ask for
+    "restore_max_days_of": dict,  # class -> longest life, where it is another one
+    "restore_element": str,  # element around the speed in a restore request
+    "crc64_header": str,  # header that states CRC-64/XZ of the whole object, as a decimal number
+    "session_tokens": bool,  # whether temporary keys, which come with a token, are taken
+    "plain_regions": list,  # regions that are reached over plain HTTP only
+    "writes": list,  # classes that a write may ask for; an empty list: none
 }
 """Other values that a quirk may set."""
 
@@ -65,6 +72,8 @@ class Quirk:
     value: object = None
     verified: bool = True
     """Whether a page of the vendor states it."""
+    date: date | None = None
+    """Of the page, or the day it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,9 @@ def parse_preset(name: str, table: Mapping[str, Any]) -> Preset:
 
 def _quirk(preset: str, item: Mapping[str, Any], kind: str) -> Quirk:
     try:
-        quirk = Quirk(item["reason"], item["source"], item[kind], item.get("to"), item.get("verified", True))
+        quirk = Quirk(
+            item["reason"], item["source"], item[kind], item.get("to"), item.get("verified", True), item.get("date")
+        )
     except KeyError as error:
         raise ValueError(f"preset {preset}: a quirk lacks {error}") from None
     if kind == "about":
@@ -141,19 +152,28 @@ def _check(preset: Preset) -> None:
     where = f"preset {preset.name}"
     if "{label}" not in preset.endpoint:
         raise ValueError(f"{where}: the endpoint names no {{label}}")
-    for word in preset.classes.values():
-        if word not in StorageClass.__members__.values():
-            raise ValueError(f"{where}: {word!r} is no class of OMS; known: {', '.join(StorageClass)}")
-    for word in (*preset.archived, *preset.value("writes", [])):
-        if word not in preset.classes:
-            raise ValueError(f"{where}: {word!r} is not among the classes")
-    for name in preset.codes.values():
-        if name not in ERROR_CLASSES:
-            raise ValueError(f"{where}: there is no error class {name!r}")
+    _check_names(preset, where)
     if preset.value("addressing", "path") not in {"path", "virtual"}:
         raise ValueError(f"{where}: addressing must be path or virtual")
     if preset.value("order", "unknown") not in set(KeyOrder):
         raise ValueError(f"{where}: order must be one of {', '.join(KeyOrder)}")
+
+
+def _check_names(preset: Preset, where: str) -> None:
+    """Refuse classes, regions and error classes that are named and not there."""
+    for word in preset.classes.values():
+        if word not in StorageClass.__members__.values():
+            raise ValueError(f"{where}: {word!r} is no class of OMS; known: {', '.join(StorageClass)}")
+    named = ("writes", "restore_tiers_of", "restore_max_days_of")
+    for word in (*preset.archived, *(word for name in named for word in preset.value(name, ()))):
+        if word not in preset.classes:
+            raise ValueError(f"{where}: {word!r} is not among the classes")
+    for region in preset.value("plain_regions", ()):
+        if region not in preset.regions:
+            raise ValueError(f"{where}: {region!r} is not among the regions")
+    for name in preset.codes.values():
+        if name not in ERROR_CLASSES:
+            raise ValueError(f"{where}: there is no error class {name!r}")
 
 
 def read_presets(text: str) -> dict[str, Preset]:

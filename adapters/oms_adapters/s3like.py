@@ -34,7 +34,9 @@ class PresetAdapter:
         self._terms = Terms(
             list_url_encode=preset.value("list_url_encode", True),
             restore_tiers=preset.value("restore_tiers", True),
+            restore_tiers_of=tuple(preset.value("restore_tiers_of", ())),
             restore_max_days=preset.value("restore_max_days", None),
+            restore_max_days_of=preset.value("restore_max_days_of", {}),
         )
         host = preset.endpoint.partition("://")[2]
         patterns = [re.escape(name).replace(r"\{label\}", "([a-z0-9-]+?)") for name in (host, *preset.other_hosts)]
@@ -76,6 +78,7 @@ class PresetAdapter:
         extra = known_extra(config, EXTRA)
         if config.requester_pays and not self.profile.capabilities.requester_pays:
             raise ConfigError(f"{self.preset.title} knows no requester pays; leave that option out")
+        self._refuse_token(config)
         endpoint, region = self.place(config)
         path_style = self._path_style(config, endpoint)
         if not path_style:
@@ -107,7 +110,22 @@ class PresetAdapter:
         if region is None:
             known = ", ".join(self.preset.regions)
             raise ConfigError(f"{self.scheme}://{config.bucket} needs its region ({known}) or an endpoint URL")
+        if region in self.preset.value("plain_regions", ()):
+            host = self._host(self.preset.regions[region])
+            raise ConfigError(
+                f"{self.preset.title} offers its S3 protocol in {region} over plain HTTP only; where the network "
+                f"between is trusted, give the endpoint http://{host} (https://{host} where it has TLS meanwhile)"
+            )
         return parse_endpoint(self.endpoint_for(region)), region
+
+    def _refuse_token(self, config: StoreConfig) -> None:
+        """Refuse temporary keys where the vendor's S3 protocol takes none: each request would end as a wrong key."""
+        temporary = config.credentials is not None and config.credentials.token
+        if temporary and not self.preset.value("session_tokens", True):
+            raise ConfigError(
+                f"{self.preset.title} takes no temporary keys (session tokens) in its S3 protocol; "
+                "give permanent keys, without a token"
+            )
 
     def _host(self, label: str) -> str:
         return self.preset.endpoint.partition("://")[2].replace("{label}", label)
@@ -135,6 +153,7 @@ class PresetAdapter:
         Raises:
             ConfigError: bad endpoint, region or bucket.
         """
+        self._refuse_token(config)
         endpoint, region = self.place(config)
         signer: Signer = anonymous
         if config.credentials is not None:
@@ -165,6 +184,7 @@ def _profile(preset: Preset) -> S3Profile:
         is_archived_class=classes.is_archived,
         storage_classes=frozenset(words),
         order=KeyOrder(preset.value("order", "unknown")),
+        states_crc64=preset.value("crc64_header", None) is not None,
     )
     return S3Profile(
         cloud_type=preset.cloud_type,
@@ -174,7 +194,9 @@ def _profile(preset: Preset) -> S3Profile:
         capabilities=replace(capabilities, **limits),
         class_words=words,
         kms_value="aws:kms",
-        restore_element="GlacierJobParameters",
+        restore_element=preset.value("restore_element", "GlacierJobParameters"),
+        crc64_header=preset.value("crc64_header", None),
+        crc64_sent=False,
         tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Bulk"},
         codes={code: getattr(errors, name) for code, name in preset.codes.items()},
         sentences=preset.sentences,

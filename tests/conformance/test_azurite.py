@@ -13,13 +13,15 @@ from oms_adapters.azure import CAPABILITIES
 from oms_adapters.config import StoreConfig
 from oms_adapters.conformance import open_harness, run_case, select_cases
 from oms_adapters.registry import open_store
+from oms_engine.errors import InvalidRequest
 from oms_engine.model import Credentials, Secret
 from oms_engine.task import Scope
 from support.azure_account import ACCOUNT, DEVIATIONS, KEY, forge
 from support.servers import azurite
 
+VERSION = "2019-07-07"
 OLD = {"list_start_from": False}
-"""It starts at the beginning whatever startFrom says."""
+"""It knows no startFrom, and refuses the version of requests that do."""
 OWN = {
     "odd_key[control]": "it answers a listing that XML cannot hold with 500",
     "odd_key[backslash]": "it makes a slash of it",
@@ -38,7 +40,8 @@ OWN = {
 def harness(tmp_path_factory):
     """A container of a server of its own."""
     with azurite(str(tmp_path_factory.mktemp("azurite"))) as url:
-        client = BlobServiceClient(f"{url}/{ACCOUNT}", credential={"account_name": ACCOUNT, "account_key": KEY})
+        keys = {"account_name": ACCOUNT, "account_key": KEY}
+        client = BlobServiceClient(f"{url}/{ACCOUNT}", credential=keys, api_version=VERSION)
         client.create_container("conformance")
         config = StoreConfig(
             "Azure", "conformance", endpoint=url, credentials=Credentials(ACCOUNT, Secret(KEY)), extra=OLD
@@ -63,3 +66,10 @@ def test_keys_in_the_order_of_utf16_are_migrated(harness, world):
     again = world.run(**task)
     assert again.counts == (len(keys), 0, len(keys), 0), again.result.reasons
     harness.clean()
+
+
+def test_a_version_that_it_does_not_know_is_named(harness):
+    """Without the option Azurite refuses the newest version, and the sentence names the option."""
+    newest = harness.variant(extra={"api_version": "2099-01-01"})
+    with pytest.raises(InvalidRequest, match="list_start_from=false"):
+        harness.perform(newest.list_page(""))

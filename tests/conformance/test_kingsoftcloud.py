@@ -1,21 +1,25 @@
 """KS3 passes the suite against a loopback gateway with its quirks, and against moto; what it does otherwise is declared."""
 
 import pytest
+from fastcrc import crc64
 
 from oms_adapters.config import StoreConfig
 from oms_adapters.conformance import open_harness, run_case, select_cases
+from oms_adapters.conformance.deviations import DEVIATIONS
 from oms_adapters.kingsoftcloud import ADAPTER
 from oms_adapters.sandbox import Sandbox
 from oms_engine.errors import InvalidRequest
-from oms_engine.model import RestoreTier
+from oms_engine.model import ArchiveState, Restore, RestoreTier
 from support.gateways import MOTO, gateway_harness, moto_harness
 
 CONFIG = StoreConfig("ks3", "bucket", region="BEIJING")
 CASES = select_cases(ADAPTER.profile.capabilities)
 NO_ARCHIVE = "moto knows S3's storage classes only, and KS3's archived one is none of them"
+NO_CRC64 = "moto states no CRC-64 of this name"
 SMALL = "moto wants parts of 5 MiB, KS3 takes them from 100 KB on"
 OWN = {
     **dict.fromkeys(["restore", "archived_is_refused", "storage_classes"], NO_ARCHIVE),
+    **dict.fromkeys(["crc64", "multipart_crc64"], NO_CRC64),
     **dict.fromkeys(["multipart", "resume", "gaps_between_parts"], SMALL),
 }
 
@@ -36,8 +40,8 @@ def moto():
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_gateway(case, gateway):
-    """The adapter and the gateway behave as every store owes."""
-    run_case(case, gateway)
+    """The adapter and the gateway behave as every store owes, but for the declared deviations."""
+    run_case(case, gateway, DEVIATIONS["KingsoftCloud"])
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -68,7 +72,37 @@ def test_the_bucket_is_in_the_host():
             harness.perform(harness.variant(addressing="path").list_page(""))
 
 
-def test_a_restored_copy_lives_seven_days_at_most():
+def test_a_copy_restored_from_the_archive_lives_seven_days_at_most():
     """A longer life is cut to what KS3 grants, and no tier is sent."""
-    body = ADAPTER.open(CONFIG).restore("k", days=30, tier=RestoreTier.STANDARD).request.body
+    body = ADAPTER.open(CONFIG).restore("k", days=30, tier=RestoreTier.STANDARD, storage_class="ARCHIVE").request.body
     assert body == b"<RestoreRequest><Days>7</Days></RestoreRequest>"
+
+
+@pytest.mark.parametrize("word", ["COLD_ARCHIVE", "DEEP_COLD_ARCHIVE"])
+def test_objects_of_the_cold_archives_are_restored(word):
+    """They are known as archived, are restored with a speed and for up to a year, and are read then."""
+    with Sandbox(clouds=["ks3"]) as sandbox:
+        cloud = sandbox.clouds["ks3"]
+        cloud.restore_seconds = 0.0
+        cloud.create_bucket("cold").put("k", b"bytes", storage_class=word)
+        config = StoreConfig("KingsoftCloud", "cold", endpoint=cloud.url, credentials=cloud.credentials)
+        with open_harness(config) as harness:
+            head = harness.head("k")
+            assert (head.storage_class, head.archive) == (word, ArchiveState.ARCHIVED)
+            call = harness.store.restore("k", days=30, tier=RestoreTier.BULK, storage_class=word)
+            assert b"<JobParameters><Tier>Bulk</Tier></JobParameters>" in call.request.body
+            assert harness.perform(call) is Restore.REQUESTED
+            assert harness.body("k") == b"bytes"
+
+
+def test_the_stated_crc64_is_that_of_the_whole_object():
+    """Writes, HEAD and reads state it, of objects in parts too, whose ETag proves nothing."""
+    with gateway_harness("KingsoftCloud", "ks3") as harness:
+        body = bytes(range(256)) * 800
+        upload = harness.upload("parts")
+        parts = [
+            harness.perform(harness.store.write_part("parts", upload, number, size=102400, body=half))
+            for number, half in enumerate((body[:102400], body[102400:]), start=1)
+        ]
+        harness.perform(harness.store.complete_upload("parts", upload, parts))
+        assert (harness.head("parts").crc64, harness.head("parts").md5) == (crc64.xz(body), None)

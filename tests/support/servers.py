@@ -57,7 +57,7 @@ def azurite(folder):
     """Run Azurite's Blob service; give its URL without the account."""
     port = free_port()
     command = [binary_of("azurite-blob", "OPENOMS_AZURITE"), "--blobHost", "127.0.0.1", "--blobPort", str(port)]
-    options = ["--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
+    options = ["--inMemoryPersistence", "--silent", "--disableTelemetry"]
     process = subprocess.Popen(command + options, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         wait_for(port, process)

@@ -124,7 +124,7 @@ def refuse_crc64(plan: Plan, source: BucketStore, destination: BucketStore) -> N
     for side, store in ((plan.source, source), (plan.destination, destination)):
         if fields and not store.capabilities.states_crc64:
             raise ConfigError(
-                f"{fields}: objects of {side.url.cloud.title} come without a CRC-64; only obs, oss and cos state one. "
-                "Leave crc64 out: bytes are hashed on the way in any case.",
+                f"{fields}: objects of {side.url.cloud.title} come without a CRC-64; only obs, oss, cos and ks3 "
+                "state one. Leave crc64 out: bytes are hashed on the way in any case.",
                 code=CONSTRAINT,
             )

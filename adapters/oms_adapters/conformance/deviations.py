@@ -10,6 +10,7 @@ from collections.abc import Mapping
 _COS_CRC64 = "COS states the CRC-64 it computes and takes none from the client, so it refuses no wrong one"
 _OSS_CRC64 = "OSS states the CRC-64 it computes and compares none that is sent, so it refuses no wrong one"
 _OSS_LEADING = "OSS takes no key that begins with a slash: alibabacloud.com/help/en/oss/support/http-400-status-code"
+_KS3_CRC64 = "KS3 states the CRC-64 it computes; no page says that it compares one that is sent, so none is sent"
 _US3_MD5 = "US3 does not look at Content-MD5: https://docs.ucloud.cn/ufile/s3/s3_introduction"
 
 DEVIATIONS: Mapping[str, Mapping[str, str]] = {
@@ -30,6 +31,7 @@ DEVIATIONS: Mapping[str, Mapping[str, str]] = {
         "odd_key[newline]": "object names hold no line breaks: https://cloud.google.com/storage/docs/objects#naming",
         "attributes_round_trip": "Expires is no metadata of Google's: each reply makes one up",
     },
+    "KingsoftCloud": {"crc64": _KS3_CRC64, "multipart_crc64": _KS3_CRC64},
     "Tencent": {"crc64": _COS_CRC64, "multipart_crc64": _COS_CRC64},
     "Qiniu": {
         "odd_key[control]": "Kodo lists in plain XML, which cannot hold it: the listing is refused, not guessed",

@@ -8,19 +8,18 @@ that nobody commits vanish after a week.
 from __future__ import annotations
 
 import secrets
-from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from oms_adapters.dialects.azure_blocks import block_id, parse_blocks, parse_upload_id, render_upload_id
 from oms_adapters.dialects.azure_errors import error_of
-from oms_adapters.dialects.azure_listing import parse_blobs
-from oms_adapters.dialects.heads import range_fault, render_md5, stated_etag, stored_coding, whole_size
+from oms_adapters.dialects.azure_heads import read_head, read_written, render_attributes, stated_md5
+from oms_adapters.dialects.azure_listing import DIRECTORY, MARKER, Directories, parse_blobs
+from oms_adapters.dialects.heads import range_fault, render_md5
 from oms_adapters.dialects.paging import make_page
 from oms_adapters.dialects.substance import PAGE, Hollow, hollow
-from oms_adapters.dialects.times import parse_http_date
 from oms_adapters.dialects.xml import is_error
 from oms_adapters.signing.quoting import Query, quote_key, quote_value
 from oms_engine.errors import (
@@ -33,8 +32,6 @@ from oms_engine.errors import (
     UploadGone,
 )
 from oms_engine.model import (
-    ArchiveState,
-    Attributes,
     ListPage,
     ObjectHead,
     PartsPage,
@@ -47,15 +44,10 @@ from oms_engine.model import (
     Written,
     WrittenPart,
     same_etag,
-    strong_etag,
 )
 from oms_engine.store import Call, Capabilities, Endpoint, Reply, Request, Signer
 
 T = TypeVar("T")
-
-VERSION = "2026-02-06"
-"""Of the service: the first whose List Blobs takes startFrom (the vendor's SDKs offer it since then).
-https://learn.microsoft.com/en-us/rest/api/storageservices/version-2026-02-06"""
 
 PRIORITIES = {RestoreTier.EXPEDITED: "High", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Standard"}
 """https://learn.microsoft.com/en-us/azure/storage/blobs/archive-rehydrate-overview#rehydration-priority"""
@@ -77,6 +69,8 @@ class AzureDialect:
         class_words: Mapping[StorageClass, str],
         rehydrate_to: str,
         claims_md5: bool = True,
+        version: str,
+        directories: Directories = Directories.PLAIN,
     ) -> None:
         self.label = f"az://{bucket}"
         self.bucket = bucket
@@ -87,6 +81,8 @@ class AzureDialect:
         self._class_words = class_words
         self._rehydrate_to = rehydrate_to
         self._claims_md5 = claims_md5
+        self._version = version
+        self._directories = directories
 
     # Reading
 
@@ -98,6 +94,8 @@ class AzureDialect:
         query: list[tuple[str, str | None]] = [("restype", "container"), ("comp", "list")]
         if prefix:
             query.append(("prefix", prefix))
+        if self._directories is not Directories.PLAIN:
+            query.append(("include", "metadata"))
         asked = limit
         if token is not None:
             query.append(("marker", token))
@@ -113,7 +111,7 @@ class AzureDialect:
         self._check(reply, "list_page")
         if is_error(reply.body):
             raise error_of(reply._replace(status=500), store=self.label, operation="list_page", key=None)
-        objects, marker = parse_blobs(reply.body)
+        objects, marker = parse_blobs(reply.body, self._directories)
         return make_page(objects, start_after, prefix=prefix, limit=limit, token=marker)
 
     def head(self, key: str) -> Call[ObjectHead]:
@@ -121,9 +119,24 @@ class AzureDialect:
 
         def read(reply: Reply) -> ObjectHead:
             self._check(reply, "head", key)
-            return read_head(key, reply.headers, self.capabilities, claims_md5=self._claims_md5)
+            return self._stated(key, reply, "head")
 
-        return self._call("head", "HEAD", key, read)
+        return self._call("head", "HEAD", self._stored(key), read)
+
+    def _stored(self, key: str) -> str:
+        """Return the name under which a key is stored: that of a kept directory has no slash at its end."""
+        return key[:-1] if self._directories is Directories.KEEP and key.endswith("/") else key
+
+    def _stated(self, key: str, reply: Reply, operation: str) -> ObjectHead:
+        head = read_head(key, reply.headers, self.capabilities, claims_md5=self._claims_md5)
+        if self._stored(key) == key:
+            return head
+        kind, marker = reply.headers.get("x-ms-resource-type", ""), head.attributes.user.get(MARKER, "")
+        if kind.lower() != DIRECTORY and marker.lower() != "true":
+            text = f"no directory lies at {self._stored(key)!r} (directories=keep looks for it there)"
+            raise NotFound(text, store=self.label, operation=operation, key=key, status=reply.status)
+        user = {name: value for name, value in head.attributes.user.items() if name != MARKER}
+        return head._replace(attributes=replace(head.attributes, user=user))
 
     def read(self, key: str, *, span: Span | None = None, if_match: str | None = None) -> Call[ObjectHead]:
         """See :meth:`oms_engine.store.Store.read`."""
@@ -137,13 +150,13 @@ class AzureDialect:
         def read(reply: Reply) -> ObjectHead:
             self._check(reply, "read", key)
             self._check_span(key, span, reply)
-            head = read_head(key, reply.headers, self.capabilities, claims_md5=self._claims_md5)
+            head = self._stated(key, reply, "read")
             if weak is not None and not same_etag(head.etag, weak):  # If-Match would never match a weak one
                 text = f"the blob was replaced: its ETag is {head.etag!r}, not {weak!r}"
                 raise ConditionFailed(text, store=self.label, operation="read", key=key, status=reply.status)
             return head
 
-        return self._call("read", "GET", key, read, headers=headers)
+        return self._call("read", "GET", self._stored(key), read, headers=headers)
 
     def _check_span(self, key: str, span: Span | None, reply: Reply) -> None:
         """Refuse a reply that ignored or changed the range: its bytes would be taken for others."""
@@ -291,7 +304,7 @@ class AzureDialect:
             path = self._container if key is None else f"{self._container}/{quote_key(key)}"
         except UnicodeEncodeError:
             raise InvalidRequest("the key holds half a character (a lone surrogate)", store=self.label) from None
-        given = {"x-ms-version": VERSION, **(headers or {})}
+        given = {"x-ms-version": self._version, **(headers or {})}
         if body is None:
             request = Request(method, self.endpoint, path, query, given, b"", size)
         else:
@@ -322,70 +335,3 @@ class AzureDialect:
         return UnexpectedReply(
             text, store=self.label, operation=operation, key=key, status=reply.status, request_id=request_id
         )
-
-
-def read_head(key: str, headers: dict[str, str], capabilities: Capabilities, *, claims_md5: bool = True) -> ObjectHead:
-    """Return the blob that the headers of a HEAD or GET state.
-
-    The Content-MD5 of a blob is what its writer stated. The service validates it neither then nor since:
-    https://learn.microsoft.com/en-us/dotnet/api/microsoft.azure.storage.blob.blobrequestoptions.storeblobcontentmd5
-    """
-    get = headers.get
-    tier = get("x-ms-access-tier", "")
-    archive = ArchiveState.READABLE
-    if get("x-ms-archive-status", "").startswith("rehydrate-pending"):
-        archive = ArchiveState.RESTORING
-    elif capabilities.is_archived_class(tier):
-        archive = ArchiveState.ARCHIVED
-    return ObjectHead(
-        key,
-        whole_size(headers),
-        stated_etag(get("etag", "")),
-        parse_http_date(get("last-modified", "")),
-        Attributes(
-            get("content-type"),
-            stored_coding(get("content-encoding")),
-            get("cache-control"),
-            get("content-disposition"),
-            get("content-language"),
-            None,
-            {name[10:]: value for name, value in headers.items() if name.startswith("x-ms-meta-")},
-        ),
-        tier,
-        archive,
-        encryption="customer" if "x-ms-encryption-key-sha256" in headers else None,
-        claimed_md5=stated_md5(headers) if claims_md5 else None,
-    )
-
-
-def stated_md5(headers: dict[str, str]) -> bytes | None:
-    """Return the MD5 of the whole blob; of a range's reply Content-MD5 would be the range's."""
-    text = headers.get("x-ms-blob-content-md5")
-    if text is None and "content-range" not in headers:
-        text = headers.get("content-md5")
-    try:
-        digest = b64decode(text or "", validate=True)
-    except (NotBase64, ValueError):
-        return None
-    return digest if len(digest) == 16 else None
-
-
-def read_written(headers: dict[str, str], *, md5: bytes | None) -> Written:
-    """Return what the reply to a write states."""
-    return Written(strong_etag(headers.get("etag", "")), md5, None, parse_http_date(headers.get("date", "")), None)
-
-
-def render_attributes(attributes: Attributes) -> dict[str, str]:
-    """Return the headers that store attributes; Expires has none here, and user metadata must be C# identifiers.
-
-    https://learn.microsoft.com/en-us/rest/api/storageservices/put-blob
-    """
-    pairs = (
-        ("x-ms-blob-content-type", attributes.content_type),
-        ("x-ms-blob-content-encoding", attributes.content_encoding),
-        ("x-ms-blob-cache-control", attributes.cache_control),
-        ("x-ms-blob-content-disposition", attributes.content_disposition),
-        ("x-ms-blob-content-language", attributes.content_language),
-    )
-    headers = {name: value for name, value in pairs if value is not None}
-    return headers | {f"x-ms-meta-{name}": value for name, value in attributes.user.items()}

@@ -6,6 +6,7 @@ https://learn.microsoft.com/en-us/rest/api/storageservices/blob-service-error-co
 
 from __future__ import annotations
 
+import re
 import time
 
 from oms_adapters.dialects.codes import CLOCK, SENTENCES, STATUSES
@@ -118,6 +119,12 @@ SPECIAL = {
 }
 """Codes whose remedy differs from that of their class."""
 
+VERSION_REFUSED = (
+    "the service does not know the version of requests: set the option list_start_from=false for Azure Stack Hub and "
+    "Azurite, or name the service's own with api_version=YYYY-MM-DD"
+)
+_VERSION_NAMED = re.compile(rb"x-ms-version|API version", re.IGNORECASE)
+
 BUCKET_CALLS = frozenset({"list_page", "list_uploads", "bucket_region"})
 UPLOAD_CALLS = frozenset({"list_parts", "complete_upload"})
 SKEW = 900.0  # seconds the service allows
@@ -132,6 +139,8 @@ def error_of(reply: Reply, *, store: str, operation: str, key: str | None) -> St
         code = code or found
     kind = _class_of(code, reply.status, operation)
     text = SPECIAL.get(code) or SENTENCES[kind]
+    if code == "InvalidHeaderValue" and _VERSION_NAMED.search(reply.body):
+        text = VERSION_REFUSED
     if kind is BadCredentials and _clock_differs(reply):
         text = f"{text}; {CLOCK}"
     if message and kind is not BadCredentials:

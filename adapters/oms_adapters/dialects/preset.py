@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import field
 from typing import TypeVar
 
 from oms_adapters.dialects.profile import S3Profile
@@ -16,6 +18,7 @@ T = TypeVar("T")
 
 _BROKEN_KEY = re.compile(rb"<Key>[^<]*\r")
 _REPLACEMENT = "\ufffd"
+_ENCODED = b"<EncodingType>url</EncodingType>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,12 @@ class Terms:
     """Whether listings come percent-encoded when asked to."""
     restore_tiers: bool = True
     """Whether a restore may name its speed."""
+    restore_tiers_of: tuple[str, ...] = ()
+    """Classes whose restore names its speed where others' may not."""
     restore_max_days: int | None = None
     """Longest life of a restored copy; a longer one is cut to it."""
+    restore_max_days_of: Mapping[str, int] = field(default_factory=dict)
+    """Class -> its longest life, where it is another one."""
 
 
 class PresetDialect(S3Dialect):
@@ -52,15 +59,14 @@ class PresetDialect(S3Dialect):
     ) -> Call[ListPage]:
         """See :meth:`oms_engine.store.Store.list_page`."""
         call = super().list_page(prefix, start_after=start_after, limit=limit, token=token)
-        if self._terms.list_url_encode:
-            return call
 
         def read(reply: Reply) -> ListPage:
             page = call.read(reply)
-            refuse_lossy(reply.body, page, self.label)
+            if _ENCODED not in reply.body:  # not asked for, or left alone by the gateway
+                refuse_lossy(reply.body, page, self.label)
             return page
 
-        return _unencoded(call)._replace(read=read)
+        return (call if self._terms.list_url_encode else _unencoded(call))._replace(read=read)
 
     def list_uploads(self, prefix: str, *, after: tuple[str, str] | None = None) -> Call[UploadsPage]:
         """See :meth:`oms_engine.store.MultipartStore.list_uploads`."""
@@ -81,15 +87,16 @@ class PresetDialect(S3Dialect):
         wanted, offered = options.storage_class, self._profile.class_words
         if wanted is not None and wanted not in offered:
             raise InvalidRequest(
-                f"the store takes no objects in class {wanted}; it offers {', '.join(offered)}",
+                f"the store takes no objects in class {wanted}; it offers {', '.join(offered) or 'its own one only'}",
                 store=self.label,
                 operation="write",
                 key=key,
             )
 
     def _restore_terms(self, days: int, tier: RestoreTier, storage_class: str) -> str:
-        days = min(days, self._terms.restore_max_days or days)
-        if not self._terms.restore_tiers:
+        terms = self._terms
+        days = min(days, terms.restore_max_days_of.get(storage_class, terms.restore_max_days or days))
+        if not terms.restore_tiers and storage_class not in terms.restore_tiers_of:
             return f"<Days>{days}</Days>"
         return super()._restore_terms(days, tier, storage_class)
 

@@ -20,6 +20,7 @@ from oms_adapters.sandbox.reply import Reply, xml_reply
 from oms_adapters.sandbox.xmltext import HEAD, document, escape, http_time, parse, tag, text_of
 
 PAGE = 5000
+FIRST_START_FROM = "2026-02-06"  # https://learn.microsoft.com/en-us/rest/api/storageservices/version-2026-02-06
 MAX_NAME = 1024  # characters
 
 Blocks = dict[tuple[str, bytes], dict[str, Blob]]
@@ -73,9 +74,12 @@ def list_blobs(context: Context) -> Reply:
     incoming, bucket = context.incoming, context.bucket()
     limit = min(int(incoming.text_query("maxresults", str(PAGE))), PAGE)
     token = b64decode(incoming.text_query("marker")) or None
-    start = b"" if token else incoming.bytes_query("startFrom")
+    # A parameter of a newer version is left alone.
+    knows = incoming.headers.get("x-ms-version", "") >= FIRST_START_FROM
+    start = b"" if token or not knows else incoming.bytes_query("startFrom")
     listing = list_page(context, bucket, limit=limit, at=start, token=token)
-    parts = [_blob_element(context, key, item) for key, item in listing.entries]
+    with_user = "metadata" in incoming.text_query("include").split(",")
+    parts = [_blob_element(context, key, item, with_user=with_user) for key, item in listing.entries]
     last = b64encode(listing.place).decode()
     marker = f"<NextMarker>{last}</NextMarker>" if last else "<NextMarker />"
     asked = ("prefix", "Prefix"), ("marker", "Marker"), ("startFrom", "StartFrom"), ("maxresults", "MaxResults")
@@ -95,7 +99,12 @@ def _text_element(tag_name: str, text: str) -> str:
     return f"<{tag_name}>{escape(text)}</{tag_name}>"
 
 
-def _blob_element(context: Context, key: bytes, item: Object | None) -> str:
+def _is_directory(context: Context, item: Object) -> bool:
+    """Whether an account with a hierarchical name space holds this as a directory: the core has it as a marked blob."""
+    return context.state.settings.hierarchical and "hdi_isfolder" in item.stored.user
+
+
+def _blob_element(context: Context, key: bytes, item: Object | None, *, with_user: bool) -> str:
     name = _text_element("Name", text_of(key))
     if item is None:
         return f"<BlobPrefix>{name}</BlobPrefix>"
@@ -103,13 +112,16 @@ def _blob_element(context: Context, key: bytes, item: Object | None) -> str:
     headers = item.stored.headers
     inner = [
         tag("Creation-Time", http_time(item.mtime)), tag("Last-Modified", http_time(item.mtime)),
-        tag("Etag", item.etag), tag("Content-Length", item.blob.size),
+        tag("Etag", item.etag), tag("ResourceType", "directory") if _is_directory(context, item) else "",
+        tag("Content-Length", item.blob.size),
         tag("Content-Type", headers.get("content-type", context.dialect.default_type)),
         tag("Content-Encoding", headers.get("content-encoding", "")),
         tag("Content-MD5", headers.get("content-md5", "")), tag("BlobType", "BlockBlob"), tag("AccessTier", tier),
         tag("ArchiveStatus", status) if status else "", tag("ServerEncrypted", "true"),
     ]  # fmt: skip
-    return f"<Blob>{name}<Properties>{''.join(inner)}</Properties><OrMetadata /></Blob>"
+    user = "".join(tag(name, value) for name, value in item.stored.user.items()) if with_user else ""
+    metadata = f"<Metadata>{user}</Metadata>" if user else ""
+    return f"<Blob>{name}<Properties>{''.join(inner)}</Properties>{metadata}<OrMetadata /></Blob>"
 
 
 def get_blob(context: Context) -> Reply:
@@ -255,7 +267,19 @@ def set_tier(context: Context) -> Reply:
     return Reply(200)
 
 
-OPERATIONS: dict[str, Callable[[Any], Any]] = {
+def _known_version(operation: Callable[[Context], Reply]) -> Callable[[Any], Any]:
+    """Refuse a request of a version that the service does not know, in the words of the real one."""
+
+    def answer(context: Context) -> Reply:
+        if context.incoming.headers.get("x-ms-version", "") > context.state.settings.newest_version:
+            message = "The value for one of the HTTP headers is not in the correct format. HeaderName: x-ms-version"
+            raise Refusal("InvalidHeaderValue", message, status=400)
+        return operation(context)
+
+    return answer
+
+
+_OPERATIONS: dict[str, Callable[[Context], Reply]] = {
     "ListBuckets": list_containers,
     "CreateBucket": create_container,
     "HeadBucket": get_container,
@@ -269,3 +293,5 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "DeleteObject": delete_blob,
     "RestoreObject": set_tier,
 }
+
+OPERATIONS: dict[str, Callable[[Any], Any]] = {name: _known_version(one) for name, one in _OPERATIONS.items()}

@@ -136,6 +136,8 @@ class Cloud:
     list_page = Setting()
     list_holes = Setting()
     fold = Setting()
+    hierarchical = Setting()
+    newest_version = Setting()
     region = Setting()
 
     def __init__(self, name: str, endpoint: Endpoint, account: Account, command: Callable[..., Any]) -> None:

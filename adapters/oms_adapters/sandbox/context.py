@@ -41,6 +41,10 @@ class Settings:
     fold: str = ""
     """What the cloud takes for one key, as stores on file systems do: ``path`` (``a//b`` and ``a/b``, ``/a`` and ``a``,
     ``a/`` and ``a``), ``case`` or ``form`` (Unicode NFC); the key that was stored first keeps its name."""
+    hierarchical: bool = False
+    """Azure: the account has a hierarchical name space, where a blob marked ``hdi_isfolder`` is a directory."""
+    newest_version: str = "2026-02-06"
+    """Azure: a request whose x-ms-version is newer is refused."""
     domains: tuple[str, ...] = ("s3.test", "obs.test", "localhost")
     """Suffixes of virtual-hosted requests: ``bucket.s3.test``."""
 

@@ -113,10 +113,10 @@ def plain_etag(blob: Blob, stored: Stored) -> str:
 def joined_etag(parts: list[Part], style: str = "md5") -> str:
     """Return the ETag of a multipart object: MD5 of the parts' MD5s, a dash, their number.
 
-    Styles of other clouds: ``own`` and ``own-joined`` look like a plain MD5 and are none; ``dash`` begins with a dash.
+    Styles of other clouds: ``own`` and ``own-joined`` look like a plain MD5 and are none.
     """
     digest = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
-    return {"md5": f"{digest}-{len(parts)}", "dash": f"-{digest}"}.get(style, digest)
+    return f"{digest}-{len(parts)}" if style == "md5" else digest
 
 
 class Bucket:

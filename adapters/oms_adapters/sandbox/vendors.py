@@ -22,18 +22,20 @@ class Gateway(S3):
     """S3's protocol without KMS, and with the quirks its subclasses switch on."""
 
     server = "gateway"
-    takes_chunks = True
-    """Whether uploads framed as aws-chunked are taken."""
     checks_md5 = True
     """Whether Content-MD5 is looked at."""
     restores = True
+    takes_tokens = True
+    """Whether temporary keys are known."""
+    takes_class = True
+    """Whether a write may name a storage class."""
     max_key = 1024
 
     def authenticate(self, incoming: Incoming, accounts: Accounts, now: float) -> str | None:
         """Verify a Signature Version 4, then play the gateway's quirks."""
+        if "x-amz-security-token" in incoming.headers and not self.takes_tokens:
+            raise Refusal("InvalidAccessKeyId")
         payload_hash = super().authenticate(incoming, accounts, now)
-        if (payload_hash or "").startswith("STREAMING-") and not self.takes_chunks:
-            raise Refusal("InvalidArgument", "The chunked payload is not supported")
         if incoming.operation == "ListObjectsV2" and not self.list_v2:
             incoming.operation = "ListObjects"  # list-type is a parameter it does not know, and leaves alone
         if incoming.operation == "RestoreObject" and not self.restores:
@@ -46,6 +48,8 @@ class Gateway(S3):
         """Return what a write's headers fix, refusing a key that is too long."""
         if len(incoming.key) > self.max_key:
             raise Refusal("KeyTooLongError")
+        if "x-amz-storage-class" in incoming.headers and not self.takes_class:
+            raise Refusal("NotImplemented")
         return super().parse_stored(incoming, default_encryption)
 
     def parse_encryption(self, headers: dict[str, str]) -> tuple[str | None, str | None]:
@@ -73,6 +77,9 @@ class QingStor(Gateway):
     next_marker_always = True
     next_marker_encoded = False
     etag_style = "own-joined"
+    takes_class = False
+    takes_tokens = False  # compatible_headers.md, beside it
+    max_key = 1023
     domains = ("s3.pek3b.qingstor.com",)
 
 
@@ -80,8 +87,10 @@ class Ks3(Gateway):
     """https://ks3.ksyun.com/doc/api/index.html."""
 
     name = "ks3"
-    classes = frozenset({"STANDARD", "STANDARD_IA", "ARCHIVE"})
-    archived = frozenset({"ARCHIVE"})
+    # https://github.com/ks3sdklib/aws-sdk-go/blob/master/service/s3/const.go
+    classes = frozenset({"STANDARD", "STANDARD_IA", "DEEP_IA", "ARCHIVE", "COLD_ARCHIVE", "DEEP_COLD_ARCHIVE"})
+    archived = frozenset({"ARCHIVE", "COLD_ARCHIVE", "DEEP_COLD_ARCHIVE"})
+    crc64_policy = "always"  # https://github.com/ks3sdklib/aws-sdk-go/blob/master/service/s3/crc_check.go
     min_part = 100 * 1024  # https://docs.ksyun.com/documents/42468
     list_v2 = False
     next_marker_always = True
@@ -104,10 +113,13 @@ class Ks3(Gateway):
         return super().authenticate(incoming, accounts, now)
 
     def parse_restore(self, body: bytes, storage_class: str) -> tuple[int, str]:
-        """Read a RestoreRequest: 1 to 7 days, without a tier: https://docs.ksyun.com/documents/42474."""
-        del storage_class
-        days, tier = parse_days_and_tier(body, "GlacierJobParameters")
-        if days > 7 or b"Tier" in body:
+        """Read a RestoreRequest: 1 to 7 days without a tier; of the cold archives 1 to 365, with one.
+
+        https://docs.ksyun.com/documents/42474, and ks3sdk's ``Bucket.restore_object``
+        """
+        cold = storage_class != "ARCHIVE"
+        days, tier = parse_days_and_tier(body, "JobParameters")
+        if days > (365 if cold else 7) or (b"Tier" in body) is not cold:
             raise Refusal("MalformedXML")
         return days, tier
 
@@ -123,8 +135,9 @@ class Bos(Gateway):
     classes = frozenset({"STANDARD", "STANDARD_IA"})
     archived = frozenset({"ARCHIVE"})
     restores = False
-    takes_chunks = False  # https://cloud.baidu.com/doc/BOS/s/xjwvyq9l4
-    etag_style = "dash"
+    list_v2 = False  # a field report has version 2 answered in the form of version 1
+    next_marker_always = True
+    etag_style = "own-joined"
     max_key = 1023  # https://intl.cloud.baidu.com/en/doc/BOS/s/yl5jfscvi-intl-en
     domains = ("s3.bj.bcebos.com",)
 
@@ -133,11 +146,12 @@ class Kodo(Gateway):
     """https://github.com/rclone/rclone/blob/master/backend/s3/provider/Qiniu.yaml."""
 
     name = "kodo"
-    classes = frozenset({"STANDARD", "LINE", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"})
+    classes = frozenset({"STANDARD", "INTELLIGENT_TIERING", "LINE", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"})
     archived = frozenset({"GLACIER", "DEEP_ARCHIVE"})
     list_url_encode = False
     list_replaces = True
     etag_style = "own-joined"
+    takes_tokens = False  # https://developer.qiniu.com/kodo/4091
     domains = ("s3.cn-east-1.qiniucs.com",)
 
 
@@ -150,7 +164,6 @@ class Us3(Gateway):
          "DEEP_ARCHIVE"}
     )  # fmt: skip
     archived = frozenset({"GLACIER"})
-    restores = False
     checks_md5 = False
     min_part = 8 * 1024 * 1024
     list_v2 = False

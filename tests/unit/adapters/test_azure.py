@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from oms_adapters.azure import ADAPTER, CLASSES
 from oms_adapters.config import StoreConfig
-from oms_adapters.dialects.azure import read_head
 from oms_adapters.dialects.azure_errors import CODES, SPECIAL, error_of
-from oms_adapters.dialects.azure_listing import parse_blobs, parse_fast, parse_slow
+from oms_adapters.dialects.azure_heads import read_head
+from oms_adapters.dialects.azure_listing import Directories, parse_blobs, parse_fast, parse_slow
 from oms_adapters.regions.azure import REGIONS
 from oms_engine.errors import (
     AccessDenied,
@@ -372,3 +372,103 @@ def test_the_region_table_leads_somewhere():
         "https://blob.core.usgovcloudapi.net",
     }
     assert len(set(REGIONS)) == len(REGIONS)
+
+
+@pytest.mark.parametrize(
+    ("extra", "version", "anywhere"),
+    [
+        ({}, "2026-02-06", True),
+        ({"list_start_from": False}, "2019-07-07", False),
+        ({"api_version": "2021-02-12"}, "2021-02-12", False),
+        ({"api_version": "2026-12-01"}, "2026-12-01", True),
+        ({"api_version": "2026-12-01", "list_start_from": False}, "2026-12-01", False),
+    ],
+)
+def test_the_version_is_that_of_what_is_asked_for(extra, version, anywhere):
+    """Every request carries the version the service has to know, and no listing asks for what that version lacks."""
+    store = opened(extra=extra)
+    calls = [store.head("k"), store.read("k"), store.list_page("p"), store.delete("k"), store.list_parts("k", "t.e30=")]
+    assert {call.request.headers["x-ms-version"] for call in calls} == {version}
+    assert store.capabilities.list_start_anywhere is anywhere
+    assert ("startFrom" in dict(store.list_page("p", start_after="q").request.query)) is anywhere
+    config = StoreConfig("Azure", "photos", credentials=Credentials("acct", Secret(KEY)), extra=extra)
+    assert ADAPTER.account(config).bucket_region().request.headers["x-ms-version"] == version
+
+
+@pytest.mark.parametrize("word", ["2019-02-01", "latest", "2026-13-01", "2026-02-06; DROP"])
+def test_what_is_no_version_is_refused(word):
+    """A wrong or too old version is named before anything is sent."""
+    with pytest.raises(ConfigError, match="api_version"):
+        opened(extra={"api_version": word})
+
+
+def test_an_older_version_has_smaller_limits():
+    """Blocks and blobs are no larger than the version takes."""
+    old, new = opened(extra={"list_start_from": False}).capabilities, opened().capabilities
+    assert (old.max_part_size, old.max_single_write) == (100 * 2**20, 256 * 2**20)
+    assert (new.max_part_size, new.max_single_write) == (4000 * 2**20, 5000 * 2**20)
+
+
+@pytest.mark.parametrize(
+    "message", ["HeaderName: x-ms-version", "The API version 2026-02-06 is not supported by Azurite. Please upgrade"]
+)
+def test_a_version_the_service_refuses_names_the_option(message):
+    """The sentence says what to set; other headers that are wrong are not taken for the version."""
+    body = f"<Error><Code>InvalidHeaderValue</Code><Message>{message}</Message></Error>".encode()
+    with pytest.raises(Exception, match="list_start_from=false"):
+        opened().list_page("").read(Reply(400, {"x-ms-error-code": "InvalidHeaderValue"}, body))
+    other = b"<Error><Code>InvalidHeaderValue</Code><Message>HeaderName: x-ms-access-tier</Message></Error>"
+    with pytest.raises(Exception, match="access-tier") as caught:
+        opened().list_page("").read(Reply(400, {"x-ms-error-code": "InvalidHeaderValue"}, other))
+    assert "list_start_from" not in str(caught.value)
+
+
+def directory(name, kind="<ResourceType>directory</ResourceType>", metadata="", size=0):
+    """Return a blob element as the service writes it."""
+    return (
+        f"<Blob><Name>{name}</Name><Properties><Creation-Time>{DATE}</Creation-Time><Last-Modified>{DATE}"
+        f"</Last-Modified><Etag>0x8</Etag>{kind}<Content-Length>{size}</Content-Length><AccessTier>Hot</AccessTier>"
+        f"</Properties>{metadata}<OrMetadata /></Blob>"
+    )
+
+
+MARKED = "<Metadata><hdi_isfolder>True</hdi_isfolder></Metadata>"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("plain", ["A/b", "stub", "full", "z"]),
+        ("skip", ["A/b", "full", "z"]),
+        ("keep", ["A/", "A/b", "stub/", "full", "z"]),
+    ],
+)
+def test_what_becomes_of_directories(word, expected):
+    """A hierarchy's directories never are objects of their names; marked blobs follow the option, never one with bytes."""
+    blobs = [
+        directory("A"),
+        directory("A/b", kind=""),
+        directory("stub", kind="", metadata=MARKED),
+        directory("full", kind="", metadata=MARKED, size=3),
+        directory("z", kind="<ResourceType>file</ResourceType>"),
+    ]
+    page = f"<EnumerationResults><Blobs>{''.join(blobs)}</Blobs><NextMarker /></EnumerationResults>".encode()
+    assert [item.key for item in parse_fast(page, Directories(word))[0]] == expected
+    assert parse_fast(page, Directories(word)) == parse_slow(page, Directories(word))
+    store = opened(extra={"directories": word})
+    assert ("include" in dict(store.list_page("").request.query)) is (word != "plain")
+    assert [item.key for item in store.list_page("").read(Reply(200, {}, page)).objects] == expected
+
+
+def test_a_kept_directory_is_read_where_it_lies():
+    """`A/` is asked for as `A`; what is no directory there is not found, so no other blob's bytes are taken for it."""
+    store = opened(extra={"directories": "keep"})
+    for call in (store.head("A/"), store.read("A/")):
+        assert call.request.path == "/photos/A"
+        head = call.read(Reply(200, {"content-length": "0", "x-ms-meta-hdi_isfolder": "true", "x-ms-meta-a": "1"}, b""))
+        assert (head.key, head.size, head.attributes.user) == ("A/", 0, {"a": "1"})
+        with pytest.raises(NotFound, match="directories=keep"):
+            call.read(Reply(200, {"content-length": "3"}, b""))
+    assert opened().head("A/").request.path == "/photos/A/"
+    with pytest.raises(ConfigError, match="directories"):
+        opened(extra={"directories": "drop"})

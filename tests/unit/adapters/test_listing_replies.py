@@ -67,7 +67,6 @@ def test_the_order_of_a_bucket_is_what_its_vendor_keeps():
     orders = {name: open_store(config).capabilities.order for name, config in {**XML, "gs": GOOGLE}.items()}
     assert {name for name, order in orders.items() if order is KeyOrder.UTF8} == {"s3", "oss", "cos", "gs"}
     assert orders["az"] is KeyOrder.UTF16
-    assert open_store(StoreConfig("s3", "b--use1-az4--x-s3", region="us-east-1")).capabilities.order == "unordered"
     gateway = StoreConfig("s3", "bucket", endpoint="https://s3.example", extra={"order": "path", "list_version": "1"})
     assert open_store(gateway).capabilities.order is KeyOrder.PATH
     with pytest.raises(Exception, match="utf8"):

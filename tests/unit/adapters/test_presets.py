@@ -77,6 +77,7 @@ def test_every_quirk_has_its_reason_and_page(name):
     assert preset.source.startswith("https://")
     for item in (*preset.quirks, *preset.notes):
         assert len(item.reason) > 10
+        assert item.date is not None, item.name
         assert item.source.startswith("https://")
 
 
@@ -160,6 +161,9 @@ def test_where_the_bucket_stands(config, host, path, region):
         ({"quirk": [{"set": "kms", "to": True, "reason": "r"}]}, "lacks 'source'"),
         ({"quirk": [quirk(set="writes", to=["COLD"])]}, "'COLD' is not among the classes"),
         ({"codes": {"Odd": "Strange"}}, "no error class 'Strange'"),
+        ({"quirk": [quirk(set="plain_regions", to=["south"])]}, "'south' is not among the regions"),
+        ({"quirk": [quirk(set="restore_max_days_of", to={"COLD": 9})]}, "'COLD' is not among the classes"),
+        ({"quirk": [quirk(set="restore_tiers_of", to=["COLD"])]}, "'COLD' is not among the classes"),
     ],
 )
 def test_a_wrong_table_is_refused(changes, told):
@@ -200,12 +204,92 @@ def test_options_of_a_bucket_override_its_preset():
 
 
 @EACH
-def test_requester_pays_is_refused(name):
-    """None of these vendors documents it, so it is refused rather than ignored."""
+def test_requester_pays_is_sent_or_refused(name):
+    """Baidu documents it, and the header is sent; of the others no page does, so it is refused rather than ignored."""
     found = adapter(name)
-    region = next(iter(found.preset.regions))
+    config = StoreConfig(found.cloud_type, "bucket", region=next(iter(found.preset.regions)), requester_pays=True)
+    if name == "baidu":
+        assert open_store(config).head("k").request.headers["x-amz-request-payer"] == "requester"
+        return
     with pytest.raises(ConfigError, match="requester pays"):
-        open_store(StoreConfig(found.cloud_type, "bucket", region=region, requester_pays=True))
+        open_store(config)
+
+
+@EACH
+def test_temporary_keys_are_sent_or_refused(name):
+    """Where the vendor states its S3 protocol takes no session token, a sentence says so before anything is sent."""
+    found = adapter(name)
+    keys = Credentials("AK", Secret("a-secret"), Secret("a-token"))
+    region = next(iter(found.preset.regions))
+    if name in {"qingcloud", "qiniu"}:
+        for reach in (open_store, found.account):
+            with pytest.raises(ConfigError, match="takes no temporary keys") as caught:
+                reach(StoreConfig(found.cloud_type, "bucket", region=region, credentials=keys))
+            assert "a-token" not in str(caught.value)
+        return
+    call = open_store(StoreConfig(found.cloud_type, "bucket", region=region, credentials=keys)).head("k")
+    assert call.sign(call.request, 0.0).headers["x-amz-security-token"] == "a-token"
+
+
+@pytest.mark.parametrize("region", ["hkg", "fwh"])
+def test_a_region_without_tls_asks_for_a_word(region):
+    """Nothing is sent in the clear because a region was named: the endpoint has to be given, in either scheme."""
+    with pytest.raises(ConfigError, match=f"http://s3.{region}.bcebos.com"):
+        open_store(StoreConfig("bos", "bucket", region=region))
+    for scheme in ("http", "https"):
+        endpoint = f"{scheme}://s3.{region}.bcebos.com"
+        store = open_store(StoreConfig("bos", "bucket", region=region, endpoint=endpoint, credentials=KEYS))
+        call = store.head("k")
+        assert call.request.endpoint.scheme == scheme
+        assert f"/{region}/s3/" in call.sign(call.request, 0.0).headers["authorization"]
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "ours", "archived"),
+    [
+        ("kingsoftcloud", "COLD_ARCHIVE", StorageClass.DEEP_ARCHIVE, True),
+        ("kingsoftcloud", "DEEP_COLD_ARCHIVE", StorageClass.DEEP_ARCHIVE, True),
+        ("kingsoftcloud", "DEEP_IA", StorageClass.IA, False),
+        ("kingsoftcloud", "EXTREME_PL3", StorageClass.STANDARD, False),
+        ("qiniu", "INTELLIGENT_TIERING", StorageClass.STANDARD, False),
+        ("qiniu", "GLACIER_IR", StorageClass.ARCHIVE, False),
+        ("ucloud", "STANDARD_IA", StorageClass.STANDARD, False),
+        ("ucloud", "ONEZONE_IA", StorageClass.IA, False),
+        ("ucloud", "DEEP_ARCHIVE", StorageClass.ARCHIVE, True),
+        ("baidu", "COLD", StorageClass.ARCHIVE, False),
+    ],
+)
+def test_what_the_vendors_words_of_classes_mean(name, word, ours, archived):
+    """Each word leads to OMS's class, and says whether its objects are read at once."""
+    capabilities = adapter(name).profile.capabilities
+    assert (capabilities.class_of(word), capabilities.is_archived_class(word)) == (ours, archived)
+
+
+def test_an_etag_of_bos_is_never_taken_for_an_md5():
+    """No page says what that of an object in parts is, and 32 digits without a dash are possible."""
+    assert not adapter("baidu").profile.capabilities.etag_is_md5
+
+
+def test_us3_restores_for_days_alone():
+    """RestoreObject is among its calls; it restores at one speed."""
+    store = open_store(StoreConfig("us3", "bucket", region="hk"))
+    assert store.capabilities.restore
+    body = store.restore("k", days=3, tier=RestoreTier.BULK, storage_class="GLACIER").request.body
+    assert body == b"<RestoreRequest><Days>3</Days></RestoreRequest>"
+
+
+@given(st.sets(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), min_size=1, max_size=4))
+def test_a_listing_that_left_encoding_alone_is_exact_or_refused(keys):
+    """A gateway that ignores encoding-type gives plain XML: what that cannot show is refused, though it was asked for."""
+    ordered = sorted(keys, key=str.encode)
+    call = dialect().list_page("")
+    assert ("encoding-type", "url") in call.request.query
+    try:
+        page = call.read(listing(map(go_text, ordered)))
+    except UnexpectedReply:
+        assert any(ord(char) < 32 or char in "\ufffd\ufffe\uffff" for key in keys for char in key)
+    else:
+        assert [item.key for item in page.objects] == ordered
 
 
 @EACH
@@ -301,6 +385,7 @@ def test_restores_are_worded_as_the_vendor_wants():
         ("ucloud", 403, "RequestTimeTooSkewed", BadCredentials, "clock"),
         ("qiniu", 503, "SlowDown", Throttled, "fewer requests"),
         ("qingcloud", 404, "NoSuchBucket", BucketNotFound, "does not exist"),
+        ("qiniu", 404, "NoSuchBucket", BucketNotFound, "S3 name may differ"),
     ],
 )
 def test_error_codes(name, status, code, kind, told):
