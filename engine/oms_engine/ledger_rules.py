@@ -5,6 +5,7 @@ The in-memory ledger and those in databases perform them, so they cannot differ 
 
 from __future__ import annotations
 
+import re
 import time
 from enum import Enum
 from operator import attrgetter
@@ -117,13 +118,16 @@ def _plan_retry(last: LastRun | None) -> int:
     return last.number
 
 
+_SCHEMES = re.compile(r"\A\w+://(\S* at \S* to )\w+://")
+
+
 def check_identity(remembered: str, given: str, where: str) -> None:
-    """Refuse a ledger that belongs to another task.
+    """Refuse a ledger that belongs to another task: a bucket that is spoken to in another dialect is the same place.
 
     Raises:
         ConfigError: the identities differ.
     """
-    if remembered != given:
+    if remembered != given and _SCHEMES.sub(r"\1", remembered) != _SCHEMES.sub(r"\1", given):
         raise ConfigError(
             f"The state in {where} belongs to another migration ({remembered}), not to this one ({given}):"
             " give another --state or remove the file."

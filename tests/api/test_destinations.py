@@ -240,3 +240,27 @@ def test_a_url_list_is_read_in_the_dialect(api, place):
     body = {"region": "rack-1", "obs_bucket": "lists", "list_file_key": "urls.txt", **KEYS}
     reply = api.api.post(f"/v2/{api.api.project}/objectstorage/buckets/url-source-list-file", json=body)
     assert reply.status_code == 200, reply.text
+
+
+def test_a_failed_task_goes_on_once_the_settings_say_what_its_store_speaks(sandbox, world, moto, place, tmp_path):
+    """The remedy of TRF.0061 is for the same task too: after a start it migrates everything, with its metadata."""
+    fill(world)
+    client = place("rack-3", "remedied")
+    served = Served(tmp_path, [("AWS", sandbox.s3)])
+    plain = served.config.read_text() + f'\n[endpoints.HuaweiCloud.rack-3]\nendpoint = "{moto}"\naddressing = "path"\n'
+    served.config.write_text(plain)
+    served.users = served.add_users(alice={})
+    with running(served), served.http("alice") as api:
+        api.project = served.users.alice["project_id"]
+        path = create(Provider(api), body_of(world, "rack-3", "remedied"))
+        task = Provider(api).wait(path, {0, 1, 2}, {4})
+        assert task["error_reason"]["error_code"] == "TRF.0061"
+    served.config.write_text(f'{plain}dialect = "s3"\n')
+    with running(served), served.http("alice") as api:
+        api.project = served.users.alice["project_id"]
+        keys = {**{f"src_{name}": value for name, value in world.src_keys.items()},
+                **{f"dst_{name}": value for name, value in KEYS.items()}}  # fmt: skip
+        assert api.post(f"{path}/start", json=keys).status_code == 200
+        task = Provider(api).wait(path, {0, 1, 2}, {4, 5})
+        assert (task["status"], task["successful_num"]) == (5, 2), task["error_reason"]
+    assert client.head_object(Bucket="remedied", Key="a")["Metadata"] == {"colour": "red"}

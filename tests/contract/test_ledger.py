@@ -140,6 +140,15 @@ def test_a_ledger_of_another_task_is_refused(box: LedgerBox) -> None:
     assert open_run(box.open(), identity="s3://a>obs://b").resumed
 
 
+def test_another_dialect_is_no_other_task(box):
+    """The same buckets at the same hosts are the same task, whatever their stores are spoken to in; keys are not."""
+    identity = "s3://a at h:1 to obs://b at i:2, object ['x://y']"
+    open_run(box.open(), identity=identity)
+    with pytest.raises(ConfigError):
+        open_run(box.open(), identity=identity.replace("x://", ""))
+    assert open_run(box.open(), identity=identity.replace("obs", "s3")).resumed
+
+
 # ---- retrying what failed
 
 
