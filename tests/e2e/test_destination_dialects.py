@@ -78,6 +78,9 @@ def test_a_region_of_the_file_says_what_its_store_speaks(client, openoms):
     assert beside(client, "by-file") == ({"colour": "red"}, "STANDARD_IA", "text/x-odd")
     assert openoms("check", *places, "--attributes", "--storage-class", "IA")[0] == 0
     assert openoms("migrate", *places, "--metadata", "--storage-class", "IA")[0] == 0
+    code, told, _ = openoms("migrate", *places, "--storage-class", "ARCHIVE")
+    assert (code, told["error_code"]) == (2, "OMS.1003")
+    assert "does not keep ARCHIVE; it keeps IA, STANDARD" in told["error_msg"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ combination is not, which is a constraint. S3M.0069 is the first version's code;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from oms_engine.errors import ConfigError
 from oms_engine.model import ConsistencyCheck, OverwriteMode, StorageClass, StoragePolicy
@@ -35,6 +36,25 @@ def refuse_incapable(spec: MigrationSpec, capabilities: Capabilities, where: str
     """
     for code, sentence in faults(spec, capabilities):
         raise ConfigError(f"{sentence.format(where=where)}.", code=code)
+
+
+def narrowed(
+    capabilities: Capabilities,
+    *,
+    storage_classes: Collection[StorageClass] | None,
+    metadata: bool | None,
+    kms: bool | None,
+    crc64: bool | None,
+) -> Capabilities:
+    """Return what a store can do of what its dialect can, by the words of the settings; None says nothing."""
+    classes = capabilities.storage_classes
+    return replace(
+        capabilities,
+        storage_classes=classes if storage_classes is None else classes & frozenset(storage_classes),
+        max_user_metadata_bytes=0 if metadata is False else capabilities.max_user_metadata_bytes,
+        kms=capabilities.kms and kms is not False,
+        states_crc64=capabilities.states_crc64 and crc64 is not False,
+    )
 
 
 def faults(spec: MigrationSpec, capabilities: Capabilities) -> Iterator[tuple[str, str]]:

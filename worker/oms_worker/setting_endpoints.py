@@ -28,6 +28,7 @@ from oms_adapters.registry import adapter_for, open_store
 from oms_engine.errors import ConfigError
 from oms_engine.model import Credentials, Secret, StorageClass
 from oms_engine.store import Capabilities
+from oms_worker.destinations import narrowed
 from oms_worker.setting_base import Part
 
 DIALECTS: Final[Mapping[str, str]] = {"obs": "HuaweiCloud", "s3": "AWS"}
@@ -96,13 +97,12 @@ class EndpointSettings(Part):
 
     def narrow(self, capabilities: Capabilities) -> Capabilities:
         """Return what the store here can do of what its dialect can."""
-        classes = capabilities.storage_classes
-        return replace(
+        return narrowed(
             capabilities,
-            storage_classes=classes if self.storage_classes is None else classes & frozenset(self.storage_classes),
-            kms=capabilities.kms and self.kms is not False,
-            states_crc64=capabilities.states_crc64 and self.crc64 is not False,
-            max_user_metadata_bytes=capabilities.max_user_metadata_bytes if self.metadata else 0,
+            storage_classes=self.storage_classes,
+            metadata=self.metadata,
+            kms=self.kms,
+            crc64=self.crc64,
         )
 
 

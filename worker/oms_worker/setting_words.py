@@ -5,12 +5,13 @@ The command line reads one file with the service and must know the names of the 
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import ast
 
 COMMANDS_OWN: Final = ("profiles", "defaults", "service")
 """Tables that only the command line reads: :mod:`openoms.configfile`."""
@@ -32,11 +33,16 @@ class Word(NamedTuple):
 @cache
 def tables_of(package: str, module: str) -> Mapping[str, tuple[Word, ...]]:
     """Return the fields of every class of a module, by the name of the class."""
+    import ast  # noqa: PLC0415 - 10 ms that most commands do not need
+    from importlib.resources import files  # noqa: PLC0415
+
     tree = ast.parse(files(package).joinpath(f"{module}.py").read_text(encoding="utf-8"))
     return {node.name: _words(node) for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def _words(node: ast.ClassDef) -> tuple[Word, ...]:
+    import ast  # noqa: PLC0415
+
     words: list[Word] = []
     for item, behind in zip(node.body, [*node.body[1:], None], strict=True):
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
@@ -49,6 +55,8 @@ def _words(node: ast.ClassDef) -> tuple[Word, ...]:
 
 
 def _docstring(node: ast.stmt | None) -> str:
+    import ast  # noqa: PLC0415
+
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
         return re.sub(r"\s+", " ", node.value.value).replace("``", "").strip()
     return ""

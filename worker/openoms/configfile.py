@@ -44,7 +44,7 @@ from typing import Any
 from oms_adapters.config import parse_endpoint
 from oms_engine.errors import ConfigError
 from oms_engine.frozen import dataclass
-from oms_engine.model import Secret
+from oms_engine.model import Secret, StorageClass
 from oms_worker.setting_words import COMMANDS_OWN, holds_secrets, service_names, words_of
 from openoms.clouds import HUAWEI, cloud_of_scheme, cloud_of_type, every_cloud
 from openoms.words import unknown
@@ -110,6 +110,11 @@ class Place:
     addressing: str | None = None
     extra: tuple[tuple[str, str | bool], ...] = ()
     """Options of the adapter."""
+    storage_classes: tuple[StorageClass, ...] | None = None
+    """The classes that it keeps; None: all that its dialect has. The rest is what it can: None, as its dialect."""
+    metadata: bool | None = None
+    kms: bool | None = None
+    crc64: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +258,24 @@ def _place(table: str, name: str, regions: Mapping[str, Any], path: Path | None)
     if not all(isinstance(value, str | bool) for value in extra.values()):
         raise ConfigError(f"{where}.extra in {path} holds options: text in quotes, true or false.")
     text["endpoint"] = _checked(text["endpoint"], where, path)
-    return Place(**text, extra=tuple(extra.items()))
+    return Place(**text, **_abilities(stated, where, path), extra=tuple(extra.items()))
+
+
+def _abilities(stated: Mapping[str, Any], where: str, path: Path | None) -> dict[str, Any]:
+    """Return what a store can do, as far as the file says."""
+    found: dict[str, Any] = {key: stated[key] for key in ("metadata", "kms", "crc64") if key in stated}
+    if wrong := next((key for key, value in found.items() if not isinstance(value, bool)), None):
+        raise ConfigError(f"{where}.{wrong} in {path} must be true or false.")
+    classes = stated.get("storage_classes")
+    if classes is None:
+        return found
+    known = [item.value for item in StorageClass]
+    if not isinstance(classes, list):
+        raise ConfigError(f"{where}.storage_classes in {path} must be a list of {', '.join(known)}.")
+    for word in classes:
+        if word not in known:
+            raise unknown("storage class", str(word), known, where=f"[{where}] of {path}")
+    return {**found, "storage_classes": tuple(StorageClass(word) for word in classes)}
 
 
 def _checked(endpoint: str, where: str, path: Path | None) -> str:

@@ -8,6 +8,7 @@ from oms_engine.model import ConsistencyCheck, OverwriteMode
 from oms_engine.places import refuse_same_place
 from oms_engine.store import BucketStore
 from openoms.clouds import known_regions
+from openoms.configfile import Place
 from openoms.plan import Plan
 from openoms.settings import Side
 from openoms.words import nearest
@@ -39,6 +40,26 @@ def judge(plan: Plan, *, strict_regions: bool = False) -> None:
     refuse_same_place(plan.spec, source, destination)
     refuse_restore(plan, source)
     refuse_crc64(plan, source, destination)
+    if plan.destination.place is not None:
+        _refuse_incapable(plan, plan.destination.place, destination)
+
+
+def _refuse_incapable(plan: Plan, place: Place, destination: BucketStore) -> None:
+    """Refuse what the configuration file says that the destination cannot do.
+
+    Raises:
+        ConfigError: as ``oms_worker/destinations.py`` says.
+    """
+    from oms_worker.destinations import narrowed, refuse_incapable  # noqa: PLC0415 - few files say so
+
+    able = narrowed(
+        destination.capabilities,
+        storage_classes=place.storage_classes,
+        metadata=place.metadata,
+        kms=place.kms,
+        crc64=place.crc64,
+    )
+    refuse_incapable(plan.spec, able, plan.destination.url.label)
 
 
 def _open(side: Side, code: str, *, requester_pays: bool = False) -> BucketStore:

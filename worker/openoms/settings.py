@@ -16,7 +16,7 @@ from oms_adapters.config import Addressing, StoreConfig, parse_endpoint
 from oms_engine.errors import ConfigError
 from oms_engine.frozen import dataclass
 from oms_engine.model import Credentials
-from openoms.configfile import ConfigFile, Profile, read_config_file
+from openoms.configfile import ConfigFile, Place, Profile, read_config_file
 from openoms.keys import SideName, check_written, find_credentials
 from openoms.urls import BucketUrl
 from openoms.words import unknown
@@ -68,18 +68,16 @@ class Side:
     """Options of the cloud's adapter, e.g. ``app_id``."""
     cdn: CdnConfig | None = None
     """Read through this CDN."""
-    dialect: str | None = None
-    """What the store speaks, where the configuration file says that it is not the cloud's own protocol."""
-    signed_for: str | None = None
-    """The region of S3 signatures, where the configuration file names one."""
+    place: Place | None = None
+    """What the configuration file says of the store: what it speaks and can."""
 
     def store_config(self, *, requester_pays: bool = False) -> StoreConfig:
         """Return the adapter's configuration."""
         return StoreConfig(
-            cloud_type=self.dialect or self.url.cloud_type,
+            cloud_type=(self.place.dialect if self.place else None) or self.url.cloud_type,
             bucket=self.url.bucket,
             endpoint=self.endpoint,
-            region=self.signed_for or self.region,
+            region=(self.place.region if self.place else None) or self.region,
             addressing=self.addressing,
             credentials=self.credentials,
             requester_pays=requester_pays,
@@ -133,8 +131,7 @@ class Settings:
             addressing=ADDRESSING[addressing],
             origin=origin,
             extra=(*(place.extra if place else ()), *self._extra(name, cloud.cloud_type, options, profile)),
-            dialect=place.dialect if place else None,
-            signed_for=place.region if place else None,
+            place=place,
         )
 
     def endpoint_of(self, cloud_type: str, region: str | None) -> str | None:
