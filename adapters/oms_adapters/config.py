@@ -84,14 +84,19 @@ class StoreConfig:
     """Holds for addresses that stand in the credentials; None: whoever runs the command chose them."""
 
 
+_USER = re.compile(r"(//)[^/]*@")
+
+
 def parse_endpoint(url: str) -> Endpoint:
     """Return the endpoint a URL names; without a scheme it is ``https``.
 
     Raises:
-        ConfigError: not a URL of a host.
+        ConfigError: not a URL of a host; a password that stands in it is not repeated.
     """
+    whole = url if "://" in url else f"https://{url}"
+    url = _USER.sub(r"\1***@", whole) if "@" in url else url
     try:
-        parts = urlsplit(url if "://" in url else f"https://{url}")
+        parts = urlsplit(whole)
     except ValueError:  # brackets without an IPv6 address in them
         raise ConfigError(f"endpoint {url!r} names no host; write https://host:port") from None
     try:

@@ -8,7 +8,7 @@ was written, no other is asked. Where one did not, the copy is deleted and the t
 from __future__ import annotations
 
 from oms_engine.ends import Copied
-from oms_engine.errors import StoreError, TaskError
+from oms_engine.errors import AccessDenied, StoreError, TaskError
 from oms_engine.ledger import Doubt
 from oms_engine.metadata import plan_attributes
 from oms_engine.model import ListedObject, ObjectHead, StorageClass
@@ -38,8 +38,11 @@ async def see_kept(session: Session, listed: ListedObject, key: str, copied: Cop
     """
     try:
         there = await session.wire.call(session.destination.head(key))
+    except AccessDenied:  # a key that may only write: nobody will ever see it
+        session.learned.kept_unseen = False
+        return
     except StoreError:
-        return  # a key that may only write; what is missing altogether the closing look finds
+        return  # what is missing altogether the closing look finds
     written = plan_attributes(copied.head.attributes, session.spec.metadata, session.metadata_terms)
     fault = _fault(session, _class_of(session, listed, copied.head), written.user, there)
     if fault:

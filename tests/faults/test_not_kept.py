@@ -93,7 +93,9 @@ def test_a_key_that_may_only_write_goes_on(world, behind):
             passing.status, passing.reply, passing.body = 403, {}, b""
 
     front.behind = deny
-    for number in range(20):
+    for number in range(60):
         world.source.put(f"small-{number:03}", b"x", user={"colour": "red"})
-    ran = world.run(destination=destination, metadata=True)
-    assert ran.result.counters.migrated == 20
+    ran = world.run(destination=destination, metadata=True, settings=quick(connections=4))
+    assert ran.result.counters.migrated == 60
+    asked = [passing for passing in front.log if passing.method == "HEAD" and "/small-" in passing.target]
+    assert 1 <= len(asked) <= 8

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from oms_engine.frozen import dataclass
 from oms_worker.setting_endpoints import spelled_out
 from oms_worker.setting_words import words_of
-from oms_worker.settings import PREFIX, ServiceSettings, host_of, read_settings_file, shown_value
+from oms_worker.settings import PREFIX, ServiceSettings, host_of, read_settings_file, shown_value, without_password
 
 REQUIRED = "(must be given)"
 DEFAULT = "default"
@@ -75,7 +75,7 @@ def _of_names(values: Mapping[str, Any], path: tuple[str, ...], meaning: str, or
 def _in_force(values: BaseModel, name: str, value: Any) -> str:
     """Return a value as it is used: some empty ones stand for another one."""
     if isinstance(values, ServiceSettings) and name == "database":
-        return make_url(values.database_url).render_as_string(hide_password=True)
+        return without_password(make_url(values.database_url).render_as_string(hide_password=True))
     if isinstance(values, ServiceSettings) and name == "key_file":
         return str(values.key_path)
     return _shown(name, value)

@@ -18,6 +18,7 @@ COMMANDS_OWN: Final = ("profiles", "defaults", "service")
 
 _MODULES: Final = ("settings", "setting_parts", "setting_endpoints")
 _SECRETS: Final = frozenset({"secret", "password", "secret_key", "token", "connection_string"})
+_PASSWORD: Final = re.compile(r"://[^/@:]*:[^/]+@|://[^?]*\?(?:.*&)?[^=&]*password[^=&]*=", re.IGNORECASE)
 
 
 class Word(NamedTuple):
@@ -79,6 +80,6 @@ def holds_secrets(content: Mapping[str, Any]) -> bool:
         if isinstance(value, Mapping):
             if holds_secrets(value):
                 return True
-        elif (name in _SECRETS and value) or (isinstance(value, str) and re.search(r"://[^/@:]*:[^/@]+@", value)):
+        elif (name in _SECRETS and value) or (isinstance(value, str) and _PASSWORD.search(value)):
             return True
     return False

@@ -270,7 +270,7 @@ def _explain(error: ValidationError, path: Path | None) -> str:
 def render_settings(settings: ServiceSettings) -> str:
     """Return all settings as ``name = value`` lines, secrets masked."""
     shown = settings.model_dump(mode="python")
-    shown["database"] = make_url(settings.database_url).render_as_string(hide_password=True)
+    shown["database"] = without_password(make_url(settings.database_url).render_as_string(hide_password=True))
     shown["key_file"] = settings.key_path
     return "\n".join(_lines("", shown))
 
@@ -291,10 +291,16 @@ def host_of(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}/{MASK}"
 
 
+def without_password(url: str) -> str:
+    """Return a URL whose password is masked, before the host or in the query."""
+    masked = re.sub(r"(://[^/@:]*):[^/]*@", rf"\1:{MASK}@", url)
+    return re.sub(r"([?&][^=&]*(?:password|secret|token)[^=&]*)=[^&]*", rf"\1={MASK}", masked, flags=re.IGNORECASE)
+
+
 def shown_value(value: Any) -> str:
     """Return a value as it may be shown."""
     if isinstance(value, SecretStr):
         return MASK
     if isinstance(value, str) and "://" in value:
-        return re.sub(r"(://[^/@:]*):[^/@]*@", rf"\1:{MASK}@", value)
+        return without_password(value)
     return "(none)" if value is None else str(value)

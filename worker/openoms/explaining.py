@@ -9,7 +9,7 @@ from typing import Any
 from oms_engine.model import Secret
 from oms_worker.setting_explain import DEFAULT, Explained
 from oms_worker.setting_words import tables_of
-from oms_worker.settings import MASK
+from oms_worker.settings import MASK, shown_value
 from openoms.settings import load_settings
 
 
@@ -37,4 +37,4 @@ def _table(name: str, values: Any, origin: str) -> Iterator[Explained]:
 def _shown(value: Any) -> str:
     if isinstance(value, Secret):
         return MASK
-    return "(none)" if value in (None, "") else str(value)
+    return "(none)" if value in (None, "") else shown_value(value)

@@ -100,7 +100,9 @@ def test_each_value_has_its_origin(tmp_path, monkeypatch, capsys):
 def test_no_secret_is_shown(tmp_path, monkeypatch, capsys, words):
     """Passwords in URLs, channels, profiles, variables: none is printed, in no form."""
     path = write(tmp_path, WHOLE + '[work]\nproxy = "http://user:hush-proxy@proxy:3128"\n')
-    monkeypatch.setenv("OPENOMS_DATABASE", "postgresql+asyncpg://oms:hush-db@host/oms")
+    url = {"--explain": "oms:hush-db@host/oms", "--json": "host/oms?user=u&password=hush-db"}.get((words or [""])[-1],
+          "oms:hush@hush@host/oms")  # fmt: skip
+    monkeypatch.setenv("OPENOMS_DATABASE", f"postgresql+asyncpg://{url}")
     monkeypatch.setenv("OPENOMS_CHANNELS__MAIL", json.dumps({"kind": "email", "host": "r.example", "sender": "a@b.c",
         "recipients": ["d@e.f"], "user": "u", "password": "hush-mail", "tls": True}))  # fmt: skip
     assert run(["config", *words, "--config", str(path)]) == 0
@@ -149,6 +151,9 @@ def test_one_file_serves_both(tmp_path, capsys):
         ("[endpoints.AWS.r]\nendpoint = 'https://x'\nkms = 3", "endpoints.AWS.r.kms.*true or false"),
         ("[endpoints.AWS.r]\ndialect = 's3'", "endpoints.AWS.r.*lacks its endpoint"),
         ("[endpoints.QingCloud]\nmars = 'https://x'", "mars.*pek3a"),
+        ("[endpoints.AWS]\nr = 'ftp://user:hush@x'", "endpoints.AWS.r.*must start with http:// or https://"),
+        ("[endpoints.AWS]\nr = 'https://user:hush@x:port'", "endpoints.AWS.r"),
+        ("[endpoints.AWS]\nr = 'https://user:hush@x'", "endpoints.AWS.r.*no user name or password"),
         ("[work]\nproxy = 'socks5://hush@x'", "work.proxy.*http:// URL"),
         ("[work]\ninvalid_metadata = 'keep'", "work.invalid_metadata.*'fail', 'drop' or 'encode'"),
         ("[channels.x]\nkind = 'webhook'\nurl = 'ftp://x'", "channels.x.webhook.url"),
@@ -174,6 +179,7 @@ def test_unknown_names_clouds_and_schemes_end_the_start(tmp_path, capsys, text, 
         "[profiles.x]\naccess_key = 'a'\nsecret_key = 'hush'",
         "[service]\naccess_key = 'a'\nsecret_key = 'hush'",
         "[work]\nproxy = 'http://u:hush@x'",
+        "database = 'postgresql+asyncpg://host/oms?user=u&password=hush'",
     ],
 )
 def test_secrets_that_others_can_read_are_refused_by_both(tmp_path, text):
