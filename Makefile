@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TEST_PROCESSES ?= 4
 READY := $(VENV)/.openoms-installed
 
-.PHONY: help setup native demo test test-loaded test-pure check format bench conformance-ceph lock clean
+.PHONY: help setup native demo test test-loaded test-pure check format bench conformance-ceph conformance-cloud lock clean
 
 help:
 	@echo "make demo              two loopback clouds, one migration, one check (under a minute)"
@@ -17,6 +17,7 @@ help:
 	@echo "make format            let ruff format and mend what it can"
 	@echo "make bench             speed, as ratios to rclone in the same run"
 	@echo "make conformance-ceph  the store conformance suite against Ceph radosgw (Debian packages)"
+	@echo "make conformance-cloud CLOUD=… BUCKET=… [REGION=…]   the same against an account of yours"
 	@echo "make lock              resolve requirements.lock anew (needs uv)"
 	@echo "make clean             remove the environment and all caches"
 
@@ -67,6 +68,14 @@ bench: native
 
 conformance-ceph: native
 	tests/conformance/ceph.sh $(BIN)/python
+
+# Keys as for `openoms migrate`: OPENOMS_SOURCE_AK, OPENOMS_SOURCE_SK, or the vendor's own variables. OPTIONS="a=b c=d".
+conformance-cloud: $(READY)
+	@$(BIN)/python -m tests.conformance.cloud --cloud "$(CLOUD)" --bucket "$(BUCKET)" \
+	  $(if $(REGION),--region "$(REGION)") $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") \
+	  $(if $(ADDRESSING),--addressing "$(ADDRESSING)") $(if $(PROFILE),--profile "$(PROFILE)") \
+	  $(if $(PREFIX),--prefix "$(PREFIX)") $(if $(ARCHIVE),--archive) $(if $(SHOW_NAMES),--show-names) \
+	  $(foreach option,$(OPTIONS),--option "$(option)")
 
 lock:
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -56,8 +56,8 @@ def test_google(case, account):
 
 @pytest.mark.parametrize("case", select_cases(INTEROP.capabilities), ids=str)
 def test_google_by_hmac_keys(case, interop):
-    """The same by S3's protocol."""
-    run_case(case, interop)
+    """The same by S3's protocol; Expires is no metadata there either, since each reply makes one up."""
+    run_case(case, interop, {name: reason for name, reason in DEVIATIONS.items() if name == "attributes_round_trip"})
 
 
 def test_requester_pays(cloud, account):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -146,6 +147,24 @@ def stated_md5(headers: dict[str, str]) -> bytes | None:
     return digest if len(digest) == 16 else None
 
 
+class InteropHeads(HeadReader):
+    """Reads replies to S3's protocol: they carry Google's headers as well, and what each reply makes up.
+
+    An object in parts has an ETag that is no MD5; where its MD5 is known, ``x-goog-hash`` states it.
+    """
+
+    def head(self, key: str, headers: dict[str, str]) -> ObjectHead:
+        """Return the object that the headers of a HEAD or GET state."""
+        head = super().head(key, headers)
+        digest = stated_md5(headers) if head.encryption is None else None
+        return head if digest is None else head._replace(md5=digest)
+
+    def _attributes(self, headers: dict[str, str]) -> Attributes:
+        found = super()._attributes(headers)
+        caching = None if found.cache_control == PRIVATE_DEFAULT else found.cache_control
+        return replace(found, cache_control=caching, expires=None)
+
+
 class GoogleDialect(S3Dialect):
     """One opened bucket. ``token`` is renewed by the wire where a service account signs."""
 
@@ -250,6 +269,7 @@ class InteropDialect(S3Dialect):
 
     def __init__(self, profile: S3Profile, *, bucket: str, endpoint: Endpoint, signer: Signer) -> None:
         super().__init__(profile, bucket=bucket, endpoint=endpoint, path_style=True, signer=signer)
+        self._reader = InteropHeads(profile)
         self._reading = {"accept-encoding": "gzip"}
 
 

@@ -210,6 +210,20 @@ def test_hmac_keys_speak_s3():
         ADAPTER.open(StoreConfig("gs", "photos", credentials=keys, requester_pays=True))
 
 
+def test_hmac_keys_copy_nothing_that_a_reply_makes_up():
+    """Google's default caching and its Expires are no metadata; the MD5 that it states counts before an ETag's."""
+    store = ADAPTER.open(StoreConfig("gs", "photos", credentials=Credentials("GOOG1EABC", Secret("s"))))
+    digest = b64encode(bytes(range(16))).decode()
+    made_up = {"cache-control": "private, max-age=0", "expires": "Fri, 20 Nov 2026 23:53:44 GMT", "content-length": "1"}
+    head = store.head("k").read(
+        Reply(200, made_up | {"etag": '"0"', "x-goog-hash": f"crc32c=AAAAAA==,md5={digest}"}, b"")
+    )
+    assert (head.attributes.cache_control, head.attributes.expires) == (None, None)
+    assert head.md5 == bytes(range(16))
+    own = store.head("k").read(Reply(200, made_up | {"cache-control": "no-store", "etag": f'"{"0" * 31}-"'}, b""))
+    assert (own.attributes.cache_control, own.md5) == ("no-store", None)
+
+
 def test_classes_are_omss():
     """Four classes, none of which needs a restore."""
     words = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
