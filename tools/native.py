@@ -23,10 +23,10 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parent.parent
 
 MODULES = {
-    "engine/oms_engine": "wire/codec wire/http1 batch digest metadata meter pace verify",
+    "engine/oms_engine": "wire/codec wire/http1 batch digest metadata meter pace records verify versions",
     "adapters/oms_adapters": """
         signing/mac signing/quoting signing/sigv4 signing/obs signing/oss signing/cos
-        dialects/heads dialects/s3
+        dialects/heads dialects/listing dialects/s3 dialects/substance dialects/times
     """,
 }
 """What every object passes through: the connection, heads to and from bytes, signatures, proofs and counts.

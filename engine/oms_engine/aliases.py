@@ -20,6 +20,8 @@ def _other_case(key: str) -> str:
 
 
 def _other_form(key: str) -> str:
+    if key.isascii():  # it has one form
+        return key
     composed = unicodedata.normalize("NFC", key)
     return unicodedata.normalize("NFD", key) if composed == key else composed
 

@@ -6,15 +6,13 @@ from typing import NamedTuple
 
 from oms_engine.batch import End, Stored
 from oms_engine.digest import Digests
-from oms_engine.errors import AccessDenied, Archived, ObjectError, Retry, StoreError
+from oms_engine.errors import Archived, ObjectError, StoreError
 from oms_engine.ledger import Failure, Parked, ParkKind
 from oms_engine.metadata import metadata_notes
 from oms_engine.model import InvalidMetadata, ListedObject, ObjectHead, Outcome, Written
-from oms_engine.persist import Unanswered
 from oms_engine.plan import ThereObject, other_md5
 from oms_engine.records import escape_text, failed_line, skip_line, success_line
-from oms_engine.session import Session, Stopped
-from oms_engine.verdicts import task_error
+from oms_engine.session import Session
 from oms_engine.verify import MD5, SENT_AT_ONCE, SIZE_ONLY, Sent, Verdict
 
 CLOCK_SLACK = 1.0
@@ -137,32 +135,6 @@ _FAILURE_CODES = {
 
 
 _WRITES = frozenset({"write", "delete", "start_upload", "write_part", "complete_upload", "abort_upload", "list_parts"})
-
-
-async def store_failed(session: Session, job: ObjectJob, error: StoreError) -> End:
-    """End an object because a store refused a call; or the task, when every other object would fail the same way.
-
-    Raises:
-        TaskError: the store refuses the credentials or every object, or its bucket is gone.
-        Unanswered: the store may be away; whose trouble it is must be found out.
-        Stopped: the same, while the run pauses.
-    """
-    at_source = is_at_source(session, error)
-    fatal = task_error(error, source=at_source)
-    if fatal is not None:
-        raise fatal from error
-    if error.retry is not Retry.NEVER:
-        if session.stopping:
-            raise Stopped("paused while a store did not answer") from error
-        if not at_source or session.source.capabilities.lists:  # each URL is a server of its own
-            raise Unanswered(error, source=at_source) from error
-    elif error.operation == "head":
-        # The reply to a HEAD has no body to tell a missing object from a missing bucket, or a wrong key from a
-        # forbidden object: the store is asked for something else.
-        await session.outages.settle(error, source=at_source)
-    if isinstance(error, AccessDenied):
-        await session.outages.count_denied(error, source=at_source)
-    return refused(session, job, error)
 
 
 def is_at_source(session: Session, error: StoreError) -> bool:

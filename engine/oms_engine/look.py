@@ -28,12 +28,13 @@ from typing import NamedTuple
 
 from oms_engine.aliases import common_name, is_alias, learn
 from oms_engine.batch import End, Stored
-from oms_engine.ends import ObjectJob, failed, refused, store_failed
+from oms_engine.ends import ObjectJob, failed, refused
 from oms_engine.errors import AccessDenied, NotFound, ObjectError, Retry, Stopped, StoreError, TaskError
 from oms_engine.folding import folded, is_folded, may_fold, odd_keys
 from oms_engine.ledger import Doubt
 from oms_engine.listing import asking
 from oms_engine.model import ListedObject, ObjectHead, Outcome, key_before, key_bytes
+from oms_engine.refusals import store_failed
 from oms_engine.session import Session
 from oms_engine.sight import CHANGED, MISSING
 from oms_engine.there import just_before

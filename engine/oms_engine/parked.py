@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from oms_engine.batch import End, reason_text
-from oms_engine.ends import ObjectJob, failed, refused, store_failed
+from oms_engine.ends import ObjectJob, failed, refused
 from oms_engine.errors import ObjectError, RepositoryError, Stopped, StoreError, TaskError
 from oms_engine.ledger import Parked, ParkKind, RecordLine, Settlement
 from oms_engine.look import look
 from oms_engine.model import ListedObject
 from oms_engine.persist import Unanswered, persist
+from oms_engine.refusals import store_failed
 from oms_engine.restore import thaw
 from oms_engine.session import Session
 from oms_engine.transfer import transfer

@@ -24,7 +24,7 @@ from oms_engine.model import Outcome, key_bytes
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_.\-~/]+").fullmatch
 _PLAIN_TEXT: Final = re.compile(r"[ -~]*").fullmatch
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\\\\\u2028\u2029\ud800-\udfff]")
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ud800-\udfff]")
 _SHORT: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
 _COLUMNS_FAILED: Final = 5
 _KEY_COLUMN: Final = 2

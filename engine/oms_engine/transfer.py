@@ -17,7 +17,6 @@ from oms_engine.ends import (
     migrated,
     parked,
     skipped,
-    store_failed,
 )
 from oms_engine.errors import (
     AccessDenied,
@@ -54,6 +53,7 @@ from oms_engine.plan import (
     there_object,
 )
 from oms_engine.proving import Before, judge, prove, refuse_odd_etags
+from oms_engine.refusals import store_failed
 from oms_engine.session import Session
 from oms_engine.urlkeys import parse_entry
 from oms_engine.verify import SIZE_ONLY

@@ -78,7 +78,9 @@ class HeadReader:
 
     def written(self, headers: dict[str, str], *, etag: str | None = None, single: bool = True) -> Written:
         """Return what the reply to a write states; ``single`` when the object came in one request."""
-        etag = strong_etag(headers.get("etag", "")) if etag is None else etag
+        if etag is None:
+            text = headers.get("etag", "")
+            etag = text[1:-1] if len(text) == 34 and text[0] == text[33] == '"' else strong_etag(text)
         encryption = self.encryption(headers)
         md5 = self._md5(etag, encryption) if single and self._etag_is_md5 else None
         return Written(etag, md5, self.crc64(headers), parse_http_date(headers.get("date", "")), encryption)

@@ -50,9 +50,12 @@ def parse_listing(body: bytes, *, prefix: str = "", start_after: str = "", versi
         UnexpectedReply: not a listing, or one that ignores ``prefix``, or that says more follows and not where.
     """
     body = without_indent(body)
+    root: Element | None = None
     found = parse_fast(body)
-    root = None if found else listing_root(body)
-    objects, truncated = found or read_listing(root)  # type: ignore[arg-type]
+    if found is None:
+        root = listing_root(body)
+        found = read_listing(root)
+    objects, truncated = found
     if objects and not (objects[0].key.startswith(prefix) and objects[-1].key.startswith(prefix)):
         raise UnexpectedReply("the listing holds keys outside the prefix it was asked for")
     if not truncated:
