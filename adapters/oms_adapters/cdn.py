@@ -212,23 +212,33 @@ class CdnStore:
         """Store an object in the bucket."""
         return self._store.write(key, size=size, options=options, body=body)
 
-    def delete(self, key: str) -> Call[None]:
+    def delete(self, key: str, *, version: str = "") -> Call[None]:
         """Delete the bucket's object."""
-        return self._store.delete(key)
+        return self._store.delete(key, version=version)
 
     def start_upload(self, key: str, *, options: WriteOptions) -> Call[str]:
         """Open an upload in the bucket."""
         return self._store.start_upload(key, options=options)
 
     def write_part(
-        self, key: str, upload_id: str, number: int, *, size: int, body: bytes | None = None, md5: bytes | None = None
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        size: int,
+        body: bytes | None = None,
+        md5: bytes | None = None,
+        crc64: int | None = None,
     ) -> Call[WrittenPart]:
         """Store a part in the bucket."""
-        return self._store.write_part(key, upload_id, number, size=size, body=body, md5=md5)
+        return self._store.write_part(key, upload_id, number, size=size, body=body, md5=md5, crc64=crc64)
 
-    def complete_upload(self, key: str, upload_id: str, parts: list[WrittenPart]) -> Call[Written]:
+    def complete_upload(
+        self, key: str, upload_id: str, parts: list[WrittenPart], *, announced: bool = True
+    ) -> Call[Written]:
         """Join the parts in the bucket."""
-        return self._store.complete_upload(key, upload_id, parts)
+        return self._store.complete_upload(key, upload_id, parts, announced=announced)
 
     def abort_upload(self, key: str, upload_id: str) -> Call[None]:
         """Drop an upload in the bucket."""

@@ -38,6 +38,8 @@ PROFILE = S3Profile(
     capabilities=Capabilities(
         # https://support.huaweicloud.com/intl/en-us/productdesc-obs/obs_03_0360.html
         states_crc64=True,
+        # A part too, and the join: https://github.com/huaweicloud/huaweicloud-sdk-java-obs (CRC64_IT.java)
+        takes_crc64=True,
         min_part_size=100 * KIB,
         max_part_size=5 * GIB,
         max_parts=10_000,
@@ -58,6 +60,7 @@ PROFILE = S3Profile(
     kms_value="kms",  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0106.html
     restore_element="RestoreJob",  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0087.html: no Bulk
     tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Standard"},
+    range_ends_later=True,  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0083.html
     # Any server-side encryption makes it another digest: https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0022.html
     md5_when=frozenset({None}),
     crc64_header="x-obs-checksum-crc64ecma",

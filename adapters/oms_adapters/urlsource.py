@@ -115,9 +115,9 @@ class UrlStore:
         del key, size, options, body
         self._no("write")
 
-    def delete(self, key: str) -> Call[None]:
+    def delete(self, key: str, *, version: str = "") -> Call[None]:
         """Not offered."""
-        del key
+        del key, version
         self._no("delete")
 
     def start_upload(self, key: str, *, options: WriteOptions) -> Call[str]:
@@ -126,15 +126,25 @@ class UrlStore:
         self._no("start_upload")
 
     def write_part(
-        self, key: str, upload_id: str, number: int, *, size: int, body: bytes | None = None, md5: bytes | None = None
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        size: int,
+        body: bytes | None = None,
+        md5: bytes | None = None,
+        crc64: int | None = None,
     ) -> Call[WrittenPart]:
         """Not offered."""
-        del key, upload_id, number, size, body, md5
+        del key, upload_id, number, size, body, md5, crc64
         self._no("write_part")
 
-    def complete_upload(self, key: str, upload_id: str, parts: list[WrittenPart]) -> Call[Written]:
+    def complete_upload(
+        self, key: str, upload_id: str, parts: list[WrittenPart], *, announced: bool = True
+    ) -> Call[Written]:
         """Not offered."""
-        del key, upload_id, parts
+        del key, upload_id, parts, announced
         self._no("complete_upload")
 
     def abort_upload(self, key: str, upload_id: str) -> Call[None]:

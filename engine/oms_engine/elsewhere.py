@@ -43,7 +43,7 @@ async def read_elsewhere(session: Session) -> bool | None:
 
 async def _readable(session: Session, entry: ListedObject) -> bool | None:
     source = session.source
-    call = source.read(entry.key, span=Span(0, 0)) if entry.size > 0 else source.read(entry.key)
+    call = source.read(entry.key, span=Span(0, min(1, entry.size - 1))) if entry.size > 0 else source.read(entry.key)
     try:
         await session.wire.call(call, final=StoreError)
     except RangeIgnored:

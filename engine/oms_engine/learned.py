@@ -17,6 +17,8 @@ class Learned:
         """Metadata or classes are written, and no copy was seen yet that came back with them; see ``keeping.py``."""
         self.holds_parts = holds_parts
         """Parts are held, and their MD5 sent along: the replies prove nothing, or the store demands one."""
+        self.joins_unannounced = False
+        """The destination joins parts, but not with the CRC-64 of the whole."""
         self.held = Gate(lambda: HELD_BYTES)
         """Bytes of parts that are held in memory between their two connections."""
         self.read_before: dict[str, str] = {}

@@ -226,6 +226,8 @@ class Written(NamedTuple):
     last_modified: float
     """The store's clock at the write (its Date header): the object's own time is never later."""
     encryption: str | None
+    version: str = ""
+    """The id of what was written, in a bucket that keeps versions; else empty."""
 
 
 class WrittenPart(NamedTuple):

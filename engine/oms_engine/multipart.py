@@ -12,7 +12,16 @@ from contextlib import AsyncExitStack, suppress
 
 from oms_engine.digest import Digests
 from oms_engine.ends import Copied
-from oms_engine.errors import ChecksumMismatch, InvalidRequest, NotFound, ObjectError, Retry, StoreError, UploadGone
+from oms_engine.errors import (
+    ChecksumMismatch,
+    DigestRefused,
+    InvalidRequest,
+    NotFound,
+    ObjectError,
+    Retry,
+    StoreError,
+    UploadGone,
+)
 from oms_engine.ledger import Orphan, Upload
 from oms_engine.looking import as_stored, exactly, is_packed, with_stored_disposition
 from oms_engine.model import ListedObject, ObjectHead, Written, WrittenPart, same_etag
@@ -172,8 +181,9 @@ async def _relay_part(
 
     def write_call(part_head: ObjectHead, digests: Digests) -> Call[WrittenPart]:
         refuse_other(head, part_head, store=session.source.label)  # a store may ignore If-Match
-        md5 = digests.md5 if held else None
-        return session.destination.write_part(upload.key, upload.upload_id, number, size=span.size, md5=md5)
+        md5, crc64 = (digests.md5, digests.crc64) if held else (None, None)
+        write_part = session.destination.write_part
+        return write_part(upload.key, upload.upload_id, number, size=span.size, md5=md5, crc64=crc64)
 
     if session.fronted is None:
         read = session.source.read(listed.key, span=span, if_match=head.etag or None)
@@ -199,7 +209,7 @@ async def _complete(session: Session, key: str, size: int, upload: Upload, parts
     somebody else's.
     """
     try:
-        written = await session.wire.call(session.destination.complete_upload(key, upload.upload_id, parts))
+        written = await _joined_by_store(session, upload, parts)
     except UploadGone as gone:
         try:
             there = await session.wire.call(session.destination.head(key))
@@ -211,6 +221,25 @@ async def _complete(session: Session, key: str, size: int, upload: Upload, parts
     if not written.etag:  # nothing says that they were joined: the upload is kept in mind until the object is seen
         await stated(session, key)
     return written
+
+
+async def _joined_by_store(session: Session, upload: Upload, parts: list[WrittenPart]) -> Written:
+    """Have the parts joined, their CRC-64 announced where the destination takes one.
+
+    A destination that refuses it joins them without: what proves them is looked at afterwards in any case.
+    """
+    destination, learned = session.destination, session.learned
+    announced = destination.capabilities.takes_crc64 and not learned.joins_unannounced
+    join = destination.complete_upload
+    try:
+        call = join(upload.key, upload.upload_id, parts, announced=announced)
+        return await session.wire.call(call, final=DigestRefused if announced else None)
+    except (InvalidRequest, DigestRefused):
+        if not announced:
+            raise
+        written = await session.wire.call(join(upload.key, upload.upload_id, parts, announced=False))
+        learned.joins_unannounced = True
+        return written
 
 
 def _is_join(there: ObjectHead, parts: list[WrittenPart]) -> bool:
@@ -314,7 +343,7 @@ async def _send_held(session: Session, upload: Upload, number: int, body: bytes)
     digests = Digests(md5=True)
     digests.update(body)
     call = session.destination.write_part(
-        upload.key, upload.upload_id, number, size=len(body), body=body, md5=digests.md5
+        upload.key, upload.upload_id, number, size=len(body), body=body, md5=digests.md5, crc64=digests.crc64
     )
     part = await session.wire.call(call)
     if part.md5 not in {None, digests.md5}:

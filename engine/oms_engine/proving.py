@@ -38,7 +38,7 @@ async def prove(session: Session, key: str, copied: Copied, verdict: Verdict, be
     if verdict.needs_head:
         verdict = await _look(session, key, copied, before)
     if not verdict.ok:
-        await _take_back(session, key, verdict, copied.written.etag)
+        await _take_back(session, key, verdict, copied.written)
     return verdict
 
 
@@ -115,7 +115,7 @@ async def refuse_odd_etags(session: Session, key: str, copied: Copied, verdict: 
     stored = _other_join(session, key, copied)
     read = _other_read(session, copied) if verdict.method == SIZE_ONLY else ""
     if stored or read:
-        await _take_back(session, key, Verdict(MD5, ok=False, detail=stored or read), copied.written.etag)
+        await _take_back(session, key, Verdict(MD5, ok=False, detail=stored or read), copied.written)
 
 
 def _other_read(session: Session, copied: Copied) -> str:
@@ -160,20 +160,25 @@ def _other_join(session: Session, key: str, copied: Copied) -> str:
     return f"the destination states the ETag {etag} for parts that make {joined}"
 
 
-async def _take_back(session: Session, key: str, verdict: Verdict, etag: str) -> None:
-    """Delete a copy that differs. That it does is written down before, so that no later run takes it for good.
+async def _take_back(session: Session, key: str, verdict: Verdict, written: Written) -> None:
+    """Delete a copy that differs, or its version. That it does is noted before, so that no later run takes it for good.
+
+    Where versions are kept, only its own is deleted: the one before it is the current one again. A delete without the
+    version would leave the bad one, and hide the good one.
 
     Raises:
         ChecksumMismatch: always; it says what differs.
     """
     fault = f"{verdict.method}: {verdict.detail}{_remedy(session, verdict)}"
-    await session.uploads.save_doubt(Doubt(key, etag))
+    await session.uploads.save_doubt(Doubt(key, written.etag))
     if session.spec.check is ConsistencyCheck.NO_CHECK:
         raise ChecksumMismatch(f"{fault}; a damaged copy is still there: no_check deletes nothing")
     try:
-        await session.wire.call(session.destination.delete(key))
+        await session.wire.call(session.destination.delete(key, version=written.version))
     except StoreError as error:
-        raise ChecksumMismatch(f"{fault}; a damaged copy is still there, as it cannot be deleted: {error}") from None
+        which = f" (the bucket keeps versions; the copy is {written.version})" if written.version else ""
+        message = f"{fault}; a damaged copy is still there{which}, as it cannot be deleted: {error}"
+        raise ChecksumMismatch(message) from None
     await session.uploads.forget_doubt(key)
     raise ChecksumMismatch(f"{fault}; the copy {key!r} was deleted again")
 

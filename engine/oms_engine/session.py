@@ -16,7 +16,7 @@ from oms_engine.inflight import UploadMemory
 from oms_engine.learned import Learned
 from oms_engine.limiter import Limiter
 from oms_engine.metadata import Terms, plan_attributes
-from oms_engine.model import ObjectHead, Outcome, TaskType, WriteOptions
+from oms_engine.model import ConsistencyCheck, ObjectHead, Outcome, OverwriteMode, TaskType, WriteOptions
 from oms_engine.outages import Outages, PatientWire
 from oms_engine.pace import Pace, PaceSettings
 from oms_engine.plan import effective_rule, storage_class_for
@@ -165,7 +165,8 @@ class Session:
         self.same_bucket = source.capabilities.lists and _same_place(source, destination)
         """Source and destination are one bucket: an object must not be copied onto itself."""
         self.unstated = Gate(lambda: UNSTATED_AT_ONCE)
-        self.learned = Learned(holds_parts=spec.kms, kept_unseen=spec.writes_beside)
+        held = spec.kms or _wants_crc64(spec, destination)
+        self.learned = Learned(holds_parts=held, kept_unseen=spec.writes_beside)
         self._read_from, self._write_to = source.endpoint, destination.endpoint
         if self.fronted is not None:
             self._read_from = self.fronted.read_endpoint
@@ -288,6 +289,12 @@ def _same_place(source: BucketStore, destination: BucketStore) -> bool:
     from oms_engine.places import same_place  # noqa: PLC0415 - it needs this module
 
     return same_place(source, destination)
+
+
+def _wants_crc64(spec: MigrationSpec, destination: BucketStore) -> bool:
+    """Whether parts must go with their CRC-64: the task compares by it, and the destination keeps what it is given."""
+    wanted = spec.check is ConsistencyCheck.CRC64 or spec.overwrite is OverwriteMode.CRC64
+    return wanted and destination.capabilities.takes_crc64
 
 
 def write_options(

@@ -145,6 +145,8 @@ class Capabilities:
     claimed_md5_holds: bool = False
     """An object whose bytes do not have the MD5 that is claimed for it (``ObjectHead.claimed_md5``) is refused."""
     states_crc64: bool = False
+    takes_crc64: bool = False
+    """A write, a part and the join of parts may announce their CRC-64, and must where one is to be kept."""
     multipart: bool = True
     min_part_size: int = 5 * MIB
     max_part_size: int = 5 * GIB
@@ -209,6 +211,8 @@ class Store(Protocol):
     def read(self, key: str, *, span: Span | None = None, if_match: str | None = None) -> Call[ObjectHead]:
         """Read an object, or a range of it; the value is its head, the bytes are the reply's body.
 
+        A range of one byte is an object's last: some stores know no other.
+
         Owes:
             - the stored bytes: never decoded, whatever Content-Encoding says (``Accept-Encoding: identity`` is sent);
             - with ``if_match`` (an ETag without quotes) the object of that ETag or ``ConditionFailed``.
@@ -227,8 +231,11 @@ class Store(Protocol):
         """
         ...
 
-    def delete(self, key: str) -> Call[None]:
-        """Delete an object; a missing one is no error."""
+    def delete(self, key: str, *, version: str = "") -> Call[None]:
+        """Delete an object, or the one version of it that ``Written.version`` names; a missing one is no error.
+
+        Without the version a bucket that keeps versions only adds a delete marker, which hides the older ones too.
+        """
         ...
 
 
@@ -241,13 +248,23 @@ class MultipartStore(Store, Protocol):
         ...
 
     def write_part(
-        self, key: str, upload_id: str, number: int, *, size: int, body: bytes | None = None, md5: bytes | None = None
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        size: int,
+        body: bytes | None = None,
+        md5: bytes | None = None,
+        crc64: int | None = None,
     ) -> Call[WrittenPart]:
         """Store part ``number`` (1-based), replacing an earlier one of that number."""
         ...
 
-    def complete_upload(self, key: str, upload_id: str, parts: list[WrittenPart]) -> Call[Written]:
-        """Join the parts, which ascend by number.
+    def complete_upload(
+        self, key: str, upload_id: str, parts: list[WrittenPart], *, announced: bool = True
+    ) -> Call[Written]:
+        """Join the parts, which ascend by number; ``announced``: with the CRC-64 of the whole, where stores take one.
 
         Raises:
             UploadGone: also when an earlier, unanswered completion succeeded; the caller looks at the object.

@@ -11,7 +11,7 @@ from support.migrations import World
 
 _NUMBERS = count(1)
 
-SETTINGS = ("latency", "max_requests_per_second", "clock_skew", "restore_seconds", "crc64", "list_lag", "fold",
+SETTINGS = ("latency", "max_requests_per_second", "clock_skew", "restore_seconds", "crc64", "crc64_joins", "list_lag", "fold",
             "list_order", "list_starts", "list_page", "list_holes")  # fmt: skip
 
 

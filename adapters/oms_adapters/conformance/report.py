@@ -197,8 +197,8 @@ class Reader:
             return _unknown("read ranges")
         last = min(item.size, MOST_BYTES) - 1
         _, whole = self.harness.fetch(self.harness.store.read(item.key, span=Span(0, last)))
-        head, part = self.harness.fetch(self.harness.store.read(item.key, span=Span(last, last)))
-        assert (len(whole), part) == (last + 1, whole[last:]), "other bytes came than were asked for"
+        head, part = self.harness.fetch(self.harness.store.read(item.key, span=Span(max(0, last - 1), last)))
+        assert (len(whole), part) == (last + 1, whole[-2:]), "other bytes came than were asked for"
         assert head.size == item.size, "a ranged reply does not state the size of the whole object"
         return "large objects are read in parts"
 
@@ -206,7 +206,7 @@ class Reader:
         item = self._readable()
         if item is None or not item.etag:
             return _unknown("read pinned by ETag")
-        first = Span(0, 0)
+        first = Span(0, min(1, item.size - 1))
         self.harness.fetch(self.harness.store.read(item.key, span=first, if_match=item.etag))
         try:
             self.harness.fetch(self.harness.store.read(item.key, span=first, if_match="0" * 32))

@@ -186,8 +186,9 @@ class AzureDialect:
             headers["x-ms-access-tier"] = self._class_words[options.storage_class]
         return headers
 
-    def delete(self, key: str) -> Call[None]:
+    def delete(self, key: str, *, version: str = "") -> Call[None]:
         """See :meth:`oms_engine.store.Store.delete`."""
+        del version
 
         def read(reply: Reply) -> None:
             self._check_unless(reply, "delete", key, NotFound)
@@ -207,9 +208,18 @@ class AzureDialect:
         return self._call("start_upload", "HEAD", key, read)
 
     def write_part(
-        self, key: str, upload_id: str, number: int, *, size: int, body: bytes | None = None, md5: bytes | None = None
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        size: int,
+        body: bytes | None = None,
+        md5: bytes | None = None,
+        crc64: int | None = None,
     ) -> Call[WrittenPart]:
         """See :meth:`oms_engine.store.MultipartStore.write_part`. A part's ETag is its block's id."""
+        del crc64  # Azure's is of another polynomial
         block = block_id(parse_upload_id(upload_id)[0], number)
         headers = {} if md5 is None else {"content-md5": render_md5(md5)}
 
@@ -220,8 +230,11 @@ class AzureDialect:
         query: Query = (("comp", "block"), ("blockid", block))
         return self._call("write_part", "PUT", key, read, query=query, headers=headers, body=body, size=size)
 
-    def complete_upload(self, key: str, upload_id: str, parts: list[WrittenPart]) -> Call[Written]:
+    def complete_upload(
+        self, key: str, upload_id: str, parts: list[WrittenPart], *, announced: bool = True
+    ) -> Call[Written]:
         """See :meth:`oms_engine.store.MultipartStore.complete_upload`."""
+        del announced
         token, headers = parse_upload_id(upload_id)
         inner = "".join([f"<Uncommitted>{block_id(token, part.number)}</Uncommitted>" for part in parts])
         body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{inner}</BlockList>'.encode()

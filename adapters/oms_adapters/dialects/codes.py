@@ -123,6 +123,7 @@ CODES: dict[str, type[StoreError]] = {
     "XAmzContentSHA256Mismatch": DigestRefused,
     "XAmzContentChecksumMismatch": DigestRefused,
     "IncompleteBody": DigestRefused,
+    "InvalidCRC64": DigestRefused,  # OBS: huaweicloud-sdk-java-obs, CRC64_IT.java; OSS's 400 errors
     "InvalidDigest": InvalidRequest,
     "InvalidPart": InvalidRequest,
     "InvalidPartOrder": InvalidRequest,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from binascii import b2a_base64
+from binascii import Error as NotBase64
+from binascii import a2b_base64, b2a_base64
 from functools import lru_cache
 
 from mypy_extensions import mypyc_attr
@@ -49,6 +50,8 @@ class HeadReader:
         self._archive_status = f"{prefix}archive-status"
         self._tier = f"{prefix}storage-tier"
         self._forced = f"{prefix}force-download"
+        self._type = f"{prefix}object-type"
+        self._version = f"{prefix}version-id"
         self._sse = f"{prefix}server-side-encryption"
         self._customer = f"{prefix}server-side-encryption-customer-algorithm"
         self._kms_words = frozenset({"aws:kms", "aws:kms:dsse", profile.kms_value.lower()})
@@ -73,8 +76,18 @@ class HeadReader:
             self._archive(word, headers),
             self.crc64(headers),
             encryption,
-            self._md5(etag, encryption) if self._etag_is_md5 else None,
+            self._md5(etag, encryption) if self._etag_is_md5 and self.is_whole(headers) else None,
         )
+
+    def is_whole(self, headers: dict[str, str]) -> bool:
+        """Whether an object came in one write, as far as its type says.
+
+        The ETag of one that was appended to is that of the last piece, or none of an MD5:
+        https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0088.html,
+        https://www.tencentcloud.com/document/product/436/7741, https://help.aliyun.com/en/oss/user-guide/0026-00000017
+        """
+        kind = headers.get(self._type)
+        return kind is None or kind.lower() == "normal"
 
     def written(self, headers: dict[str, str], *, etag: str | None = None, single: bool = True) -> Written:
         """Return what the reply to a write states; ``single`` when the object came in one request."""
@@ -83,7 +96,8 @@ class HeadReader:
             etag = text[1:-1] if len(text) == 34 and text[0] == text[33] == '"' else strong_etag(text)
         encryption = self.encryption(headers)
         md5 = self._md5(etag, encryption) if single and self._etag_is_md5 else None
-        return Written(etag, md5, self.crc64(headers), parse_http_date(headers.get("date", "")), encryption)
+        version = headers.get(self._version, "")
+        return Written(etag, md5, self.crc64(headers), parse_http_date(headers.get("date", "")), encryption, version)
 
     def part(self, number: int, size: int, headers: dict[str, str]) -> WrittenPart:
         """Return what the reply to a part states."""
@@ -142,6 +156,18 @@ class HeadReader:
 def stated_etag(text: str) -> str:
     """Return an ETag without its quotes; a weak one keeps its ``W/``, since no If-Match can name it."""
     return f"W/{strong_etag(text)}" if text.startswith("W/") else text.strip('"')
+
+
+def content_md5(headers: dict[str, str]) -> bytes | None:
+    """Return the MD5 that Content-MD5 states of a whole object; beside a range it would be the range's."""
+    text = headers.get("content-md5")
+    if text is None or "content-range" in headers:
+        return None
+    try:
+        digest = a2b_base64(text, strict_mode=True)
+    except NotBase64:
+        return None
+    return digest if len(digest) == 16 else None
 
 
 def stored_coding(text: _Text) -> _Text:

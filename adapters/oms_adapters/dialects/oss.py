@@ -12,7 +12,7 @@ from base64 import b64decode
 from typing import Any
 
 from oms_adapters.dialects.codes import SENTENCES as SENTENCES_OF_CLASS
-from oms_adapters.dialects.heads import HeadReader
+from oms_adapters.dialects.heads import HeadReader, content_md5
 from oms_adapters.dialects.s3 import S3Dialect
 from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_engine.errors import (
@@ -106,14 +106,20 @@ class OssHeadReader(HeadReader):
     """Reads OSS's reply headers."""
 
     def head(self, key: str, headers: dict[str, str]) -> ObjectHead:
-        """Return the object; only an ETag of type Normal is an MD5, though others have 32 digits too.
+        """Return the object; its MD5 is what Content-MD5 states, and the ETag of none but PutObject is one.
 
-        https://www.alibabacloud.com/help/en/oss/developer-reference/headobject
+        An object of type Normal may have come through PostObject, whose ETags have 32 digits too:
+        https://help.aliyun.com/en/oss/developer-reference/headobject (Content-MD5, x-oss-object-type),
+        https://help.aliyun.com/en/oss/developer-reference/postobject (ETag). Without Content-MD5 the CRC-64 proves the
+        bytes; where neither is stated the ETag is a claim that is held against them.
         """
         found = super().head(key, headers)
-        if found.md5 is None or headers.get("x-oss-object-type", "Normal") == "Normal":
+        if found.md5 is None:
             return found
-        return found._replace(md5=None)
+        stated = content_md5(headers)
+        if stated is not None or found.crc64 is not None:
+            return found._replace(md5=stated)
+        return found._replace(md5=None, claimed_md5=found.md5)
 
 
 class OssDialect(S3Dialect):

@@ -38,6 +38,8 @@ class S3Profile:
     """Header that states CRC-64/XZ as a decimal number."""
     crc64_sent: bool = True
     """Whether a write may announce its CRC-64 in that header; some stores only state what they computed."""
+    range_ends_later: bool = False
+    """A range must end behind the byte it begins with; else all of the object comes."""
     md5_when: frozenset[str | None] = frozenset({None})
     """Encryptions under which a plain ETag still is the MD5 of the object's bytes."""
     host_in_region: Callable[[str, str], str | None] | None = None

@@ -16,11 +16,11 @@ from oms_adapters.dialects.errors import Asked, error_of
 from oms_adapters.dialects.heads import HeadReader, range_fault, render_md5, render_options
 from oms_adapters.dialects.listing import parse_listing
 from oms_adapters.dialects.open_uploads import parse_uploads
+from oms_adapters.dialects.parts import joined_crc64, parse_parts
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.substance import PAGE, Hollow, hollow
 from oms_adapters.dialects.xml import escape, find_text, is_error, parse_location, parse_xml
 from oms_adapters.signing.quoting import Query, quote_key
-from oms_engine.digest import combine_crc64
 from oms_engine.errors import (
     ConditionFailed,
     InvalidRequest,
@@ -119,7 +119,9 @@ class S3Dialect:
         """See :meth:`oms_engine.store.Store.read`."""
         headers = self._reading.copy()
         if span is not None:
-            headers["range"] = f"bytes={span.first}-{span.last}"
+            # A range of one byte is none to OBS; one that is asked for is an object's last, so its end is left open.
+            last = "" if span.first == span.last and self._profile.range_ends_later else span.last
+            headers["range"] = f"bytes={span.first}-{last}"
         reader = partial(self._read_object, key, span)
         if if_match is not None and if_match.startswith("W/"):
             reader = partial(self._read_weak, key, span, if_match)
@@ -172,13 +174,14 @@ class S3Dialect:
 
         return self._call("write", "PUT", key, read, headers=headers, body=body, size=size)
 
-    def delete(self, key: str) -> Call[None]:
+    def delete(self, key: str, *, version: str = "") -> Call[None]:
         """See :meth:`oms_engine.store.Store.delete`."""
+        query: Query = (("versionId", version),) if version else ()
 
         def read(reply: Reply) -> None:
             self._check_unless(reply, "delete", key, NotFound)
 
-        return self._call("delete", "DELETE", key, read, headers=self._writing)
+        return self._call("delete", "DELETE", key, read, query=query, headers=self._writing)
 
     # Multipart
 
@@ -196,12 +199,22 @@ class S3Dialect:
         return self._call("start_upload", "POST", key, read, query=(("uploads", None),), headers=headers)
 
     def write_part(
-        self, key: str, upload_id: str, number: int, *, size: int, body: bytes | None = None, md5: bytes | None = None
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        size: int,
+        body: bytes | None = None,
+        md5: bytes | None = None,
+        crc64: int | None = None,
     ) -> Call[WrittenPart]:
         """See :meth:`oms_engine.store.MultipartStore.write_part`."""
         headers = dict(self._writing)
         if md5 is not None:
             headers["content-md5"] = render_md5(md5)
+        if crc64 is not None and self._crc64_sent:
+            headers[self._crc64_sent] = str(crc64)
 
         def read(reply: Reply) -> WrittenPart:
             self._check_done(reply, "write_part", key)
@@ -213,7 +226,9 @@ class S3Dialect:
         query = (("partNumber", str(number)), ("uploadId", upload_id))
         return self._call("write_part", "PUT", key, read, query=query, headers=headers, body=body, size=size)
 
-    def complete_upload(self, key: str, upload_id: str, parts: list[WrittenPart]) -> Call[Written]:
+    def complete_upload(
+        self, key: str, upload_id: str, parts: list[WrittenPart], *, announced: bool = True
+    ) -> Call[Written]:
         """See :meth:`oms_engine.store.MultipartStore.complete_upload`."""
         inner = "".join(
             [f'<Part><PartNumber>{p.number}</PartNumber><ETag>"{escape(p.etag)}"</ETag></Part>' for p in parts]
@@ -221,7 +236,7 @@ class S3Dialect:
         body = f"<CompleteMultipartUpload>{inner}</CompleteMultipartUpload>".encode()
         query = (("uploadId", upload_id),)
         headers = {**self._writing, "content-type": "application/xml"}
-        if self._crc64_sent and (crc64 := _joined_crc64(parts)) is not None:
+        if announced and self._crc64_sent and (crc64 := joined_crc64(parts)) is not None:
             headers[self._crc64_sent] = str(crc64)
         reader = partial(self._read_completed, key)
         return self._call("complete_upload", "POST", key, reader, query=query, headers=headers, body=body)
@@ -246,23 +261,12 @@ class S3Dialect:
         def read(reply: Reply) -> PartsPage:
             self._check(reply, "list_parts", key)
             try:
-                return self._parse_parts(reply)
+                return parse_parts(reply, self._reader.part)
             except ValueError:
                 raise self._unexpected("list_parts", key, reply, "a part's number or size is none") from None
 
         query: Query = (("max-parts", "1000"), ("part-number-marker", str(after)), ("uploadId", upload_id))
         return self._call("list_parts", "GET", key, read, query=query, headers=self._reading)
-
-    def _parse_parts(self, reply: Reply) -> PartsPage:
-        root = parse_xml(reply.body)
-        parts = []
-        for element in root.findall("Part"):
-            etag = strong_etag(find_text(element, "ETag"))
-            size = int(find_text(element, "Size"))
-            parts.append(self._reader.part(int(find_text(element, "PartNumber")), size, {"etag": etag}))
-        parts.sort(key=lambda part: part.number)
-        truncated = find_text(root, "IsTruncated").strip() == "true"
-        return PartsPage(parts, parts[-1].number if truncated and parts else None)
 
     def list_uploads(self, prefix: str, *, after: tuple[str, str] | None = None) -> Call[UploadsPage]:
         """See :meth:`oms_engine.store.MultipartStore.list_uploads`."""
@@ -378,13 +382,3 @@ class S3Dialect:
         return UnexpectedReply(
             text, store=self.label, operation=operation, key=key, status=reply.status, request_id=request_id
         )
-
-
-def _joined_crc64(parts: list[WrittenPart]) -> int | None:
-    """Return the CRC-64/XZ of the joined parts, None unless each part's is known."""
-    joined = 0
-    for part in parts:
-        if part.crc64 is None:
-            return None
-        joined = combine_crc64(joined, part.crc64, part.size)
-    return joined if parts else None

@@ -83,6 +83,15 @@ class BucketView:
         found: list[SandboxUpload] = self._command("uploads", self.name)
         return found
 
+    def keep_versions(self, how: str = "enabled", *, locked: bool = False) -> None:
+        """Keep versions from now on: ``enabled`` or ``suspended``; ``locked``: none of them may be deleted (WORM)."""
+        self._command("keep_versions", self.name, how, locked)
+
+    def versions(self, key: str) -> list[bytes | None]:
+        """Return the bytes of a key's versions, the oldest first; None is a delete marker."""
+        found: list[bytes | None] = self._command("versions", self.name, key)
+        return found
+
     def set_mtime(self, key: str, mtime: float) -> None:
         """Set when an object was last modified, in seconds since the epoch."""
         self._command("set_mtime", self.name, key, mtime)
@@ -129,6 +138,7 @@ class Cloud:
     restore_seconds = Setting()
     min_part_size = Setting()
     crc64 = Setting()
+    crc64_joins = Setting()
     domains = Setting()
     list_lag = Setting()
     list_order = Setting()
@@ -220,7 +230,9 @@ def put_item(
 
     ``headers`` are system headers by lower-case name (``content-type``, ...), ``user`` is user metadata without prefix,
     ``storage_class`` the vendor's word, ``mtime`` seconds since the epoch (None: now by the cloud's clock). ``etag`` is
-    its style: ``md5``, ``opaque`` or ``multipart:N`` (as if uploaded in parts of N bytes). ``crc64`` keeps a CRC-64.
+    its style: ``md5``, ``opaque``, ``form`` (as by a browser's form, where the vendor's ETags then are no MD5s),
+    ``multipart:N`` or ``appended:N`` (as if uploaded in parts, or appended in pieces, of N bytes). ``crc64`` keeps a
+    CRC-64.
     """
     return PutItem(key, body, headers or {}, user or {}, storage_class, mtime, etag, kms, crc64)
 

@@ -27,6 +27,9 @@ class Settings:
     min_part_size: int = 5 * 1024 * 1024
     crc64: str = "sent"
     """When a CRC-64 is kept: ``sent`` by the client, ``always`` or ``never``."""
+    crc64_joins: str = "computed"
+    """What the CRC-64 of a whole is worth that is announced for parts which came without theirs: the cloud ``computed``
+    it, it is ``ignored`` or ``refused``. No page of OBS says which."""
     list_lag: float = 0.0
     """Seconds that pass before a stored object is listed."""
     list_order: str = ""

@@ -46,6 +46,10 @@ class Object:
     mtime: float
     stored: Stored
     crc64: int | None = None
+    version: str = ""
+    """Its id in a bucket that keeps versions, or kept them."""
+    kind: str = ""
+    """``appendable``: it grew by AppendObject; ``form``: it came through a browser's form; empty: anything else."""
     restored_from: float | None = None
     """When a restore that was asked for ends, by the cloud's clock; None when none was asked for."""
     restored_until: float = 0.0
@@ -65,6 +69,8 @@ class Part(NamedTuple):
     blob: Blob
     etag: str
     mtime: float
+    announced: bool = False
+    """It came with its CRC-64."""
 
 
 @dataclass(slots=True)
@@ -77,9 +83,9 @@ class Upload:
     started: float
     parts: dict[int, Part] = field(default_factory=dict)
 
-    def add_part(self, number: int, blob: Blob, *, now: float) -> Part:
+    def add_part(self, number: int, blob: Blob, *, now: float, announced: bool = False) -> Part:
         """Store a part, replacing an earlier one of its number."""
-        part = Part(blob, plain_etag(blob, self.stored), now)
+        part = Part(blob, plain_etag(blob, self.stored), now, announced)
         self.parts[number] = part
         return part
 
@@ -129,7 +135,13 @@ class Bucket:
         self.created = created
         self.default_encryption = default_encryption
         self.requester_pays = requester_pays
+        self.versioning = ""
+        """``enabled``, ``suspended``, or empty: no versions are kept."""
+        self.locked = False
+        """Versions are protected by WORM: none may be deleted, delete markers may."""
         self.objects: dict[bytes, Object] = {}
+        self.versions: dict[bytes, dict[str, Object | None]] = {}
+        """Of each key by id, the newest last; None is a delete marker."""
         self.uploads: dict[str, Upload] = {}
         self._keys: list[bytes] = []
         self._late: list[bytes] = []
@@ -153,27 +165,82 @@ class Bucket:
         except KeyError:
             raise Refusal("NoSuchKey") from None
 
-    def put(self, key: bytes, item: Object) -> None:
-        """Store an object, replacing the one of that key."""
+    def put(self, key: bytes, item: Object) -> Object:
+        """Store an object, replacing the one of that key, and return it as it is stored."""
+        if self.versioning:
+            item = replace(item, version=self._new_version())
+            self._remember(key, item.version, item)
+        self._show(key, item)
+        return item
+
+    def _show(self, key: bytes, item: Object) -> None:
         if key not in self.objects:
             in_order = not self._late and (not self._keys or self._keys[-1] < key)
             (self._keys if in_order else self._late).append(key)
         self.objects[key] = item
 
+    def _new_version(self) -> str:
+        return secrets.token_hex(16) if self.versioning == "enabled" else "null"
+
+    def _remember(self, key: bytes, version: str, item: Object | None) -> None:
+        held = self.versions.setdefault(key, {})
+        held.pop(version, None)
+        held[version] = item
+
     def write(self, key: bytes, blob: Blob, stored: Stored, *, mtime: float, opaque: bool = False) -> Object:
         """Store bytes as one write and return the object; ``opaque`` gives it an ETag that is no MD5."""
         crc64 = blob.crc64() if stored.keep_crc64 else None
         etag = secrets.token_hex(16) if opaque else plain_etag(blob, stored)
-        item = Object(blob, etag, mtime, stored, crc64)
-        self.put(key, item)
-        return item
+        return self.put(key, Object(blob, etag, mtime, stored, crc64))
+
+    def append(self, key: bytes, piece: Blob, stored: Stored, *, position: int, mtime: float) -> Object:
+        """Add a piece to an appendable object, or begin one; its ETag is the MD5 of the last piece.
+
+        https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0088.html
+
+        Raises:
+            Refusal: ObjectNotAppendable, PositionNotEqualToLength.
+        """
+        before = self.objects.get(key)
+        if before is not None and before.kind != "appendable":
+            raise Refusal("ObjectNotAppendable")
+        if position != (0 if before is None else before.blob.size):
+            raise Refusal("PositionNotEqualToLength")
+        blob = piece if before is None else Blob.joined((before.blob, piece))
+        stored = stored if before is None else before.stored
+        crc64 = blob.crc64() if stored.keep_crc64 else None
+        return self.put(key, Object(blob, plain_etag(piece, stored), mtime, stored, crc64, kind="appendable"))
 
     def touch(self, key: bytes, mtime: float) -> None:
         """Set an object's modification time."""
         self.objects[key] = replace(self.get(key), mtime=mtime)
 
     def delete(self, key: bytes) -> bool:
-        """Remove an object; False when there was none."""
+        """Remove an object; False when there was none. Where versions are kept, a delete marker hides it."""
+        if self.versioning:
+            self._remember(key, self._new_version(), None)
+        return self._hide(key)
+
+    def delete_version(self, key: bytes, version: str) -> bool:
+        """Remove one version for good, so that the one before it is the current one; True for a delete marker.
+
+        https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0085.html
+
+        Raises:
+            Refusal: AccessDenied, under WORM.
+        """
+        held = self.versions.get(key, {})
+        if self.locked and held.get(version) is not None:
+            raise Refusal("AccessDenied", "The version is protected by WORM")
+        gone = held.pop(version, self)
+        newest = held[list(held)[-1]] if held else None
+        if newest is None:
+            self._hide(key)
+        else:
+            self._show(key, newest)
+        return gone is None
+
+    def _hide(self, key: bytes) -> bool:
         if self.objects.pop(key, None) is None:
             return False
         keys = self.sorted_keys()
@@ -231,7 +298,7 @@ class Bucket:
 
         Raises:
             Refusal: InvalidPartOrder, InvalidPart, EntityTooSmall (all but the last need ``smallest`` bytes),
-                MalformedXML when no part is wanted, BadDigest for a wrong ``crc64``.
+                MalformedXML when no part is wanted, InvalidCRC64 for a wrong ``crc64``.
         """
         parts = _chosen(upload, wanted)
         if any(part.blob.size < smallest for part in parts[:-1]):
@@ -241,9 +308,8 @@ class Bucket:
         etag = f"{secrets.token_hex(16)}-{len(parts)}" if kms else joined_etag(parts, upload.stored.etag_style)
         computed = blob.crc64() if upload.stored.keep_crc64 or crc64 is not None else None
         if crc64 is not None and str(computed) != crc64:
-            raise Refusal("BadDigest")
-        item = Object(blob, etag, now, upload.stored, computed)
-        self.put(upload.key, item)
+            raise Refusal("InvalidCRC64")
+        item = self.put(upload.key, Object(blob, etag, now, upload.stored, computed))
         del self.uploads[upload.upload_id]
         return item
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from oms_adapters.control import need
-from oms_adapters.sandbox.core import Stored
+from oms_adapters.sandbox.core import Object, Stored
 from oms_adapters.sandbox.dialect import Account, Accounts, Dialect, parse_days_and_tier
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.request import Incoming
@@ -100,6 +100,10 @@ class Cos(Dialect):
     def render_bucket(self, region: str) -> str:
         """State the bucket's region: https://www.tencentcloud.com/document/product/436/8291."""
         return tag("Location", region)
+
+    def object_type(self, item: Object) -> str:
+        """Return normal or appendable: https://www.tencentcloud.com/document/product/436/7741."""
+        return "appendable" if item.kind == "appendable" else "normal"
 
     def parse_restore(self, body: bytes, storage_class: str) -> tuple[int, str]:
         """Read a RestoreRequest; DEEP_ARCHIVE has no Expedited tier.

@@ -188,9 +188,15 @@ class Dialect(ABC):
             headers.append(("content-type", self.default_type))
         if stored.storage_class != "STANDARD" or self.states_standard:
             headers.append((self.prefix + "storage-class", self.render_class(stored.storage_class)))
+        headers += [(self.prefix + "object-type", word)] if (word := self.object_type(item)) else []
         if with_crc64 and item.crc64 is not None:
             headers.append((self.prefix + self.crc64_word, str(item.crc64)))
         return headers
+
+    def object_type(self, item: Object) -> str:
+        """Return the type of an object as replies to HEAD and GET state it; empty: they state none."""
+        del item
+        return ""
 
     def render_list(self, incoming: Incoming, listing: Listing, after: str) -> bytes:
         """Return a page of a listing, version 1 or 2."""

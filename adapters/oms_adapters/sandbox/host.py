@@ -6,6 +6,7 @@ import asyncio
 import functools
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -76,7 +77,7 @@ class PutItem(NamedTuple):
     storage_class: str
     mtime: float | None
     etag: str
-    """``md5``, ``opaque``, ``multipart:N`` (parts of N bytes) or ``kms``."""
+    """``md5``, ``opaque``, ``form``, ``multipart:N`` (parts of N bytes) or ``appended:N`` (in pieces of N bytes)."""
     kms: bool
     crc64: bool
 
@@ -105,7 +106,7 @@ class Host:
         tls = _tls_context(plan.certificate)
         for name, account in plan.accounts.items():
             target, region = DIALECTS[name]
-            dialect = _dialect(target)
+            dialect = open_dialect(target)
             settings = Settings(region, min_part_size=dialect.min_part, crc64=dialect.crc64_policy)
             settings.domains += dialect.domains
             service = Service(State(dialect, settings))
@@ -131,7 +132,8 @@ class Host:
         return _COMMANDS[name](self.services[cloud], *arguments)
 
 
-def _dialect(target: str) -> Dialect:
+def open_dialect(target: str) -> Dialect:
+    """Return the face that a target of ``DIALECTS`` names."""
     module, _, name = target.partition(":")
     dialect = getattr(import_module(module), name)()
     assert isinstance(dialect, Dialect)
@@ -178,15 +180,38 @@ def _put(service: Service, bucket: Bucket, item: PutItem) -> None:
     when = now if item.mtime is None else item.mtime
     if item.etag.startswith("multipart:"):
         _put_parts(bucket, key, item.body, stored, int(item.etag.partition(":")[2]), when)
+    elif item.etag.startswith("appended:"):
+        for at, piece in _cut(item.body, int(item.etag.partition(":")[2])):
+            bucket.append(key, piece, stored, position=at, mtime=when)
     else:
-        bucket.write(key, Blob([item.body]), stored, mtime=when, opaque=item.etag == "opaque")
+        written = bucket.write(key, Blob([item.body]), stored, mtime=when, opaque=item.etag in {"opaque", "form"})
+        if item.etag == "form":
+            bucket.put(key, replace(written, kind="form"))
 
 
 def _put_parts(bucket: Bucket, key: bytes, body: bytes, stored: Stored, part_size: int, when: float) -> None:
     upload = bucket.start(key, stored, now=when)
-    blobs = [Blob([body[at : at + part_size]]) for at in range(0, max(len(body), 1), part_size)]
-    wanted = [(number, upload.add_part(number, blob, now=when).etag) for number, blob in enumerate(blobs, 1)]
+    blobs = _cut(body, part_size)
+    wanted = [(number, upload.add_part(number, blob, now=when).etag) for number, (_, blob) in enumerate(blobs, 1)]
     bucket.complete(upload, wanted, smallest=0, now=when)
+
+
+def _cut(body: bytes, size: int) -> list[tuple[int, Blob]]:
+    return [(at, Blob([body[at : at + size]])) for at in range(0, max(len(body), 1), size)]
+
+
+def do_keep_versions(service: Service, bucket: str, how: str, locked: bool) -> None:
+    """Keep a bucket's versions from now on; what is stored already becomes its null version."""
+    kept = _bucket(service, bucket)
+    kept.versioning, kept.locked = how, locked
+    for key, item in kept.objects.items():
+        kept.versions.setdefault(key, {"null": item})
+
+
+def do_versions(service: Service, bucket: str, key: str) -> list[bytes | None]:
+    """Return the bytes of a key's versions, None for a delete marker."""
+    held = _bucket(service, bucket).versions.get(key.encode("utf-8", "surrogateescape"), {})
+    return [None if item is None else item.blob.whole() for item in held.values()]
 
 
 def do_get(service: Service, bucket: str, key: str) -> bytes:

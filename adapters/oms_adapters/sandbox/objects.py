@@ -41,10 +41,39 @@ def put_object(context: Context) -> Reply:
     return Reply(200, written_headers(context, item))
 
 
+def append_object(context: Context) -> Reply:
+    """Add the request's body to an appendable object, or begin one.
+
+    https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0088.html,
+    https://help.aliyun.com/en/oss/developer-reference/appendobject,
+    https://www.tencentcloud.com/document/product/436/7741
+    """
+    incoming, bucket, word = context.incoming, context.bucket(), context.incoming.text_query("position")
+    check_key(incoming)
+    if not word.isdecimal():
+        raise Refusal("InvalidArgument", "position must be an integer")
+    stored = stored_by(context, bucket)
+    item = bucket.append(incoming.key, context.body, stored, position=int(word), mtime=context.now)
+    return Reply(200, [*written_headers(context, item), next_append(context, item)])
+
+
+def next_append(context: Context, item: Object) -> tuple[str, str]:
+    """Return the header that states where the next piece of an appendable object goes."""
+    return context.dialect.prefix + "next-append-position", str(item.blob.size)
+
+
 def delete_object(context: Context) -> Reply:
-    """Delete an object; a missing one is no error."""
-    context.bucket().delete(context.incoming.key)
-    return Reply(204)
+    """Delete an object, or one of its versions; a missing one is no error."""
+    bucket, key, version = context.bucket(), context.incoming.key, context.incoming.text_query("versionId")
+    prefix = context.dialect.prefix
+    if version:
+        marker = bucket.delete_version(key, version)
+    else:
+        bucket.delete(key)
+        marker = bucket.versioning != ""
+        version = list(bucket.versions[key])[-1] if marker else ""
+    headers = [(prefix + "version-id", version)] if version else []
+    return Reply(204, [*headers, (prefix + "delete-marker", "true")] if marker else headers)
 
 
 def restore_object(context: Context) -> Reply:
@@ -73,7 +102,7 @@ def stored_by(context: Context, bucket: Bucket) -> Stored:
 
 def written_headers(context: Context, item: Object) -> list[tuple[str, str]]:
     """Return the headers that a successful write answers."""
-    headers = [("etag", f'"{item.etag}"'), *context.dialect.render_encryption(item.stored)]
+    headers = [("etag", f'"{item.etag}"'), *context.dialect.render_encryption(item.stored), *_version(context, item)]
     if item.crc64 is not None:
         headers.append((context.dialect.prefix + context.dialect.crc64_word, str(item.crc64)))
     return headers
@@ -94,11 +123,16 @@ def _reading(context: Context, item: Object) -> Reply:
         ("accept-ranges", "bytes"),
         *context.dialect.render_stored(item, with_crc64=True),
         *_restore_header(context, item),
+        *_version(context, item),
     ]
     if span is None:
         return Reply(200, headers, item.blob, 0, item.blob.size)
     headers.append(("content-range", _content_range(span, item.blob.size)))
     return Reply(206, headers, item.blob, span.first, span.size)
+
+
+def _version(context: Context, item: Object) -> list[tuple[str, str]]:
+    return [(context.dialect.prefix + "version-id", item.version)] if item.version else []
 
 
 def _content_range(span: Range, size: int) -> str:

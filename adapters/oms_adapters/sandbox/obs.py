@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hmac
+import re
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
 from obs.auth import Authentication
 from obs.convertor import Adapter
 
-from oms_adapters.sandbox.core import Stored
+from oms_adapters.sandbox.conditions import Range, parse_range
+from oms_adapters.sandbox.core import Object, Stored
 from oms_adapters.sandbox.dialect import Accounts, Dialect, parse_days_and_tier
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.request import Incoming
@@ -57,6 +59,16 @@ class Obs(Dialect):
         """
         return _ascii(super().parse_user(headers))
 
+    def parse_range(self, headers: dict[str, str], size: int) -> Range | None:
+        """Return the range; one whose end is not behind its beginning is ignored.
+
+        https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0083.html
+        """
+        found = re.fullmatch(r"bytes=(\d+)-(\d+)", headers.get("range", "").strip())
+        if found is not None and int(found[2]) <= int(found[1]):
+            return None
+        return parse_range(headers.get("range"), size)
+
     def parse_encryption(self, headers: dict[str, str]) -> tuple[str | None, str | None]:
         """Read x-obs-server-side-encryption.
 
@@ -84,6 +96,17 @@ class Obs(Dialect):
         """Return the element Location: https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0030.html."""
         return "Location", region
 
+    def object_type(self, item: Object) -> str:
+        """Return Appendable; others state no type: https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0084.html."""
+        return "Appendable" if item.kind == "appendable" else ""
+
+    def render_listed(self, item: Object) -> str:
+        """State the type of an object that is not Normal.
+
+        https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0022.html
+        """
+        return tag("Type", "Appendable") if item.kind == "appendable" else ""
+
     def parse_restore(self, body: bytes, storage_class: str) -> tuple[int, str]:
         """Read a RestoreRequest: 1 to 30 days, Expedited or Standard.
 
@@ -91,7 +114,9 @@ class Obs(Dialect):
         """
         del storage_class
         days, tier = parse_days_and_tier(body, "RestoreJob")
-        if days > 30 or tier not in {"Expedited", "Standard"}:
+        if days > 30:
+            raise Refusal("InvalidArgument")
+        if tier not in {"Expedited", "Standard"}:
             raise Refusal("MalformedXML")
         return days, tier
 
@@ -111,6 +136,9 @@ class ObsS3(S3):
 
     render_bucket = Obs.render_bucket
     render_location = Obs.render_location
+    object_type = Obs.object_type
+    parse_range = Obs.parse_range
+    render_listed = Obs.render_listed
 
     _CORE = MappingProxyType({"STANDARD_IA": "WARM", "GLACIER": "COLD"})
     _WIRE = MappingProxyType({"WARM": "STANDARD_IA", "COLD": "GLACIER"})

@@ -143,8 +143,14 @@ class Oss(Dialect):
         return parse_range(headers.get("range"), size)
 
     def render_stored(self, item: Object, *, with_crc64: bool) -> list[tuple[str, str]]:
-        """State the object's type too."""
-        return [*super().render_stored(item, with_crc64=with_crc64), ("x-oss-object-type", _type_of(item))]
+        """State the MD5 of what came whole: https://help.aliyun.com/en/oss/developer-reference/headobject."""
+        headers = super().render_stored(item, with_crc64=with_crc64)
+        whole = item.etag == item.blob.md5().hex()
+        return [*headers, ("content-md5", b64encode(item.blob.md5()).decode())] if whole else headers
+
+    def object_type(self, item: Object) -> str:
+        """Return the type, which every object has."""
+        return _type_of(item)
 
     def render_listed(self, item: Object) -> str:
         """State the object's type between its ETag and its size."""
@@ -186,6 +192,8 @@ class _Given(NamedTuple):
 
 def _type_of(item: Object) -> str:
     """Return the object's type: an ETag that is no MD5 in an unencrypted object is that of an appended one."""
+    if item.kind:
+        return "Normal" if item.kind == "form" else "Appendable"
     if "-" in item.etag:
         return "Multipart"
     kms = item.stored.encryption == "kms"

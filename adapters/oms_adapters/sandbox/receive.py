@@ -65,7 +65,7 @@ async def receive(exchange: Exchange, incoming: Incoming, payload_hash: str | No
     byte that arrives damaged.
 
     Raises:
-        Refusal: BadDigest, InvalidDigest, XAmzContentSHA256Mismatch, IncompleteBody, NotImplemented.
+        Refusal: BadDigest, InvalidCRC64, InvalidDigest, XAmzContentSHA256Mismatch, IncompleteBody, NotImplemented.
         ClientGone: the connection ended first.
     """
     checks = _announced(incoming, payload_hash)
@@ -117,7 +117,7 @@ def _announced(incoming: Incoming, payload_hash: str | None) -> list[_Check]:
             (name, make(), _base64(headers[name]), "BadDigest") for name, make in _CHECKSUMS.items() if name in headers
         ]
         checks += [
-            (name, _Crc64(), headers[name].encode("latin-1"), "BadDigest")
+            (name, _Crc64(), headers[name].encode("latin-1"), "InvalidCRC64")
             for name in headers
             if name.endswith("-checksum-crc64ecma")
         ]

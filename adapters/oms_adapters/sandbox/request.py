@@ -17,6 +17,7 @@ _BUCKET_QUERIES = {
 }
 _BUCKET_METHODS = {"GET": "ListObjects", "HEAD": "HeadBucket", "PUT": "CreateBucket", "DELETE": "DeleteBucket"}
 _KEY_QUERIES = {
+    ("POST", "append"): "AppendObject",
     ("POST", "uploads"): "CreateMultipartUpload",
     ("PUT", "uploadId"): "UploadPart",
     ("GET", "uploadId"): "ListParts",
@@ -28,9 +29,9 @@ _KEY_METHODS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "D
 # Sub-resources the sandbox does not have: answered 501, never taken for the plain operation.
 _FOREIGN = {
     "acl", "cors", "encryption", "lifecycle", "logging", "metadata", "policy", "replication", "requestPayment",
-    "storageClass", "storagePolicy", "tagging", "versioning", "versions", "website", "append", "rename", "select",
+    "storageClass", "storagePolicy", "tagging", "versioning", "versions", "website", "rename", "select",
     "bucketInfo", "quota", "stat", "symlink", "notification", "inventory", "retention", "legal-hold", "object-lock",
-    "torrent", "attributes", "versionId",
+    "torrent", "attributes",
 }  # fmt: skip
 
 
@@ -123,11 +124,16 @@ def _decode(text: str) -> str:
     return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "surrogateescape")
 
 
+def _is_foreign(method: str, query: dict[str, str | None]) -> bool:
+    lone = ("partNumber" in query and "uploadId" not in query) or ("versionId" in query and method != "DELETE")
+    return lone or bool(_FOREIGN & query.keys())
+
+
 def _operation(incoming: Incoming) -> str:
     method, query = incoming.method, incoming.query
     if not incoming.bucket:
         operation = {"GET": "ListBuckets", "HEAD": "GetApiVersion"}.get(method)
-    elif _FOREIGN & query.keys() or ("partNumber" in query and "uploadId" not in query):
+    elif _is_foreign(method, query):
         raise Refusal("NotImplemented")
     else:
         named, plain = (_KEY_QUERIES, _KEY_METHODS) if incoming.key else (_BUCKET_QUERIES, _BUCKET_METHODS)

@@ -60,6 +60,7 @@ _OPERATIONS: dict[str, Callable[[Context], Reply]] = {
     "GetObject": objects.get_object,
     "HeadObject": objects.head_object,
     "PutObject": objects.put_object,
+    "AppendObject": objects.append_object,
     "DeleteObject": objects.delete_object,
     "RestoreObject": objects.restore_object,
     "CreateMultipartUpload": uploads.create_upload,

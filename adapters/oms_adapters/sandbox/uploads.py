@@ -32,7 +32,8 @@ def upload_part(context: Context) -> Reply:
     upload, number = _upload(context), context.incoming.part
     if number is None or not 1 <= number <= MAX_PARTS:
         raise Refusal("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
-    part = upload.add_part(number, context.body, now=context.now)
+    announced = context.header(context.dialect.crc64_word) is not None
+    part = upload.add_part(number, context.body, now=context.now, announced=announced)
     headers = [("etag", f'"{part.etag}"'), *context.dialect.render_encryption(upload.stored)]
     if upload.stored.keep_crc64 or context.header(context.dialect.crc64_word):
         headers.append((context.dialect.prefix + context.dialect.crc64_word, str(context.body.crc64())))
@@ -60,13 +61,13 @@ def complete_upload(context: Context) -> Reply:
     incoming, bucket = context.incoming, context.bucket()
     upload = _upload(context)
     check_write(incoming.headers, bucket.objects.get(incoming.key))
-    item = bucket.complete(
-        upload,
-        _wanted(context),
-        smallest=context.state.settings.min_part_size,
-        now=context.now,
-        crc64=context.header(context.dialect.crc64_word),
-    )
+    crc64 = context.header(context.dialect.crc64_word)
+    if crc64 is not None and not all(part.announced for part in upload.parts.values()):
+        if context.state.settings.crc64_joins == "refused":
+            raise Refusal("InvalidCRC64")
+        crc64 = None if context.state.settings.crc64_joins == "ignored" else crc64
+    smallest = context.state.settings.min_part_size
+    item = bucket.complete(upload, _wanted(context), smallest=smallest, now=context.now, crc64=crc64)
     parts = [
         tag("Location", f"http://{incoming.headers.get('host', '')}/{bucket.name}/{text_of(upload.key)}"),
         tag("Bucket", bucket.name), tag("Key", text_of(upload.key)), tag("ETag", f'"{item.etag}"'),

@@ -296,9 +296,12 @@ def head_of(headers):
 
 @pytest.mark.parametrize(("kind", "known"), [(None, True), ("Normal", True), ("Appendable", False), ("Symlink", False)])
 def test_only_normal_objects_have_an_md5(kind, known):
-    """OSS's capital ETag is an MD5, unless the object was appended to or is a link."""
-    head = head_of({"x-oss-object-type": kind} if kind else {})
-    assert (head.md5 is not None) is known
+    """Content-MD5 states the MD5, unless the object was appended to or is a link; the ETag alone is a claim."""
+    typed = {"x-oss-object-type": kind} if kind else {}
+    assert (head_of({**typed, "content-md5": "WzwaLgU9dj4bACzGB8Wg/g=="}).md5 is not None) is known
+    head = head_of(typed)
+    assert head.md5 is None
+    assert (head.claimed_md5 is not None) is known
     assert head.etag == "5B3C1A2E053D763E1B002CC607C5A0FE"
 
 
