@@ -165,8 +165,7 @@ class Session:
         self.same_bucket = source.capabilities.lists and _same_place(source, destination)
         """Source and destination are one bucket: an object must not be copied onto itself."""
         self.unstated = Gate(lambda: UNSTATED_AT_ONCE)
-        held = spec.kms or _wants_crc64(spec, destination)
-        self.learned = Learned(holds_parts=held, kept_unseen=spec.writes_beside)
+        self.learned = Learned(holds_parts=_holds_parts(spec, destination), kept_unseen=spec.writes_beside)
         self._read_from, self._write_to = source.endpoint, destination.endpoint
         if self.fronted is not None:
             self._read_from = self.fronted.read_endpoint
@@ -291,10 +290,14 @@ def _same_place(source: BucketStore, destination: BucketStore) -> bool:
     return same_place(source, destination)
 
 
-def _wants_crc64(spec: MigrationSpec, destination: BucketStore) -> bool:
-    """Whether parts must go with their CRC-64: the task compares by it, and the destination keeps what it is given."""
-    wanted = spec.check is ConsistencyCheck.CRC64 or spec.overwrite is OverwriteMode.CRC64
-    return wanted and destination.capabilities.takes_crc64
+def _holds_parts(spec: MigrationSpec, destination: BucketStore) -> bool:
+    """Whether parts are held from the first one on, to be sent with their checksums.
+
+    Under KMS replies prove nothing; and a destination may keep a CRC-64, which the task compares by, only where each
+    part comes with its own.
+    """
+    by_crc64 = spec.check is ConsistencyCheck.CRC64 or spec.overwrite is OverwriteMode.CRC64
+    return spec.kms or (by_crc64 and destination.capabilities.takes_crc64)
 
 
 def write_options(
