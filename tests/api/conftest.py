@@ -14,7 +14,11 @@ from support.servers import wanted
 
 __all__ = ["own_database", "postgres_cluster", "served_database"]
 
-collect_ignore = [] if wanted("postgresql") else ["test_takeover_postgres.py"]
+collect_ignore = (
+    []
+    if wanted("postgresql")
+    else ["test_takeover_postgres.py", "test_key_rings_postgres.py", "test_starting_postgres.py"]
+)
 
 _NUMBERS = count(1)
 

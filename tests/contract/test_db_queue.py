@@ -2,10 +2,12 @@
 
 import pytest
 
+from oms_engine.errors import RepositoryError
 from oms_worker.claiming import MOST_AT_ONCE, Claims
-from oms_worker.db import nodes, queue
+from oms_worker.db import credentials, keys, nodes, queue
 from oms_worker.db.events import transitions_of
 from oms_worker.ends import Ends
+from oms_worker.secrets import KeyRing, fresh_key
 from oms_worker.settings import load_service_settings
 from oms_worker.states import Task
 from oms_worker.takeover import release_all
@@ -80,3 +82,62 @@ async def test_what_a_dead_node_ran_waits_again(office):
     async with office.database.read() as connection:
         (*_, last) = await transitions_of(connection, f"task:{pausing}")
     assert (last.before, last.after, last.cause) == ("7", "3", "its node died")
+
+
+async def test_a_node_without_the_key_leaves_the_task_to_others(office, tmp_path):
+    """A task whose credentials a node cannot open waits again, for a node that can, and is not taken twice."""
+    task = await office.create()
+    foreign = KeyRing(fresh_key())
+    settings = load_service_settings(None, data_dir=str(tmp_path))
+    node = Claims(office.database, foreign, settings, "foreign", Ends(office.database, "foreign", []))
+    assert await node.take(5, office.now) == ([], False)
+    row = await office.row(task.id)
+    assert (row.status, row.owner, row.generation) == (Task.WAITING, None, 1)
+    assert await node.take(5, office.now) == ([], False)
+    assert (await office.row(task.id)).generation == 1, "it was claimed once only"
+    (claimed,), _ = await claims(office, tmp_path).take(5, office.now)
+    assert claimed.secrets == SECRETS
+
+
+async def test_a_node_with_another_ring_claims_nothing(office, tmp_path):
+    """Where the database knows keys that a node lacks, the node neither claims nor seals, and says why."""
+    await office.create()
+    async with office.database.write() as connection:
+        await keys.add_check(connection, office.ring, office.ring.first, office.now)
+    foreign = KeyRing(fresh_key())
+
+    async def watch(connection):
+        return ", ".join(foreign.unopened(await keys.checks(connection)))
+
+    settings = load_service_settings(None, data_dir=str(tmp_path))
+    node = Claims(office.database, foreign, settings, "foreign", Ends(office.database, "foreign", []), watch=watch)
+    assert await node.take(5, office.now) == ([], False)
+    assert node.complaint == office.ring.first
+    async with office.database.write() as connection:
+        with pytest.raises(RepositoryError, match="which other nodes do not use"):
+            await credentials.keep(connection, foreign, "task:1", SECRETS, office.now)
+    assert len((await claims(office, tmp_path).take(5, office.now))[0]) == 1
+
+
+async def test_claims_follow_room_over_nodes(office, tmp_path, monkeypatch):
+    """Two nodes share what may start by their room; what one was left and does not take goes to the other soon."""
+    if office.database.on_sqlite:  # one process alone
+        for _ in range(6):
+            await office.create()
+        assert len((await claims(office, tmp_path, running_tasks=0).take(10, office.now))[0]) == 6
+        return
+    made = [(await office.create()).id for _ in range(6)]
+    node = claims(office, tmp_path, running_tasks=0)
+    async with office.database.write() as connection:
+        await nodes.beat(connection, "other", await nodes.clock(connection), capacity=node_room(tmp_path))
+    first, more = await node.take(node_room(tmp_path), office.now)
+    assert ([item.row.id for item in first], more) == (made[:3], False)
+    assert await node.take(node_room(tmp_path) - 3, office.now) == ([], False)
+    monkeypatch.setattr("oms_worker.claiming.LEFT_SECONDS", -1.0)
+    rest, _ = await node.take(node_room(tmp_path) - 3, office.now)
+    assert [item.row.id for item in rest] == made[3:]
+
+
+def node_room(tmp_path):
+    """How many tasks a node of these settings runs at once."""
+    return load_service_settings(None, data_dir=str(tmp_path)).work.tasks

@@ -9,7 +9,7 @@ from oms_engine.errors import ConfigError, RepositoryError
 from oms_engine.model import Secret
 from oms_worker.db import credentials
 from oms_worker.errors import Forbidden, Unauthorized
-from oms_worker.secrets import add_key, drop_old_keys, load_ring
+from oms_worker.secrets import add_key, keep_keys, load_ring
 from oms_worker.services.caller import Caller, Role
 from oms_worker.services.users import TOKEN_SECONDS, UserService, check_password, hash_password
 from support.tasks import SECRETS, open_office
@@ -125,7 +125,7 @@ async def test_temporary_keys_end_with_the_key_that_sealed_them(office, tmp_path
     ring = add_key(tmp_path / "keys")
     rotated = UserService(office.database, ring, clock=lambda: office.now)
     assert (await rotated.temporary_signer(made.access_key, made.token)).caller.user == office.alice.user
-    dropped = UserService(office.database, drop_old_keys(tmp_path / "keys"), clock=lambda: office.now)
+    dropped = UserService(office.database, keep_keys(tmp_path / "keys", ()), clock=lambda: office.now)
     with pytest.raises(Unauthorized, match="none of this service"):
         await dropped.temporary_signer(made.access_key, made.token)
 
@@ -189,7 +189,7 @@ async def test_keys_are_turned_over(office, tmp_path):
     ring = add_key(tmp_path / "keys")
     async with office.database.write() as connection:
         assert await credentials.reseal(connection, ring) == 5
-    alone = drop_old_keys(tmp_path / "keys")
+    alone = keep_keys(tmp_path / "keys", ())
     users = UserService(office.database, alone)
     assert (await users.signer(key.access_key)).secret_key == key.secret_key
     async with office.database.read() as connection:

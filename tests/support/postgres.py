@@ -39,6 +39,16 @@ class Postgres:
 
     def __init__(self, folder):
         self._folder = folder
+        self._control = [*_as_user(), _bin("pg_ctl"), "-D", folder / "data", "-w"]
+
+    def start(self):
+        """Start it; wait until it answers."""
+        options = f"-k {self._folder} -c listen_addresses= -c fsync=off -c max_connections=200"
+        _run([*self._control, "-l", self._folder / "log", "-o", options, "start"])
+
+    def stop(self):
+        """Stop it at once."""
+        _run([*self._control, "-m", "immediate", "stop"])
 
     def url(self, name):
         """Return the URL of a database."""
@@ -66,11 +76,11 @@ def postgres():
             shutil.chown(folder, "postgres", "postgres")
         user = _as_user()
         _run([*user, _bin("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"])
-        options = f"-k {folder} -c listen_addresses= -c fsync=off -c max_connections=200"
-        _run([*user, _bin("pg_ctl"), "-D", data, "-w", "-l", folder / "log", "-o", options, "start"])
+        cluster = Postgres(folder)
+        cluster.start()
         try:
-            yield Postgres(folder)
+            yield cluster
         finally:
-            _run([*user, _bin("pg_ctl"), "-D", data, "-m", "immediate", "stop"])
+            cluster.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -53,11 +53,14 @@ class Served:
         self.config.write_text("\n".join(lines))
         self.config.chmod(0o600)
         self.process = None
+        self.variables = {}
+        """What is in the environment of its processes besides this process's own."""
 
     def openoms(self, *arguments, **options):
         """Run a command of ``openoms`` on these settings; return the finished process."""
         command = [sys.executable, "-m", "openoms.cli", *arguments, "--config", str(self.config)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), **options)
+        variables = environment() | self.variables
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=variables, **options)
 
     def add_user(self, name, **options):
         """Make a user; return its keys."""
@@ -99,15 +102,30 @@ class Served:
         log = self.folder / "serve.log"
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                command, stderr=file, stdout=file, env=environment(), stdin=subprocess.DEVNULL
+                command, stderr=file, stdout=file, env=environment() | self.variables, stdin=subprocess.DEVNULL
             )
+        self._wait(log)
+        return self
+
+    def _wait(self, log):
         deadline = time.monotonic() + 90  # a machine that does much else
         while not (found := READY.search(log.read_text())):
             assert self.process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.02)
         self.url = found[1]
-        return self
+
+    def refused(self):
+        """Start the process where it must not come up; return the one sentence it ends with."""
+        done = self.openoms("serve", "--port", "0", timeout=90)
+        assert done.returncode not in {0, None}, done.stderr
+        assert "Traceback" not in done.stderr
+        (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("openoms: ")]
+        return sentence
+
+    def ready(self):
+        """Whether it says that it can serve."""
+        return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
 
     def stop(self):
         """Ask it to end well; return its exit code."""

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,7 +28,7 @@ from oms_worker.group_cutting import NOTHING_SENTENCE, Cutter, GroupEndHook, Gro
 from oms_worker.parts import NOTHING_THERE
 from oms_worker.running import Planner
 from oms_worker.scheduler import DAY, EXPIRED
-from oms_worker.secrets import KeyRing
+from oms_worker.secrets import KeyRing, UnknownKey
 from oms_worker.settings import ServiceSettings
 from oms_worker.states import GONE, GROUP, Event, Group, Task, after_event
 from oms_worker.turns import Turns
@@ -154,13 +153,18 @@ class GroupWorker:
         values: dict[str, Any] = {"owner": self._node, "generation": group.generation + 1}
         values["started_at"] = now if group.started_at is None else group.started_at
         async with self._database.write() as connection:
+            try:
+                secrets = await credentials.secrets_of(connection, self._keys, group.subject)
+            except UnknownKey as error:
+                log.warning("group %s is left to other nodes: %s", group.id, error)
+                return
+            except RepositoryError as error:  # altered: as good as wiped, for every node
+                log.error("%s", error)  # noqa: TRY400 - a sentence
+                secrets = None
             done = await rows.change_group(
                 connection, group, int(Group.CREATING), now, f"claimed by {self._node}", **values
             )
             mine = await rows.get_group(connection, group.id) if done else None
-            secrets = None
-            with suppress(RepositoryError):  # sealed under a key that is gone: as good as wiped
-                secrets = await credentials.secrets_of(connection, self._keys, group.subject)
         if mine is not None:
             cutting = asyncio.create_task(self._cutter.cut(mine, secrets), name=f"cut {group.id}")
             self._cutting[group.id] = cutting

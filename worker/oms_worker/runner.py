@@ -27,6 +27,7 @@ from oms_worker.ends import Ends
 from oms_worker.figures import Look
 from oms_worker.host_process import Ended
 from oms_worker.hosts import Hosts
+from oms_worker.key_rings import KeyWatch, nothing_wrong
 from oms_worker.ledgers import Ledgers
 from oms_worker.running import INTERNAL, EndHook, Planner, Run, RunPlan, engine_settings, failure, host_task
 from oms_worker.secrets import KeyRing
@@ -69,6 +70,7 @@ class Runner:
         node_id: str,
         ledgers: Ledgers,
         hooks: Sequence[EndHook] = (),
+        watch: KeyWatch = nothing_wrong,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
@@ -78,7 +80,7 @@ class Runner:
         self._ledgers = ledgers
         self._clock = clock
         self._ends = Ends(database, node_id, hooks)
-        self._claims = Claims(database, keys, settings, node_id, self._ends)
+        self._claims = Claims(database, keys, settings, node_id, self._ends, watch=watch)
         self._runs: dict[int, Run] = {}
         self._losses: dict[int, int] = {}
         self._dead_seconds = settings.work.dead_seconds
@@ -87,6 +89,7 @@ class Runner:
         self._loop_task: asyncio.Task[None] | None = None
         self._beaten = self._swept = self._told = 0.0
         self._beat_ok = time.monotonic()
+        self._stated = 0
         self.hosts = Hosts(settings.work.hosts or os.cpu_count() or 1, self)
 
     # ---- life -------------------------------------------------------------------------------------------------------
@@ -145,6 +148,17 @@ class Runner:
         """Whether this node could lately say that it lives."""
         return time.monotonic() - self._beat_ok < self._dead_seconds * 2 / 3
 
+    @property
+    def complaint(self) -> str:
+        """Why this node takes no tasks: its key ring is not that of the others."""
+        return self._claims.complaint
+
+    @property
+    def _capacity(self) -> int:
+        """How many tasks this node would run at once now."""
+        able = self.hosts.ready and not self._draining and not self.complaint
+        return self._settings.work.tasks if able else 0
+
     async def _loop(self) -> None:
         while True:
             self._woken.clear()
@@ -185,11 +199,12 @@ class Runner:
     # ---- other nodes ------------------------------------------------------------------------------------------------
 
     async def _beat(self, now: float) -> None:
-        if time.monotonic() - self._beaten < self._dead_seconds / BEATS:
+        if time.monotonic() - self._beaten < self._dead_seconds / BEATS and self._stated == self._capacity:
             return
         async with self._database.lock(SCHEDULING_LOCK) as connection:
-            common = await nodes.clock(connection)
-            await nodes.beat(connection, self._node, common)
+            await self._claims.look_at_keys(connection)
+            common, self._stated = await nodes.clock(connection), self._capacity
+            await nodes.beat(connection, self._node, common, capacity=self._stated)
             dead = await nodes.dead_owners(connection, common - self._dead_seconds, besides=self._node)
             await release_all(connection, dead, now, "its node died")
             await nodes.forget_dead(connection, common - scheduler.DAY)

@@ -60,6 +60,47 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """How many tasks a node may run at once, and how many it runs."""
+
+    capacity: int
+    running: int = 0
+
+    @property
+    def free(self) -> int:
+        """How many more it may take."""
+        return max(0, self.capacity - self.running)
+
+
+def share(startable: int, rooms: Mapping[str, Room], me: str) -> int:
+    """Return how many of the tasks that may start this node takes, the first ones.
+
+    Each goes in turn to the node that runs the least of what it may; where nodes are alike, to the one that asks.
+
+    =========  ==============================  ===========================================
+    startable  running of capacity: me, other  mine
+    =========  ==============================  ===========================================
+    16         0 of 200, none                  16
+    16         0 of 200, 0 of 200              8
+    1          3 of 200, 3 of 200              1: alike, and this node is the one that asks
+    1          3 of 200, 2 of 200              0: the other has more room
+    6          0 of 200, 0 of 100              4: twice the capacity, twice the tasks
+    5          2 of 2, any                     0: no room
+    =========  ==============================  ===========================================
+    """
+    running = {name: room.running for name, room in rooms.items()}
+    mine = 0
+    for _ in range(startable):
+        open_to = [name for name, room in rooms.items() if running[name] < room.capacity]
+        if not open_to:
+            break
+        chosen = min(open_to, key=lambda name: ((running[name] + 1) / rooms[name].capacity, name != me, name))
+        running[chosen] += 1
+        mine += chosen == me
+    return mine
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Task ids, in the order in which they start."""
 

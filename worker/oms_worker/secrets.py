@@ -1,10 +1,11 @@
-"""Sealing of credentials: AES-256-GCM envelopes under a ring of keys in a file.
+"""Sealing of credentials: AES-256-GCM envelopes under a ring of keys.
 
 Each sealing has a data key of its own, which a key of the ring seals. Both seals are bound to the owner, so a row
-copied to another task does not open. The first key of the file seals, every key opens. Only :class:`Secret` goes in and
+copied to another task does not open. The first key of the ring seals, every key opens. Only :class:`Secret` goes in and
 comes out.
 
-The file holds a line ``<key id> <base64 of 32 bytes>`` per key, and is readable for its owner only.
+A ring is written as a line ``<key id> <base64 of 32 bytes>`` per key: in a file that is readable for its owner only, in
+an environment variable, or in the database (``key_rings.py``).
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -33,6 +34,7 @@ TAG_BYTES = 16
 _WRAPPED = NONCE_BYTES + KEY_BYTES + TAG_BYTES
 _VERSION = 1
 _ID_BYTES = 8
+_CHECK = "key-check:"
 
 
 class Sealed(NamedTuple):
@@ -42,27 +44,65 @@ class Sealed(NamedTuple):
     key_id: str
 
 
+Renewal = Callable[[Any], Awaitable[object]]
+"""Looks into the database, given a connection to it."""
+
+
+async def _nothing_new(connection: object) -> None:
+    del connection
+
+
+class UnknownKey(RepositoryError):
+    """The ring does not hold the key that something is sealed under: another node may hold it."""
+
+
 class KeyRing:
-    """The keys of a file. A key that another process added meanwhile is looked for when it is first needed."""
+    """Keys by their ids. A key that another process added to the file is looked for when it is first needed."""
 
     def __init__(self, keys: Mapping[str, Secret], path: Path | None = None) -> None:
         if not keys:
             raise ConfigError("the key ring holds no key; make one with `openoms keys rotate`.")
         self._keys = dict(keys)
         self._path = path
+        self._checked: set[tuple[str, bytes]] = set()
+        self.renew: Renewal = _nothing_new
+        """Takes up what other nodes have added; set where the ring lies in the database."""
 
     @property
     def first(self) -> str:
         """The id of the key that seals."""
         return next(iter(self._keys))
 
+    @property
+    def keys(self) -> Mapping[str, Secret]:
+        """The keys by their ids, the one that seals first."""
+        return dict(self._keys)
+
+    @property
+    def text(self) -> Secret:
+        """The ring as it is written."""
+        return Secret("".join(f"{key_id} {key.reveal()}\n" for key_id, key in self._keys.items()))
+
+    def replace(self, keys: Mapping[str, Secret]) -> None:
+        """Hold these keys from now on."""
+        self._keys = dict(keys)
+
+    def reload(self) -> None:
+        """Read the file again, where the ring has one.
+
+        Raises:
+            ConfigError: as :func:`load_ring`.
+        """
+        if self._path is not None:
+            self._keys = _read(self._path)
+
     def __repr__(self) -> str:
         return f"KeyRing({', '.join(self._keys)})"
 
-    def seal(self, owner: str, secrets: Mapping[str, Secret]) -> Sealed:
-        """Seal named secrets for ``owner``."""
+    def seal(self, owner: str, secrets: Mapping[str, Secret], *, under: str = "") -> Sealed:
+        """Seal named secrets for ``owner``, under the first key or the one named."""
         plain = json.dumps({name: secret.reveal() for name, secret in secrets.items()}).encode()
-        key_id, bound = self.first, owner.encode()
+        key_id, bound = under or self.first, owner.encode()
         data_key = AESGCM.generate_key(KEY_BYTES * 8)
         head = bytes([_VERSION]) + bytes.fromhex(key_id)
         wrapped = _encrypt(_raw(self._keys[key_id]), data_key, head + bound)
@@ -72,7 +112,8 @@ class KeyRing:
         """Open what was sealed for ``owner``.
 
         Raises:
-            RepositoryError: no key of the ring opens it, it was altered, or it is another owner's.
+            UnknownKey: it is sealed under a key that the ring does not hold.
+            RepositoryError: it was altered, or it is another owner's.
         """
         head = data[: 1 + _ID_BYTES]
         if len(data) < len(head) + _WRAPPED or head[0] != _VERSION:
@@ -86,14 +127,58 @@ class KeyRing:
             raise RepositoryError(f"the credentials of {owner} were altered, or the key file was") from None
         return {name: Secret(value) for name, value in plain.items()}
 
+    def unknown(self, sealed: bytes) -> bool:
+        """Whether something is sealed under a key that this ring does not hold."""
+        return key_id_of(sealed) not in self._keys
+
+    def check_value(self, key_id: str) -> bytes:
+        """Return a known text, sealed under one of the keys."""
+        return self.seal(_CHECK + key_id, {}, under=key_id).data
+
+    def unopened(self, checks: Mapping[str, bytes]) -> list[str]:
+        """Return the ids of those check values that this ring does not open; it holds another key, or none."""
+        return [key_id for key_id, sealed in checks.items() if not self._opens(key_id, sealed)]
+
+    def _opens(self, key_id: str, sealed: bytes) -> bool:
+        if (key_id, sealed) not in self._checked:
+            try:
+                self.open(_CHECK + key_id, sealed)
+            except (RepositoryError, ConfigError):
+                return False
+            self._checked.add((key_id, sealed))
+        return key_id in self._keys
+
     def _key(self, key_id: str, owner: str) -> Secret:
-        if key_id not in self._keys and self._path is not None:
-            self._keys = _read(self._path)
+        if key_id not in self._keys:
+            self.reload()
         try:
             return self._keys[key_id]
         except KeyError:
-            message = f"the credentials of {owner} are sealed under key {key_id}, which the key file does not hold"
-            raise RepositoryError(message) from None
+            message = f"the credentials of {owner} are sealed under key {key_id}, which the key ring does not hold"
+            raise UnknownKey(message) from None
+
+
+def key_id_of(sealed: bytes) -> str:
+    """Return the id of the key that something is sealed under."""
+    return sealed[1 : 1 + _ID_BYTES].hex()
+
+
+def fresh_key() -> dict[str, Secret]:
+    """Return a new key under its id."""
+    return {_new_id(): _new_key()}
+
+
+def parse_ring(text: Secret, where: str) -> dict[str, Secret]:
+    """Return the keys of a ring that is written as lines, or with ``;`` in place of line feeds.
+
+    Raises:
+        ConfigError: it holds no key, or something else; ``where`` is named, never the text.
+    """
+    lines = text.reveal().replace(";", "\n").splitlines()
+    keys = dict(_parse(where, number, line) for number, line in enumerate(lines, 1) if line.strip())
+    if not keys:
+        raise ConfigError(f"{where} holds no key; `openoms keys new` prints one.")
+    return keys
 
 
 def _raw(secret: Secret) -> bytes:
@@ -117,7 +202,7 @@ def load_ring(path: Path, *, create: bool = False) -> KeyRing:
     """
     if create and not path.exists():
         with suppress(FileExistsError):
-            _write(path, {_new_id(): _new_key()}, replace=False)
+            _write(path, fresh_key(), replace=False)
     return KeyRing(_read(path), path)
 
 
@@ -128,19 +213,20 @@ def add_key(path: Path) -> KeyRing:
         ConfigError: as :func:`load_ring`.
     """
     old = _read(path) if path.exists() else {}
-    _write(path, {_new_id(): _new_key(), **old}, replace=True)
+    _write(path, {**fresh_key(), **old}, replace=True)
     return KeyRing(_read(path), path)
 
 
-def drop_old_keys(path: Path) -> KeyRing:
-    """Keep only the first key of the file: after every row was sealed anew.
+def keep_keys(path: Path, ids: Collection[str]) -> KeyRing:
+    """Keep only these keys of the file, and its first one: after every row was sealed anew.
 
     Raises:
         ConfigError: as :func:`load_ring`.
     """
-    key_id, key = next(iter(_read(path).items()))
-    _write(path, {key_id: key}, replace=True)
-    return KeyRing({key_id: key}, path)
+    keys = _read(path)
+    first = next(iter(keys))
+    _write(path, {key_id: key for key_id, key in keys.items() if key_id == first or key_id in ids}, replace=True)
+    return KeyRing(_read(path), path)
 
 
 def _new_id() -> str:
@@ -156,15 +242,12 @@ def _read(path: Path) -> dict[str, Secret]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         with os.fdopen(descriptor, encoding="ascii") as file:
             _check_mode(path, os.fstat(descriptor).st_mode)
-            lines = file.read().splitlines()
+            text = Secret(file.read())
     except OSError as error:
         raise ConfigError(f"the key file {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise ConfigError(f"the key file {path} is damaged.") from None
-    keys = dict(_parse(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
-    if not keys:
-        raise ConfigError(f"the key file {path} holds no key; make one with `openoms keys rotate`.")
-    return keys
+    return parse_ring(text, f"the key file {path}")
 
 
 def _check_mode(path: Path, mode: int) -> None:
@@ -175,14 +258,14 @@ def _check_mode(path: Path, mode: int) -> None:
         )
 
 
-def _parse(path: Path, number: int, line: str) -> tuple[str, Secret]:
+def _parse(where: str, number: int, line: str) -> tuple[str, Secret]:
     key_id, _, key = line.strip().partition(" ")
     try:
         right = len(bytes.fromhex(key_id)) == _ID_BYTES and len(base64.b64decode(key, validate=True)) == KEY_BYTES
     except (ValueError, binascii.Error):
         right = False
     if not right:
-        raise ConfigError(f"line {number} of the key file {path} is no key: `<16 hex digits> <base64 of 32 bytes>`.")
+        raise ConfigError(f"line {number} of {where} is no key: `<16 hex digits> <base64 of 32 bytes>`.")
     return key_id.lower(), Secret(key)
 
 

@@ -17,7 +17,7 @@ COMMANDS_OWN: Final = ("profiles", "defaults", "service")
 """Tables that only the command line reads: :mod:`openoms.configfile`."""
 
 _MODULES: Final = ("settings", "setting_parts", "setting_endpoints")
-_SECRETS: Final = frozenset({"secret", "password", "secret_key", "token", "connection_string"})
+_SECRETS: Final = frozenset({"secret", "password", "key_ring", "secret_key", "token", "connection_string"})
 _PASSWORD: Final = re.compile(r"://[^/@:]*:[^/]+@|://[^?]*\?(?:.*&)?[^=&]*password[^=&]*=", re.IGNORECASE)
 
 

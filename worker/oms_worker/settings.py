@@ -62,6 +62,9 @@ CONFIG_VARIABLE = "OPENOMS_SERVICE_CONFIG"
 CONFIG_VARIABLES = (CONFIG_VARIABLE, "OPENOMS_CONFIG")
 """Name the file when ``--config`` does not; the second is the command line's too."""
 
+KEY_RING_VARIABLE = "OPENOMS_KEY_RING"
+"""The key ring as text."""
+
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 MASK = "***"
 
@@ -86,6 +89,12 @@ class ServiceSettings(BaseSettings):
     """URL of the database; empty: SQLite in the data directory."""
     key_file: Path | None = None
     """The key ring; None: ``keys`` in the data directory, made at the first start."""
+    key_ring: SecretStr | None = None
+    """The key ring as text, in place of the file: keys as in the file, with ``;`` or line feeds between them."""
+    key_envelope: bool = False
+    """Keep the ring that seals credentials in the database, sealed under the one of ``key_file`` or ``key_ring``."""
+    database_wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """How long ``openoms serve`` waits at its start for a database that is still starting."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080

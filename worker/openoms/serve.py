@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import resource
 import signal
 import socket
@@ -38,7 +39,7 @@ from oms_worker.services.attempts import Attempts
 from oms_worker.services.buckets import BucketService, open_buckets
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
-from oms_worker.settings import ServiceSettings, is_loopback
+from oms_worker.settings import KEY_RING_VARIABLE, ServiceSettings, is_loopback
 from openoms.foundations import Foundations, open_foundations
 from openoms.terminal import complain
 
@@ -52,6 +53,7 @@ def run_serve(settings: ServiceSettings) -> int:
     """Serve until SIGTERM or SIGINT; what is under way is finished or parked, and goes on at the next start."""
     _log_to_stderr(settings.log_level)
     leave_no_core_dumps()
+    os.environ.pop(KEY_RING_VARIABLE, None)  # task hosts inherit the environment, and need no keys
     raise_open_files()  # before task hosts inherit the limit
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
@@ -70,7 +72,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(settings: ServiceSettings) -> None:
-    async with open_foundations(settings) as found:
+    async with open_foundations(settings, patience=settings.database_wait_seconds) as found:
         users = UserService(found.database, found.keys)
         await refuse_open_door(settings, users)
         if not is_loopback(settings.host) and settings.tls_certificate is None:
@@ -109,6 +111,7 @@ async def running(found: Foundations, settings: ServiceSettings) -> AsyncIterato
         node_id=identity.id,
         ledgers=ledgers,
         hooks=beside.hooks,
+        watch=found.key_place.complaint,
     )
     try:
         await runner.start()
@@ -161,7 +164,7 @@ def context_of(
     """Return what the API needs."""
 
     async def ready() -> bool:
-        return runner.healthy and await answers(found.database)
+        return runner.healthy and not runner.complaint and await answers(found.database)
 
     tasks = TaskService(
         found.database, found.keys, note=note, quotas=settings.quotas, zone=settings.zone, wake=runner.wake

@@ -202,7 +202,12 @@ def _say_users(found: list[UserRow], *, as_json: bool) -> None:
 
 def declare_keys(parser: Parser) -> None:
     """Add the options of ``keys``."""
-    parser.add_argument("action", choices=("rotate",), help="rotate: a new key; everything is sealed anew under it")
+    parser.add_argument(
+        "action",
+        choices=("rotate", "reseal", "new", "forget-lost"),
+        help="rotate: a new key, and everything is sealed anew under it; reseal: under the ring's first key; new: "
+        "print a key, for OPENOMS_KEY_RING; forget-lost: give up what is sealed under keys that are lost for good",
+    )
     parser.add_argument(
         "--drop-old", action="store_true", help="forget the old keys too; stop every serve process first"
     )
@@ -210,24 +215,38 @@ def declare_keys(parser: Parser) -> None:
 
 
 def manage_keys(said: Namespace) -> int:
-    """Put a new key first in the ring and seal everything anew under it."""
+    """Change the key ring, and seal everything anew under it."""
     import asyncio  # noqa: PLC0415 - as above
 
+    if said.action == "new":
+        from oms_worker.secrets import KeyRing, fresh_key  # noqa: PLC0415
+
+        say(KeyRing(fresh_key()).text.reveal().strip())
+        return 0
     settings = settings_of(said)
-    changed = asyncio.run(_rotate(settings, drop_old=said.drop_old))
-    say(f"a new key seals from now on; {changed} secrets were sealed anew")
+    if said.action == "forget-lost":
+        asyncio.run(_forget_lost(settings))
+        return 0
+    changed = asyncio.run(_reseal(settings, rotate=said.action == "rotate", drop_old=said.drop_old))
+    which = "a new key" if said.action == "rotate" else "the first key"
+    say(f"{which} seals from now on; {changed} secrets were sealed anew")
     return 0
 
 
-async def _rotate(settings: ServiceSettings, *, drop_old: bool) -> int:
-    from oms_worker.db.credentials import reseal  # noqa: PLC0415
-    from oms_worker.secrets import add_key, drop_old_keys  # noqa: PLC0415
+async def _reseal(settings: ServiceSettings, *, rotate: bool, drop_old: bool) -> int:
     from openoms.foundations import open_foundations  # noqa: PLC0415
 
     async with open_foundations(settings) as found:
-        ring = add_key(settings.key_path)
-        async with found.database.write() as connection:
-            changed = await reseal(connection, ring)
-        if drop_old:
-            drop_old_keys(settings.key_path)
-    return changed
+        place = found.key_place
+        return await (place.rotate if rotate else place.reseal)(found.database, drop_old=drop_old)
+
+
+async def _forget_lost(settings: ServiceSettings) -> None:
+    from oms_worker.key_rings import KeyPlace  # noqa: PLC0415
+    from openoms.foundations import open_upgraded  # noqa: PLC0415
+
+    async with open_upgraded(settings) as database:
+        gone, users = await KeyPlace(settings).forget_lost(database)
+    say(f"{gone} credentials were given up: tasks that wait for them are started again with credentials")
+    if users:
+        say(f"give these users new keys with `openoms user rotate-keys NAME`: {', '.join(users)}")

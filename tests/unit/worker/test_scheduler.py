@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms_worker.scheduler import DAY, Limits, decide, rank
+from oms_worker.scheduler import DAY, Limits, Room, decide, rank, share
 
 NOW = 1_790_000_000.0
 HOUR = 3600.0
@@ -142,3 +142,42 @@ def test_a_group_does_not_fill_a_project():
     limit = Limits(free=10, running_per_project=4, running_per_group=2)
     chosen = decide([*group, Waits(9)], {"p": 1}, limit, NOW, running_in_groups={"g": 1})
     assert chosen.start == (0, 9)
+
+
+rooms = st.dictionaries(
+    st.sampled_from("abcde"), st.builds(Room, st.integers(1, 50), st.integers(0, 60)), min_size=1, max_size=5
+)
+
+
+@given(st.integers(0, 120), rooms)
+def test_the_shares_of_all_nodes(startable, known):
+    """Asked in turn, each under what the others took, nodes take all that fits, none beyond its room, and evenly."""
+    left, now = startable, dict(known)
+    for _ in range(2):  # one look each is enough, whoever comes first
+        for name in known:
+            mine = share(left, now, name)
+            assert 0 <= mine <= min(left, now[name].free)
+            now[name] = Room(now[name].capacity, now[name].running + mine)
+            left -= mine
+    assert left == max(0, startable - sum(room.free for room in known.values()))
+    for giver in known:
+        for taker in known:
+            if now[giver].running > known[giver].running and now[taker].free:
+                after = (now[taker].running + 1) / now[taker].capacity
+                assert now[giver].running / now[giver].capacity <= after + 1e-9, "it would have been better off there"
+
+
+@pytest.mark.parametrize(
+    ("startable", "known", "mine"),
+    [
+        (16, {"me": Room(200)}, 16),
+        (16, {"me": Room(200), "other": Room(200)}, 8),
+        (1, {"me": Room(200, 3), "other": Room(200, 3)}, 1),
+        (1, {"me": Room(200, 3), "other": Room(200, 2)}, 0),
+        (6, {"me": Room(200), "other": Room(100)}, 4),
+        (5, {"me": Room(2, 2), "other": Room(9)}, 0),
+    ],
+)
+def test_the_share_of_a_node(startable, known, mine):
+    """A node takes what goes to it when each task goes to the node that runs the least of what it may."""
+    assert share(startable, known, "me") == mine

@@ -34,6 +34,18 @@ _AFTER = "openoms_after_commit"
 SCHEDULING_LOCK = 0x6F6D73_01
 """Advisory lock of PostgreSQL: one node at a time chooses tasks."""
 MIGRATION_LOCK = 0x6F6D73_02
+KEY_LOCK = 0x6F6D73_04
+"""One process at a time makes or changes the key ring."""
+
+
+STARTING = frozenset({"57P01", "57P02", "57P03", "53300"})
+LOST = "08"
+"""SQLSTATEs of a server that starts, stops or is full, and of lost connections:
+https://www.postgresql.org/docs/15/errcodes-appendix.html"""
+
+
+class DatabaseAway(RepositoryError):
+    """Nobody answers as a database, or it is just starting: it may answer soon."""
 
 
 class Database:
@@ -106,11 +118,22 @@ async def explained() -> AsyncIterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise RepositoryError(f"the database failed: {type(error.orig).__name__}: {error.orig}") from error
+        raise _explained(error.orig or error) from error
     except SQLAlchemyError as error:
         raise RepositoryError(f"the database failed: {type(error).__name__}") from error
     except OSError as error:
-        raise RepositoryError(f"the database cannot be reached: {error.strerror or error}") from error
+        raise DatabaseAway(f"the database cannot be reached: {error.strerror or error}") from error
+    except Exception as error:
+        if not hasattr(error, "sqlstate"):  # asyncpg's own, which SQLAlchemy passes on while it connects
+            raise
+        raise _explained(error) from error
+
+
+def _explained(error: BaseException) -> RepositoryError:
+    state = getattr(error, "sqlstate", None) or ""
+    if state in STARTING or state.startswith(LOST):
+        return DatabaseAway(f"the database does not serve now: {error}")
+    return RepositoryError(f"the database failed: {type(error).__name__}: {error}")
 
 
 def open_database(url: str) -> Database:

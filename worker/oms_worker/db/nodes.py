@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_worker.db.tables import node, task
+from oms_worker.scheduler import Room
+from oms_worker.states import Task
 
 DEAD_SECONDS = 30.0
 """A node that has not said for this long that it lives is dead, unless the settings say otherwise."""
@@ -22,12 +24,21 @@ async def clock(connection: AsyncConnection) -> float:
     return float(now.scalar_one())
 
 
-async def beat(connection: AsyncConnection, node_id: str, now: float, note: str = "") -> None:
-    """Say that a node lives; it is made known at the first time."""
-    done = await connection.execute(update(node).where(node.c.id == node_id).values(heartbeat_at=now))
+async def beat(connection: AsyncConnection, node_id: str, now: float, *, capacity: int = 0) -> None:
+    """Say that a node lives and how many tasks it may run at once; it is made known at the first time."""
+    values = {"heartbeat_at": now, "capacity": capacity}
+    done = await connection.execute(update(node).where(node.c.id == node_id).values(values))
     if not done.rowcount:
-        row = {"id": node_id, "started_at": now, "heartbeat_at": now, "note": note}
-        await connection.execute(insert(node).values(row))
+        await connection.execute(insert(node).values(id=node_id, started_at=now, **values))
+
+
+async def rooms(connection: AsyncConnection, silent_since: float) -> dict[str, Room]:
+    """Return what nodes have room for that take tasks and have said since then that they live."""
+    running = (int(Task.MIGRATING), int(Task.PAUSING))
+    counts = select(task.c.owner, func.count()).where(task.c.status.in_(running)).group_by(task.c.owner)
+    owned = {row[0]: row[1] for row in await connection.execute(counts)}
+    living = select(node.c.id, node.c.capacity).where(node.c.heartbeat_at > silent_since, node.c.capacity > 0)
+    return {name: Room(capacity, owned.get(name, 0)) for name, capacity in await connection.execute(living)}
 
 
 async def dead_owners(connection: AsyncConnection, silent_since: float, *, besides: str) -> list[str]:

@@ -81,6 +81,24 @@ credential = Table(
     Column("created_at", Float, nullable=False, index=True),
 )
 
+key_check = Table(
+    "key_check",
+    metadata,
+    # A known text sealed under each key that seals anything here: a ring that does not open them all is another one.
+    Column("key_id", String(64), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+key_envelope = Table(
+    "key_envelope",
+    metadata,
+    # The key ring itself, in one row, sealed under the ring that each node has; empty where nodes share a ring.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+
 task = Table(
     "task",
     metadata,
@@ -139,6 +157,15 @@ task = Table(
     Index("ix_task_group", "group_id"),
     Index("ix_task_sync", "sync_task_id"),
     Index("ix_task_owner", "owner"),
+    Index("ix_task_ended", "ended_at"),
+)
+
+kept_ledger = Table(
+    "kept_ledger",
+    metadata,
+    # On SQLite: what a retry needs of the ledger of a task that has ended, compressed, in place of its file.
+    Column("task_id", BigInteger, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 task_keys = Table(
@@ -276,6 +303,7 @@ node = Table(
     Column("started_at", Float, nullable=False),
     Column("heartbeat_at", Float, nullable=False),
     Column("note", Text, nullable=False, default=""),
+    Column("capacity", Integer, nullable=False, default=0, server_default="0"),  # tasks at once; 0: it takes none now
 )
 
 add_ledger_tables(metadata)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import field, replace
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from oms_worker.db.groups import GroupCounters, GroupFilter, GroupRow
 from oms_worker.db.subtasks import Change, Parent
 from oms_worker.errors import Missing, Refused
 from oms_worker.parts import NOTHING_THERE
+from oms_worker.secrets import UnknownKey
 from oms_worker.services.base import Service
 from oms_worker.services.caller import Caller
 from oms_worker.services.tasks import DAY, Secrets, check_policy
@@ -173,9 +173,12 @@ class GroupService(Service):
         self._wake()
 
     async def _kept(self, connection: AsyncConnection, group: GroupRow) -> Secrets:
-        with suppress(RepositoryError):  # sealed under a key that is gone: as good as wiped
+        try:
             return await credentials.secrets_of(connection, self._keys, group.subject) or {}
-        return {}
+        except UnknownKey:
+            raise
+        except RepositoryError:  # altered: as good as wiped
+            return {}
 
     async def _begin(
         self, connection: AsyncConnection, group: GroupRow, call: Call, change: Change, secrets: Secrets

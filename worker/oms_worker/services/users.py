@@ -26,7 +26,7 @@ from oms_worker.db import users as rows
 from oms_worker.db.engine import Database
 from oms_worker.db.users import ProjectRow, UserRow
 from oms_worker.errors import NO_MATCH, Forbidden, Unauthorized
-from oms_worker.secrets import KeyRing
+from oms_worker.secrets import KeyRing, UnknownKey
 from oms_worker.services.caller import Caller, Role
 from oms_worker.services.temporary import MARK, TemporaryKey, open_token, seal_token
 
@@ -189,8 +189,17 @@ class UserService:
             row = await rows.user_by_key(connection, access_key)
         if row is None or not row.enabled:
             raise Unauthorized(WRONG_KEYS, NO_MATCH)
-        secret_key = self._keys.open(row.owner, row.sealed_secret_key)["secret_key"]
-        return Signer(caller_of(row), secret_key)
+        return Signer(caller_of(row), await self._secret_key(row))
+
+    async def _secret_key(self, row: UserRow) -> Secret:
+        """Open a user's secret key, under a key that another process has just made, too."""
+        try:
+            opened = self._keys.open(row.owner, row.sealed_secret_key)
+        except UnknownKey:
+            async with self._database.read() as connection:
+                await self._keys.renew(connection)
+            opened = self._keys.open(row.owner, row.sealed_secret_key)
+        return opened["secret_key"]
 
     async def temporary_signer(self, access_key: str, token: Secret) -> Signer:
         """Return whose temporary access key this is; it may what its user may now.
@@ -247,7 +256,7 @@ class UserService:
         now = self._clock()
         async with self._database.read() as connection:
             row = await rows.user_by_key(connection, access_key)
-        known = self._keys.open(row.owner, row.sealed_secret_key)["secret_key"].reveal() if row is not None else ""
+        known = (await self._secret_key(row)).reveal() if row is not None else ""
         right = hmac.compare_digest(known.encode(), secret_key.reveal().encode())
         if row is None or not row.enabled or not right:
             raise _no_token()
