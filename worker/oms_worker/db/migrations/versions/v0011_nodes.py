@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010_nodes"
-down_revision = "0009_orphan"
+revision = "0011_nodes"
+down_revision = "0010_carried"
 branch_labels = None
 depends_on = None
 
