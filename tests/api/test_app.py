@@ -4,8 +4,8 @@
 def test_a_destination_may_say_what_it_speaks(api):
     """``dst_node.cloud_type`` is there for tasks and groups, with the words that are taken."""
     schemas = api.get("/openapi.json").json()["components"]["schemas"]
-    said = schemas["DestinationNode"]["properties"]["cloud_type"]
-    (words,) = [entry["enum"] for entry in said["anyOf"] if "enum" in entry]
+    property_ = schemas["DestinationNode"]["properties"]["cloud_type"]
+    (words,) = [entry["enum"] for entry in property_["anyOf"] if "enum" in entry]
     assert words == ["HEC", "HuaweiCloud", "AWS"]
 
 

@@ -25,7 +25,7 @@ addressing = "path"
 endpoint = "{weed}"
 dialect = "s3"
 
-[endpoints.HuaweiCloud.rack-3]      # nobody said what it speaks
+[endpoints.HuaweiCloud.rack-3]      # without its dialect
 endpoint = "{moto}"
 addressing = "path"
 
@@ -175,7 +175,7 @@ def test_a_group_writes_in_the_dialect_too(api, world, place):
 
 
 def test_the_first_version_takes_a_cloud_type_too(api, world, place):
-    """``dst_node.cloud_type`` of the first version is judged like the second's, and told again."""
+    """``dst_node.cloud_type`` of the first version is checked like the second's, and stands in the reply."""
     fill(world)
     client = place("rack-5", "version-1")
     node = {"region": "rack-5", "bucket": "version-1", "object_key": "/", **KEYS}

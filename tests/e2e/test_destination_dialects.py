@@ -40,7 +40,7 @@ def client():
 
 @pytest.fixture
 def openoms(client, tmp_path):
-    """Run the command with a settings file; return exit code, JSON and what it said."""
+    """Run the command with a settings file; return exit code, JSON and what it printed."""
     path = tmp_path / "openoms.toml"
     path.write_text(FILE.format(url=client.meta.endpoint_url))
     path.chmod(0o600)
@@ -73,14 +73,14 @@ def test_a_region_of_the_file_says_what_its_store_speaks(client, openoms):
         "--destination-region",
         "rack-7",
     ]
-    code, _, said = openoms("migrate", *places, "--metadata", "--storage-class", "IA")
-    assert code == 0, said
+    code, _, printed = openoms("migrate", *places, "--metadata", "--storage-class", "IA")
+    assert code == 0, printed
     assert beside(client, "by-file") == ({"colour": "red"}, "STANDARD_IA", "text/x-odd")
     assert openoms("check", *places, "--attributes", "--storage-class", "IA")[0] == 0
     assert openoms("migrate", *places, "--metadata", "--storage-class", "IA")[0] == 0
-    code, told, _ = openoms("migrate", *places, "--storage-class", "ARCHIVE")
-    assert (code, told["error_code"]) == (2, "OMS.1003")
-    assert "does not keep ARCHIVE; it keeps IA, STANDARD" in told["error_msg"]
+    code, reply, _ = openoms("migrate", *places, "--storage-class", "ARCHIVE")
+    assert (code, reply["error_code"]) == (2, "OMS.1003")
+    assert "does not keep ARCHIVE; it keeps IA, STANDARD" in reply["error_msg"]
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_a_task_body_may_say_it(client, openoms, node):
         "enable_metadata_migration": True,
     }
     if node.get("cloud_type") == "AWS":  # which has no such region, here or elsewhere
-        code, told, _ = openoms("run", "-", stdin=json.dumps(body))
-        assert (code, told["error_code"]) == (2, "OMS.0080")
+        code, reply, _ = openoms("run", "-", stdin=json.dumps(body))
+        assert (code, reply["error_code"]) == (2, "OMS.0080")
         return
-    code, _, said = openoms("run", "-", stdin=json.dumps(body))
-    assert code == 0, said
+    code, _, printed = openoms("run", "-", stdin=json.dumps(body))
+    assert code == 0, printed
     assert beside(client, bucket)[0] == {"colour": "red"}
 
 
@@ -111,9 +111,9 @@ def test_obs_spoken_to_s3_is_noticed(client, openoms):
     client.create_bucket(Bucket="unsaid")
     places = ["s3://source", "obs://unsaid", "--source-endpoint", client.meta.endpoint_url,
               "--destination-endpoint", client.meta.endpoint_url]  # fmt: skip
-    code, told, _ = openoms("migrate", *places, "--metadata")
-    assert (code, told["error_reason"]["error_code"]) == (3, "TRF.0061")
-    assert 'dialect = "s3"' in told["error_reason"]["error_msg"]
+    code, reply, _ = openoms("migrate", *places, "--metadata")
+    assert (code, reply["error_reason"]["error_code"]) == (3, "TRF.0061")
+    assert 'dialect = "s3"' in reply["error_reason"]["error_msg"]
     assert "a" not in [entry["Key"] for entry in client.list_objects_v2(Bucket="unsaid").get("Contents", [])]
     places[1] = "s3://unsaid"  # the remedy
     assert openoms("migrate", *places, "--metadata")[0] == 0

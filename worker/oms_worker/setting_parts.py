@@ -51,7 +51,7 @@ class Work(Part):
     tasks: Positive = 200
     """Most tasks that this process runs at once, all projects together."""
     dead_seconds: Annotated[float, Field(ge=3, le=3600)] = 30.0
-    """A process that has not told the database for this long that it lives is dead: others take its tasks over."""
+    """A process that has not renewed its row in the database for this long is dead: others take its tasks over."""
     connections_per_task: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Connections of one task to its two stores, in all."""
     memory_mib_per_task: Annotated[int, Field(ge=8, le=65_536)] = 32

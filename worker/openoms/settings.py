@@ -118,8 +118,8 @@ class Settings:
             endpoint = place.endpoint
         else:
             place = None
-        said = self._first(name, "ADDRESSING", options.addressing, (), profile.addressing)
-        addressing = said or (place.addressing if place else None) or "auto"
+        chosen = self._first(name, "ADDRESSING", options.addressing, (), profile.addressing)
+        addressing = chosen or (place.addressing if place else None) or "auto"
         if addressing not in ADDRESSING:
             raise unknown("addressing", addressing, ADDRESSING, where=f"--{name}-addressing")
         endpoint = check_endpoint(endpoint, f"--{name}-endpoint") if endpoint else None

@@ -43,6 +43,17 @@ def test_examples_are_read_by_both(tmp_path, text):
             assert str(getattr(settings, name)) in {str(value), f"{value}.0"}
 
 
+@pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
+def test_examples_of_the_readme_are_read_by_both(tmp_path, text):
+    """So is each example of README."""
+    path = tmp_path / "openoms.toml"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    load_service_settings(path)
+    found = read_config_file(path, required=True)
+    assert found.profiles or found.service.url or found.endpoints
+
+
 def test_every_table_has_an_example():
     """Whatever is a table of the settings stands in an example, and so does each of the command's."""
     shown = {name for text in EXAMPLES for name, value in tomllib.loads(text).items() if isinstance(value, dict)}

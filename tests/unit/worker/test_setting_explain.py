@@ -67,7 +67,7 @@ def explained(capsys, path, *words):
 
 
 def test_each_value_has_its_origin(tmp_path, monkeypatch, capsys):
-    """Option, variable (plain, nested or JSON), file and default are told apart, setting by setting."""
+    """Option, variable (plain, nested or JSON), file and default are distinguished, setting by setting."""
     path = write(tmp_path, WHOLE)
     monkeypatch.setenv("OPENOMS_ZONE", "Asia/Shanghai")
     monkeypatch.setenv("OPENOMS_QUOTAS__WAITING_TASKS", "3")
@@ -92,8 +92,8 @@ def test_each_value_has_its_origin(tmp_path, monkeypatch, capsys):
         "service.secret_key": ("***", "(none)", f"file {path}"),
         "profiles.production.secret_key": ("***", "(none)", f"file {path}"),
     }
-    told = {name: (found[name]["value"], found[name]["default"], found[name]["origin"]) for name in wanted}
-    assert told == wanted
+    shown = {name: (found[name]["value"], found[name]["default"], found[name]["origin"]) for name in wanted}
+    assert shown == wanted
 
 
 @pytest.mark.parametrize("words", [["--explain"], ["--explain", "--json"], []], ids=str)
@@ -166,10 +166,10 @@ def test_unknown_names_clouds_and_schemes_end_the_start(tmp_path, capsys, text, 
 
     path = write(tmp_path, text)
     assert run(["config", "--config", str(path)]) == 2
-    said = capsys.readouterr().err
-    assert re.search(words, said), said
-    assert "hush" not in said
-    assert "Traceback" not in said
+    printed = capsys.readouterr().err
+    assert re.search(words, printed), printed
+    assert "hush" not in printed
+    assert "Traceback" not in printed
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,6 @@ def public_part(body: CreateBody) -> dict[str, Any]:
     """Return a create body as it is stored: defaults filled in, without any secret and without absent fields."""
     given = body.model_dump(mode="json", exclude_none=True, exclude={name: set(HIDDEN[name]) for name in HIDDEN})
     given["src_node"]["cloud_type"] = body.cloud
-    if given["dst_node"].get("cloud_type") in {"HEC", "HuaweiCloud"}:  # as if it had not been said
+    if given["dst_node"].get("cloud_type") in {"HEC", "HuaweiCloud"}:  # the default
         del given["dst_node"]["cloud_type"]
     return {**DEFAULTS, **given}
