@@ -9,7 +9,7 @@ from oms_adapters.config import StoreConfig, check_bucket, fits_host, is_address
 from oms_adapters.control import Account
 from oms_adapters.dialects.accounts import S3Account
 from oms_adapters.dialects.profile import ClassTable, S3Profile
-from oms_adapters.regions.huaweicloud import SHAPE, endpoint_of, names_shared_in, region_of_host
+from oms_adapters.regions.huaweicloud import SHAPE, UNSETTLED, endpoint_of, names_shared_in, region_of_host
 from oms_adapters.signing.obs import ObsSignature
 from oms_adapters.signing.sigv4 import anonymous
 from oms_engine.errors import ConfigError
@@ -66,8 +66,10 @@ PROFILE = S3Profile(
     crc64_header="x-obs-checksum-crc64ecma",
 )
 
-EXTRA: dict[str, type] = {"etag_is_md5": bool}
-"""``etag_is_md5`` False for private clouds whose ETags look like MD5 sums and are none."""
+EXTRA: dict[str, type] = {"etag_is_md5": bool, "cname": bool}
+"""``etag_is_md5`` False for private clouds whose ETags look like MD5 sums and are none; ``cname`` True when the
+endpoint is a domain bound to the bucket, which downloads of .apk and .ipa files need:
+https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0083.html"""
 
 
 def _tuned(config: StoreConfig) -> S3Profile:
@@ -88,19 +90,27 @@ class HuaweiCloudAdapter:
         Raises:
             ConfigError: not the name of a region.
         """
+        if region in UNSETTLED:
+            raise ConfigError(
+                f"{region} belongs to a partner of Huawei Cloud; give its endpoint, https://obs.{region}..."
+            )
         if not SHAPE.fullmatch(region):
-            raise ConfigError(f"{region!r} is no Huawei Cloud region; write one like cn-north-4")
+            raise ConfigError(f"{region!r} is no Huawei Cloud region; write one like cn-north-4, or give an endpoint")
         return endpoint_of(region)
 
     def open(self, config: StoreConfig) -> BucketStore:
         """Return the bucket as a store; nothing is sent."""
         check_bucket(config.bucket)
         endpoint = self.place(config)
-        path_style = self._path_style(config, endpoint)
+        bound = known_extra(config, EXTRA).get("cname") is True
+        path_style = not bound and self._path_style(config, endpoint)
         sign: Signer = anonymous
         if config.credentials is not None:
-            sign = ObsSignature(config.credentials, None if path_style else config.bucket)
-        return s3_bucket(config, _tuned(config), endpoint, path_style=path_style, signer=sign)
+            # A domain of the bucket's own is signed in the place of its name:
+            # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0010.html
+            name = endpoint.host if bound else config.bucket
+            sign = ObsSignature(config.credentials, None if path_style else name)
+        return s3_bucket(config, _tuned(config), endpoint, path_style=path_style, signer=sign, bound=bound)
 
     def place(self, config: StoreConfig) -> Endpoint:
         """Return the endpoint, without the bucket.

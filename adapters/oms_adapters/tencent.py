@@ -19,8 +19,10 @@ from oms_adapters.signing.sigv4 import anonymous
 from oms_engine.errors import ConfigError
 from oms_engine.store import BucketStore, Endpoint
 
-EXTRA: dict[str, type] = {"app_id": str}
-"""``app_id``: the account's APPID, which ends the real name of each of its buckets."""
+EXTRA: dict[str, type] = {"app_id": str, "cname": bool}
+"""``app_id``: the account's APPID, which ends the real name of each of its buckets; ``cname`` True when the endpoint is
+a domain bound to the bucket, which downloads of .apk and .ipa files need:
+https://www.tencentcloud.com/document/product/436/57456"""
 
 SERVICE_HOST = "service.cos.myqcloud.com"
 
@@ -50,6 +52,10 @@ def real_name(config: StoreConfig) -> str:
     return config.bucket
 
 
+_RAPID = re.compile(r".+-x--[0-9]+")
+"""Rapid buckets take the credentials of a session: https://github.com/tencentyun/cos-python-sdk-v5"""
+
+
 class TencentAdapter:
     """Opens COS buckets and lists them; see :class:`oms_adapters.registry.Adapter`."""
 
@@ -63,7 +69,10 @@ class TencentAdapter:
             ConfigError: not the name of a region; the message lists those known.
         """
         if region not in REGIONS and not SHAPE.fullmatch(region):
-            raise ConfigError(f"{region!r} is no region of Tencent Cloud; known: {', '.join(REGIONS)}")
+            raise ConfigError(
+                f"{region!r} is no region of Tencent Cloud; known: {', '.join(REGIONS)}; of a newer one give the "
+                "endpoint, https://cos.REGION.myqcloud.com"
+            )
         return endpoint_of(region)
 
     def open(self, config: StoreConfig) -> BucketStore:
@@ -72,9 +81,11 @@ class TencentAdapter:
         bucket = real_name(config)
         if config.addressing == "path" or not fits_host(bucket):
             raise ConfigError(f"cos://{bucket}: COS is reached by host only; lower-case letters, digits and hyphens")
+        if _RAPID.fullmatch(bucket):
+            raise ConfigError(f"cos://{bucket} is a rapid bucket, whose requests are signed otherwise: not supported")
         if config.requester_pays:
             raise ConfigError(f"cos://{bucket}: COS knows no requester who pays; leave the option out")
-        endpoint = self._in_front(bucket, self.place(config))
+        endpoint = self._in_front(bucket, self.place(config), bound=config.extra.get("cname") is True)
         return CosDialect(
             PROFILE,
             bucket=bucket,
@@ -95,8 +106,10 @@ class TencentAdapter:
             raise ConfigError(f"cos://{config.bucket} needs its region (e.g. ap-guangzhou) or an endpoint URL")
         return parse_endpoint(self.endpoint_for(config.region))
 
-    def _in_front(self, bucket: str, endpoint: Endpoint) -> Endpoint:
+    def _in_front(self, bucket: str, endpoint: Endpoint, *, bound: bool) -> Endpoint:
         """Return the endpoint with the bucket in its host."""
+        if bound:
+            return endpoint
         host = "localhost" if endpoint.host in {"127.0.0.1", "::1"} else endpoint.host
         if host.startswith(f"{bucket}."):
             return endpoint

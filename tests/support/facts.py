@@ -154,6 +154,7 @@ def check_call(sheet, fact):
     call = getattr(store, stated["name"])(*_positional(stated), **_named(stated.get("with", {})))
     request = call.request
     assert request.method == sends.get("method", request.method)
+    assert request.path == sends.get("path", request.path)
     for pair in sends.get("query", ()):
         name, mark, value = pair.partition("=")
         assert (name, value if mark else None) in request.query

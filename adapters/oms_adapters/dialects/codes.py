@@ -35,7 +35,21 @@ CLOCK = "the clock of this machine differs from the store's by more than 15 minu
 WRONG_REGION = "AuthorizationHeaderMalformed"
 """Besides nonsense, what AWS says to a request that was signed for another region; then it names the right one."""
 
+OWN_DOMAIN = (
+    "downloads of .apk and .ipa files are blocked on the cloud's own domains; bind a domain of yours to the bucket and "
+    "give it as the endpoint, with the option cname=true"
+)
+"""https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0083.html,
+https://www.tencentcloud.com/document/product/436/57456, https://www.alibabacloud.com/help/en/oss/user-guide/0048-00000203"""
+
 SPECIAL = {
+    "ApkDownloadForbidden": OWN_DOMAIN,
+    "DownloadForbidden": OWN_DOMAIN,
+    "FsNotSupport": "a parallel file system does not take this call or one of its headers (class, encryption, restore)",
+    "FsObjectConflict": "a parallel file system holds no object beside a folder of its name; rename one of the two",
+    "PathStyleDomainForbidden": "the store wants the bucket in the host's name; use virtual addressing",
+    "RequestPayerDenied": "the bucket lets requesters pay; agree to it (requester pays)",
+    "TooManyWrongSignature": "too many requests carried a wrong signature; check the secret key and wait a while",
     "RequestTimeTooSkewed": CLOCK,
     WRONG_REGION: "the request was signed for another region than the bucket's; give its region",
     "InvalidAccessKeyId": "the store does not know the access key; check it, and that it belongs to this cloud",
@@ -67,6 +81,15 @@ SENTENCES: dict[type[StoreError], str] = {
 }
 
 CODES: dict[str, type[StoreError]] = {
+    "ApkDownloadForbidden": AccessDenied,
+    "DownloadForbidden": AccessDenied,
+    "FsNotSupport": Unsupported,
+    "FsObjectConflict": InvalidRequest,
+    "KMS.NotFoundException": AccessDenied,
+    "PathStyleDomainForbidden": InvalidRequest,
+    "RequestPayerDenied": AccessDenied,
+    "TooManyWrongSignature": BadCredentials,
+    "Unauthorized": AccountRefused,
     "NoSuchKey": NotFound,
     "NoSuchVersion": NotFound,
     "NotFound": NotFound,

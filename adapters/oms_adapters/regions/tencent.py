@@ -7,10 +7,10 @@ import re
 REGIONS: tuple[str, ...] = tuple(
     """ap-bangkok ap-beijing ap-beijing-1 ap-beijing-fsi ap-chengdu ap-chongqing ap-guangzhou ap-hongkong ap-jakarta
     ap-mumbai ap-nanjing ap-seoul ap-shanghai ap-shanghai-fsi ap-shenzhen-fsi ap-singapore ap-tokyo eu-frankfurt
-    eu-moscow na-ashburn na-siliconvalley na-toronto sa-saopaulo""".split()  # noqa: SIM905 - a table
+    eu-moscow me-saudi-arabia na-ashburn na-siliconvalley na-toronto sa-saopaulo""".split()  # noqa: SIM905 - a table
 )
 
-SHAPE = re.compile(r"(?:af|ap|eu|me|na|sa)-(?!north|south|east|west|central)[a-z]{3,}(?:-fsi|-[a-z]{2,3}|-1)?")
+SHAPE = re.compile(r"(?:af|ap|eu|me|na|sa)-(?!north|south|east|west|central)[a-z]{3,}(?:-[a-z]{2,7}|-1)?")
 """What a region's name looks like, a city's: one that is newer than the table is let through."""
 
 _HOST = re.compile(r"(?:.+\.)?cos(?:-internal)?\.([a-z0-9-]+)\.(?:myqcloud\.com|tencentcos\.cn)")

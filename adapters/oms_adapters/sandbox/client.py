@@ -139,6 +139,7 @@ class Cloud:
     min_part_size = Setting()
     crc64 = Setting()
     crc64_joins = Setting()
+    bound = Setting()
     domains = Setting()
     list_lag = Setting()
     list_order = Setting()

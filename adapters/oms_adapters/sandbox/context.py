@@ -48,6 +48,8 @@ class Settings:
     """Azure: the account has a hierarchical name space, where a blob marked ``hdi_isfolder`` is a directory."""
     newest_version: str = "2026-02-06"
     """Azure: a request whose x-ms-version is newer is refused."""
+    bound: dict[str, str] = field(default_factory=dict)
+    """Domains that are bound to buckets: host -> bucket."""
     domains: tuple[str, ...] = ("s3.test", "obs.test", "localhost")
     """Suffixes of virtual-hosted requests: ``bucket.s3.test``."""
 

@@ -198,7 +198,8 @@ def verify_v2(incoming: Incoming, accounts: Accounts, now: float, *, scheme: str
 
 
 def _recompute(incoming: Incoming, access_key: str, secret_key: str, adapter: Adapter, *, path_style: bool) -> str:
-    signer = Authentication(access_key, secret_key, path_style, adapter, "sandbox", is_cname=False)
+    server, bound = incoming.domain or "sandbox", incoming.domain != ""
+    signer = Authentication(access_key, secret_key, path_style, adapter, server, is_cname=bound)
     headers = {name: _utf8(value) for name, value in incoming.headers.items()}
     try:
         key = incoming.key.decode("utf-8")

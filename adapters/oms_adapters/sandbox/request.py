@@ -51,6 +51,8 @@ class Incoming:
     """Decoded; None where a name came without ``=``."""
     operation: str = ""
     virtual_host: bool = False
+    domain: str = ""
+    """The domain bound to the bucket, where the request names one."""
 
     @property
     def part(self) -> int | None:
@@ -81,6 +83,15 @@ def parse_request(method: str, target: str, headers: list[tuple[str, str]], doma
     incoming.query = _parse_query(raw_query)
     incoming.operation = _operation(incoming)
     return incoming
+
+
+def relocate(incoming: Incoming, bound: dict[str, str]) -> None:
+    """Find the bucket of a request that names a domain bound to it: all of the path is the key."""
+    bucket = bound.get(incoming.headers.get("host", "").rsplit(":", 1)[0])
+    if bucket is not None:
+        incoming.bucket, incoming.key = bucket, unquote_to_bytes(incoming.path[1:])
+        incoming.virtual_host, incoming.domain = True, incoming.headers["host"].rsplit(":", 1)[0]
+        incoming.operation = _operation(incoming)
 
 
 def check_key(incoming: Incoming) -> None:

@@ -41,7 +41,7 @@ from oms_adapters.sandbox.misbehave import send
 from oms_adapters.sandbox.receive import receive
 from oms_adapters.sandbox.refusal import Refusal
 from oms_adapters.sandbox.reply import Reply, xml_reply
-from oms_adapters.sandbox.request import Incoming
+from oms_adapters.sandbox.request import Incoming, relocate
 from oms_adapters.sandbox.xmltext import HEAD, http_time, text_of
 
 LOG_LIMIT = 500_000
@@ -109,6 +109,8 @@ class Service:
         try:
             domains = self.state.settings.domains
             incoming = self.state.dialect.parse_request(exchange.method, exchange.target, exchange.headers, domains)
+            if self.state.settings.bound:
+                relocate(incoming, self.state.settings.bound)
         except Refusal as refusal:
             await exchange.discard()
             incoming = Incoming(exchange.method, exchange.target, "", dict(exchange.headers))
