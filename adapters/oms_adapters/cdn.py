@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from oms_adapters.signing.cdn import BY_CREDENTIALS, BY_KEY, Asked, CdnAuth, sign_target
+from oms_adapters.signing.cdn import BY_CREDENTIALS, BY_KEY, STYLES, Asked, CdnAuth, Style, sign_target
 from oms_adapters.signing.quoting import quote_key
 from oms_adapters.webreply import HEADERS, check_span, error_of, read_head
 from oms_engine.errors import AccessDenied, ConditionFailed, ConfigError, NotFound, Redirected, StoreError
@@ -70,6 +70,7 @@ class CdnConfig:
     endpoint: Endpoint
     auth: CdnAuth = CdnAuth.NONE
     key: Secret = Secret("")
+    style: Style = Style()
 
 
 def parse_cdn(
@@ -80,11 +81,13 @@ def parse_cdn(
     key: Secret | None = None,
     signs: bool = True,
     public: bool = False,
+    options: Mapping[str, str | bool] | None = None,
 ) -> CdnConfig:
     """Judge OMS's ``source_cdn``; words are taken in any case.
 
     ``signs`` says whether the source bucket has credentials: two types sign with them. ``public`` refuses a domain that
-    leads to a private address, for whoever lets others name the domain.
+    leads to a private address, for whoever lets others name the domain. ``options`` are of
+    :class:`oms_adapters.signing.cdn.Style`.
 
     Raises:
         ConfigError: OMS.0081 domain or protocol, OMS.1003 unknown type, OMS.1032 the key is missing.
@@ -111,7 +114,32 @@ def parse_cdn(
     if kind in BY_CREDENTIALS and not signs:
         raise ConfigError(f"CDN authentication {kind} signs with the source's access key: give one", code=KEY_MISSING)
     default = 443 if scheme == "https" else 80
-    return CdnConfig(Endpoint(scheme, domain.partition(":")[0], int(found[1] or default), public), kind, secret)
+    return CdnConfig(
+        Endpoint(scheme, domain.partition(":")[0], int(found[1] or default), public),
+        kind,
+        secret,
+        _style(kind, options or {}),
+    )
+
+
+_PARAMETER = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
+
+
+def _style(kind: CdnAuth, options: Mapping[str, str | bool]) -> Style:
+    known = STYLES.get(kind, frozenset())
+    for name, value in options.items():
+        if name not in known:
+            words = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            raise ConfigError(f"CDN authentication {kind} has no option {name!r}: {words}", code=BAD_TYPE)
+        wanted = bool if name in {"hex_time", "in_query"} else str
+        if not isinstance(value, wanted) or (isinstance(value, str) and not _PARAMETER.fullmatch(value)):
+            what = "true or false" if wanted is bool else "the name of a parameter"
+            raise ConfigError(f"option {name} of the CDN is {value!r}; write {what}", code=BAD_TYPE)
+    if kind is CdnAuth.ALIYUN_C and options and not options.get("in_query"):
+        raise ConfigError(
+            "names of parameters need in_query=true: without it nothing stands in the query", code=BAD_TYPE
+        )
+    return Style(**options)  # type: ignore[arg-type]
 
 
 class CdnStore:
@@ -169,7 +197,7 @@ class CdnStore:
 
     def _sign(self, request: Request, now: float) -> Request:
         origin = f"{request.endpoint.scheme}://{request.endpoint.netloc}"
-        asked = Asked(origin, self.bucket, self._cdn.key, self._credentials)
+        asked = Asked(origin, self.bucket, self._cdn.key, self._credentials, self._cdn.style)
         path, query = sign_target(self._cdn.auth, asked, request.path, now=now, nonce=secrets.token_hex(8))
         return request._replace(path=path, raw_query=query)
 

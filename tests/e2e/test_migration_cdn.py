@@ -71,6 +71,10 @@ class Cdn:
                 good = digest == md5(KEY + path + stamp) and abs(now - int(stamp, 16)) < 60
             case CdnAuth.TENCENT_D:
                 good = fields["sign"] == md5(KEY + path + fields["t"]) and abs(now - int(fields["t"])) < 60
+            case CdnAuth.QINIU_TIMESTAMP:
+                # https://developer.qiniu.com/fusion/3841/timestamp-hotlinking-prevention-fusion
+                stamp = parse_qs(query)["t"][0]
+                good = query == f"sign={md5(KEY + path + stamp)}&t={stamp}" and int(stamp, 16) > time.time()
             case CdnAuth.AZURE_SAS:
                 good = query == KEY
                 path = path.removeprefix(f"/{self.bucket.name}")

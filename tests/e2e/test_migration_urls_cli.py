@@ -76,6 +76,8 @@ def test_retrying_failed_urls(bench, web):
         (["obs://d-bucket", "--url-list", "obs://d-bucket/u.txt", "--check", "crc64"], "CRC-64"),
         (["s3://bucket", "obs://d-bucket", "--allow-private-urls"], "--url-list"),
         (["s3://bucket", "obs://d-bucket", "--source-cdn-auth", "NONE"], "--source-cdn"),
+        (["s3://bucket", "obs://d-bucket", "--source-cdn-option", "hex_time=true"], "--source-cdn"),
+        (["s3://bucket", "obs://d-bucket", "--source-cdn", "x", "--source-cdn-option", "hex_time=true"], "no option"),
         (["s3://bucket", "obs://d-bucket", "--source-cdn", "ftp://x"], "http or https"),
         (["s3://bucket", "obs://d-bucket", "--source-cdn", "x", "--source-cdn-auth", "ALIYUN_OSS_A"], "SOURCE_CDN_KEY"),
     ],

@@ -26,6 +26,7 @@ MANY = {
     "prefixes": "2024/",
     "bandwidth": "08:00-18:00=50M",
     "source_options": "name=value",
+    "source_cdn_options": "name=value",
     "destination_options": "name=value",
 }
 """Options that take several texts, each with an example."""

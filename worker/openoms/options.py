@@ -108,8 +108,12 @@ def add_cdn(parser: Parser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--source-cdn-auth", metavar="TYPE",
-        help="its URL authentication, in OMS's words: ALIYUN_OSS_A, TENCENT_COS_D, QINIU_PRIVATE_AUTHENTICATION, …; "
-        "its key is taken from OPENOMS_SOURCE_CDN_KEY",
+        help="its URL authentication, in OMS's words: ALIYUN_OSS_A, TENCENT_COS_D, QINIU_PRIVATE_AUTHENTICATION, …, or "
+        "QINIU_TIMESTAMP_AUTHENTICATION; its key is taken from OPENOMS_SOURCE_CDN_KEY",
+    )  # fmt: skip
+    group.add_argument(
+        "--source-cdn-option", dest="source_cdn_options", metavar="NAME=VALUE", action="append", default=[],
+        help="how that authentication is set at the CDN: sign_name=…, time_name=…, hex_time=true, in_query=true",
     )  # fmt: skip
 
 

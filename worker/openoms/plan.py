@@ -28,7 +28,7 @@ from openoms.clouds import Cloud
 from openoms.instants import parse_since
 from openoms.selection import build_scope
 from openoms.settings import Settings, Side, SideOptions
-from openoms.sources import behind_cdn, url_source
+from openoms.sources import behind_cdn, parse_options, url_source
 from openoms.urls import MAX_KEY_BYTES, BucketUrl, parse_url
 from openoms.words import parse_choice
 
@@ -60,6 +60,7 @@ class MigrateOptions(TypedDict, total=False):
     source_options: Sequence[str]
     source_cdn: str | None
     source_cdn_auth: str | None
+    source_cdn_options: Sequence[str]
     destination_endpoint: str | None
     destination_region: str | None
     destination_addressing: str | None
@@ -174,20 +175,6 @@ def side_options(name: str, options: MigrateOptions) -> SideOptions:
     given: dict[str, Any] = {key: options.get(f"{name}_{key}") for key in names}
     words = options.get("source_options", ()) if name == "source" else options.get("destination_options", ())
     return SideOptions(**given, extra=parse_options(words, name))
-
-
-def parse_options(words: Sequence[str], side: str = "source") -> tuple[tuple[str, str | bool], ...]:
-    """Return ``NAME=VALUE`` words as options of an adapter; ``true`` and ``false`` are truth values.
-
-    Raises:
-        ConfigError: a word without ``=``.
-    """
-    truth = {"true": True, "false": False}
-    pairs = [word.partition("=") for word in words]
-    for name, mark, _ in pairs:
-        if not name or not mark:
-            raise ConfigError(f"--{side}-option {name!r} is no NAME=VALUE, such as etag_is_md5=false.")
-    return tuple((name, truth.get(value.lower(), value)) for name, _, value in pairs)
 
 
 def refuse_destination(url: BucketUrl) -> None:

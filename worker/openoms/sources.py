@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -46,15 +47,40 @@ def behind_cdn(side: Side, settings: Settings, options: MigrateOptions) -> Side:
         ConfigError: OMS.0081 no domain, OMS.1003 unknown authentication, OMS.1032 no key.
     """
     url, auth = options.get("source_cdn"), options.get("source_cdn_auth")
+    words = options.get("source_cdn_options", ())
     if not url:
-        if auth:
-            raise ConfigError("--source-cdn-auth needs the CDN it is for; name it with --source-cdn.")
+        if auth or words:
+            named = "--source-cdn-auth" if auth else "--source-cdn-option"
+            raise ConfigError(f"{named} needs the CDN it is for; name it with --source-cdn.")
         return side
     protocol, mark, domain = url.rpartition("://")
-    return with_cdn(side, settings, domain, protocol if mark else "https", auth or "NONE", None)
+    ways = dict(parse_options(words, "source-cdn"))
+    return with_cdn(side, settings, domain, protocol if mark else "https", auth or "NONE", None, ways)
 
 
-def with_cdn(side: Side, settings: Settings, domain: str, protocol: str, auth: str, key: Secret | None) -> Side:
+def parse_options(words: Sequence[str], side: str = "source") -> tuple[tuple[str, str | bool], ...]:
+    """Return ``NAME=VALUE`` words as options of an adapter or a CDN; ``true`` and ``false`` are truth values.
+
+    Raises:
+        ConfigError: a word without ``=``.
+    """
+    truth = {"true": True, "false": False}
+    pairs = [word.partition("=") for word in words]
+    for name, mark, _ in pairs:
+        if not name or not mark:
+            raise ConfigError(f"--{side}-option {name!r} is no NAME=VALUE, such as etag_is_md5=false.")
+    return tuple((name, truth.get(value.lower(), value)) for name, _, value in pairs)
+
+
+def with_cdn(
+    side: Side,
+    settings: Settings,
+    domain: str,
+    protocol: str,
+    auth: str,
+    key: Secret | None,
+    options: Mapping[str, str | bool] | None = None,
+) -> Side:
     """Return a side that is read through a CDN; without ``key`` the environment's is taken.
 
     Raises:
@@ -64,7 +90,8 @@ def with_cdn(side: Side, settings: Settings, domain: str, protocol: str, auth: s
 
     key = key or Secret(settings.environ.get(CDN_KEY, ""))
     try:
-        cdn = parse_cdn(domain, protocol=protocol, auth=auth, key=key, signs=bool(side.credentials.access_key))
+        signs = bool(side.credentials.access_key)
+        cdn = parse_cdn(domain, protocol=protocol, auth=auth, key=key, signs=signs, options=options)
     except ConfigError as error:
         hint = f"; set {CDN_KEY}." if error.code == "OMS.1032" and not key else "."
         raise ConfigError(f"{error}{hint}", code=error.code) from None

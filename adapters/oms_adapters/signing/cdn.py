@@ -1,12 +1,13 @@
 """URL authentications of CDNs in front of a bucket: each turns a path into what the CDN accepts. Pure.
 
-The eleven types of OMS's ``source_cdn.authentication_type``. The letters A to D are the vendors' own names of their CDN
-authentications. All hash the path as it is sent, percent-encoded: a CDN sees nothing else.
+The eleven types of OMS's ``source_cdn.authentication_type``, and Qiniu's timestamps. The letters A to D are the
+vendors' own names of their CDN authentications. All hash the path as it is sent, percent-encoded: nothing else is seen.
 
 * Alibaba Cloud A, B, C: https://www.alibabacloud.com/help/en/cdn/user-guide/type-a-signing, -b-, -c- (and the examples
   on https://www.alibabacloud.com/help/en/cdn/user-guide/url-signing-examples)
 * Tencent Cloud A, B, C, D: https://www.tencentcloud.com/document/product/228/35222 to 35225; the English page of C
   swaps two fields, EdgeOne's (https://www.tencentcloud.com/document/product/1552/109331) and the Chinese one agree
+* Qiniu timestamps: ``create_timestamp_anti_leech_url`` of its SDK, https://pypi.org/project/qiniu/ (services/cdn)
 * Qiniu private download: https://developer.qiniu.com/kodo/1202/download-token
 * Kingsoft Cloud KS3: the query signature of its SDK, https://github.com/ks3sdk/ks3-python-sdk
 * Azure: a shared access signature is made by Azure and only handed on,
@@ -48,6 +49,8 @@ class CdnAuth(StrEnum):
     TENCENT_B = "TENCENT_COS_B"
     TENCENT_C = "TENCENT_COS_C"
     TENCENT_D = "TENCENT_COS_D"
+    QINIU_TIMESTAMP = "QINIU_TIMESTAMP_AUTHENTICATION"
+    """Beyond OMS's eleven."""
 
 
 BY_KEY: Final = frozenset(CdnAuth) - {CdnAuth.NONE, CdnAuth.QINIU, CdnAuth.KSYUN}
@@ -64,6 +67,38 @@ class SignedTarget(NamedTuple):
     query: str | None
 
 
+class Style(NamedTuple):
+    """What vendors let their users set of an authentication; empty: the vendor's default.
+
+    ==========  =====================================  ================================================
+    type        option                                 the vendor's page
+    ==========  =====================================  ================================================
+    TENCENT_A   sign_name                              tencentcloud.com/document/product/228/35222
+    TENCENT_D   sign_name, time_name, hex_time         tencentcloud.com/document/product/1145/62478
+    ALIYUN_A    sign_name                              alibabacloud.com/help/en/dcdn/type-a-signing
+    ALIYUN_C    in_query; then sign_name, time_name    alibabacloud.com/help/en/doc-detail/119860.html
+    ==========  =====================================  ================================================
+    """
+
+    sign_name: str = ""
+    """Name of the parameter that holds the signature."""
+    time_name: str = ""
+    """Name of the parameter that holds the time."""
+    hex_time: bool = False
+    """The time is a hexadecimal number instead of a decimal one."""
+    in_query: bool = False
+    """The second form of Alibaba Cloud's type C: ``?KEY1=<hash>&KEY2=<time>``."""
+
+
+STYLES: Final[dict[CdnAuth, frozenset[str]]] = {
+    CdnAuth.ALIYUN_A: frozenset({"sign_name"}),
+    CdnAuth.ALIYUN_C: frozenset({"in_query", "sign_name", "time_name"}),
+    CdnAuth.TENCENT_A: frozenset({"sign_name"}),
+    CdnAuth.TENCENT_D: frozenset({"sign_name", "time_name", "hex_time"}),
+}
+"""Which options a type has; the others have none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Everything an authentication may sign with."""
@@ -74,6 +109,7 @@ class Asked:
     key: Secret
     """``authentication_key``; empty where the type has none."""
     credentials: Credentials | None = None
+    style: Style = Style()
 
 
 def sign_target(auth: CdnAuth, asked: Asked, path: str, *, now: float, nonce: str = "0") -> SignedTarget:
@@ -100,7 +136,9 @@ def _none(_asked: Asked, path: str, _now: int, _nonce: str) -> SignedTarget:
 def _type_a(name: str) -> Callable[[Asked, str, int, str], SignedTarget]:
     def sign(asked: Asked, path: str, now: int, nonce: str) -> SignedTarget:
         stamp = f"{now}-{nonce}-0"
-        return SignedTarget(path, f"{name}={stamp}-{_hash(path, '-', stamp, '-', asked.key.reveal())}")
+        return SignedTarget(
+            path, f"{asked.style.sign_name or name}={stamp}-{_hash(path, '-', stamp, '-', asked.key.reveal())}"
+        )
 
     return sign
 
@@ -112,14 +150,25 @@ def _type_b(asked: Asked, path: str, now: int, _nonce: str) -> SignedTarget:
 
 def _type_c(form: str) -> Callable[[Asked, str, int, str], SignedTarget]:
     def sign(asked: Asked, path: str, now: int, _nonce: str) -> SignedTarget:
-        stamp = format(now, form)
-        return SignedTarget(f"/{_hash(asked.key.reveal(), path, stamp)}/{stamp}{path}", None)
+        stamp, style = format(now, form), asked.style
+        hashed = _hash(asked.key.reveal(), path, stamp)
+        if style.in_query:
+            return SignedTarget(path, f"{style.sign_name or 'KEY1'}={hashed}&{style.time_name or 'KEY2'}={stamp}")
+        return SignedTarget(f"/{hashed}/{stamp}{path}", None)
 
     return sign
 
 
 def _type_d(asked: Asked, path: str, now: int, _nonce: str) -> SignedTarget:
-    return SignedTarget(path, f"sign={_hash(asked.key.reveal(), path, str(now))}&t={now}")
+    style = asked.style
+    stamp = format(now, "x" if style.hex_time else "d")
+    hashed = _hash(asked.key.reveal(), path, stamp)
+    return SignedTarget(path, f"{style.sign_name or 'sign'}={hashed}&{style.time_name or 't'}={stamp}")
+
+
+def _qiniu_timestamp(asked: Asked, path: str, now: int, _nonce: str) -> SignedTarget:
+    until = format(now + VALID_SECONDS, "x")
+    return SignedTarget(path, f"sign={_hash(asked.key.reveal(), path, until)}&t={until}")
 
 
 def _qiniu(asked: Asked, path: str, now: int, _nonce: str) -> SignedTarget:
@@ -163,4 +212,5 @@ _SIGNERS: Final[dict[CdnAuth, Callable[[Asked, str, int, str], SignedTarget]]] =
     CdnAuth.TENCENT_B: _type_b,
     CdnAuth.TENCENT_C: _type_c("x"),
     CdnAuth.TENCENT_D: _type_d,
+    CdnAuth.QINIU_TIMESTAMP: _qiniu_timestamp,
 }

@@ -1,5 +1,7 @@
 """A bucket behind a CDN: its configuration, what is sent, and when what is served is believed."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -170,3 +172,28 @@ def test_words_are_taken_in_any_case(protocol):
     """Protocol and authentication are taken in any case of letters."""
     cdn = parse_cdn("cdn.example.com:8080", protocol=protocol, auth="tencent_cos_b", key=Secret("k"))
     assert (cdn.endpoint.scheme, cdn.endpoint.port, cdn.auth) == (protocol.lower(), 8080, CdnAuth.TENCENT_B)
+
+
+@pytest.mark.parametrize(
+    ("auth", "options", "said"),
+    [
+        ("TENCENT_COS_B", {"sign_name": "x"}, "has none"),
+        ("TENCENT_COS_A", {"hex_time": True}, "it has sign_name"),
+        ("TENCENT_COS_D", {"hex_time": "yes"}, "true or false"),
+        ("TENCENT_COS_D", {"sign_name": "a&b"}, "name of a parameter"),
+        ("ALIYUN_OSS_C", {"sign_name": "k"}, "in_query"),
+        ("NONE", {"sign_name": "k"}, "has none"),
+    ],
+)
+def test_an_option_that_its_type_lacks_is_refused(auth, options, said):
+    """Each type has the options its vendor gives it; others, and wrong values, are named."""
+    with pytest.raises(ConfigError, match=said) as caught:
+        parse_cdn("cdn.example.com", auth=auth, key=Secret("k"), options=options)
+    assert caught.value.code == "OMS.1003"
+
+
+def test_options_reach_the_address():
+    """A read goes to the address that the options ask for."""
+    store = fronted(auth="TENCENT_COS_D", key=Secret("k"), options={"sign_name": "token", "hex_time": True})
+    call = store.read("k")
+    assert re.fullmatch(r"token=[0-9a-f]{32}&t=6553f100", call.sign(call.request, 1_700_000_000).raw_query)

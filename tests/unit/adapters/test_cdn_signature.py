@@ -1,15 +1,16 @@
-"""The eleven URL authentications of CDNs: the vendors' published examples, an SDK's signer, and what holds for all."""
+"""The URL authentications of CDNs: the vendors' published examples, an SDK's signer, and what holds for all."""
 
 from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs, quote, unquote
 
 import pytest
+from azure.storage.blob import BlobClient
 from botocore.auth import HmacV1QueryAuth
 from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms_adapters.signing.cdn import BY_CREDENTIALS, BY_KEY, Asked, CdnAuth, sign_target
+from oms_adapters.signing.cdn import BY_CREDENTIALS, BY_KEY, Asked, CdnAuth, Style, sign_target
 from oms_adapters.signing.quoting import quote_key
 from oms_engine.model import Credentials, Secret
 
@@ -141,9 +142,60 @@ def test_another_key_time_or_path_signs_otherwise(auth, key, now, word, nonce):
     assert (other.path.replace(path + "x", ""), other.query) != (signed.path.replace(path, ""), signed.query)
 
 
+QINIU_SDK = {
+    "plain.txt": "/plain.txt?sign=a9081bc1e70da257cf6086ea7d8ca52d&t=6553f100",
+    "dir/a b.txt": "/dir/a%20b.txt?sign=b3b9c3eb8da2fb19280441870bf62028&t=6553f100",
+    "ü/中文.mp4": "/%C3%BC/%E4%B8%AD%E6%96%87.mp4?sign=4140c4c0d53bcdc95ba186a794fbf915&t=6553f100",
+    "a+b&c=d%41?#": "/a%2Bb%26c%3Dd%2541%3F%23?sign=d33c2a6bd2cf7b8efb6aa667d2d6943b&t=6553f100",
+    "~tilde-._": "/~tilde-._?sign=3f964057c7543eb557144575248b9258&t=6553f100",
+    "a//b": "/a//b?sign=e703b345892277bb8691ef201e673d2d&t=6553f100",
+    "dir/": "/dir/?sign=513c6df52c6a468a88fd5521095db1d4&t=6553f100",
+    "(1)*'!": "/%281%29%2A%27%21?sign=ed5cf650107bce7396cf9d077f563ae0&t=6553f100",
+}
+"""Addresses made by qiniu 7.18.0 (``create_timestamp_anti_leech_url``) for a deadline of 1700000000."""
+
+
+@pytest.mark.parametrize("key", QINIU_SDK)
+def test_qinius_timestamps_are_its_sdks(key):
+    """Path, signature and deadline are those of Qiniu's own SDK."""
+    account = asked("the-key-of-the-domain")
+    signed = sign_target(CdnAuth.QINIU_TIMESTAMP, account, f"/{quote_key(key)}", now=1700000000 - 3600)
+    assert f"{signed.path}?{signed.query}" == QINIU_SDK[key]
+
+
+@given(KEYS.filter(lambda key: "/../" not in f"/{key}/" and "/./" not in f"/{key}/"))
+def test_azures_address_is_its_sdks(key):
+    """Container, blob and token are put together as azure-storage-blob does it."""
+    token = "sv=2023-11-03&sig=a%2Bb%3D"
+    signed = sign_target(CdnAuth.AZURE_SAS, asked(token), f"/{quote_key(key)}", now=0)
+    theirs = BlobClient(ORIGIN, container_name="bkt", blob_name=key, credential=token).url
+    assert unquote(f"{ORIGIN}{signed.path}") == unquote(theirs.partition("?")[0])
+    assert parse_qs(signed.query) == parse_qs(theirs.partition("?")[2])
+
+
+def styled(key, **style):
+    """Return what to sign with, with options."""
+    return Asked(ORIGIN, "bkt", Secret(key), None, Style(**style))
+
+
+def test_options_as_the_vendors_let_users_set_them():
+    """Names of parameters, hexadecimal times and the second form of type C change the address and nothing else."""
+    path, key = "/foo.jpg", EDGEONE
+    named = sign_target(CdnAuth.TENCENT_D, styled(key, sign_name="token", time_name="when"), path, now=1721029907)
+    assert named.query == "token=cadcec4a04e67b9c2abf4b61c642a0dd&when=1721029907"
+    hexed = sign_target(CdnAuth.TENCENT_D, styled(key, hex_time=True), path, now=0x6694D30A)
+    assert hexed.query == "sign=6688749e8906a726c12fe1be3aacd016&t=6694d30a"  # type C's example has the same fields
+    for auth in (CdnAuth.ALIYUN_A, CdnAuth.TENCENT_A):
+        plain, other = (sign_target(auth, asked, path, now=1) for asked in (styled(key), styled(key, sign_name="k")))
+        assert other.query == f"k={plain.query.partition('=')[2]}"
+    # https://www.alibabacloud.com/help/doc-detail/85115.htm
+    queried = sign_target(CdnAuth.ALIYUN_C, styled(ALIYUN, in_query=True), "/test.flv", now=0x55CE8100)
+    assert queried == ("/test.flv", "KEY1=a37fa50a5fb8f71214b1e7c95ec7a1bd&KEY2=55CE8100")
+
+
 def test_types_are_omss():
-    """The eleven words are OMS's, and each knows what it signs with."""
-    assert len(CdnAuth) == 11
+    """Eleven words are OMS's, one is ours, and each knows what it signs with."""
+    assert len(CdnAuth) == 12
     assert not BY_KEY & BY_CREDENTIALS
     assert frozenset(CdnAuth) - BY_KEY - BY_CREDENTIALS == {CdnAuth.NONE}
     assert sign_target(CdnAuth.NONE, asked(), f"/{quote('ü')}", now=0) == ("/%C3%BC", None)

@@ -17,9 +17,10 @@ from oms_engine.model import Credentials, Secret
 from openoms import clouds
 from openoms.clouds import CLOUDS, URL_SOURCE, cloud_of_scheme, cloud_of_type, known_regions
 from openoms.configfile import parse_config
-from openoms.plan import build_plan, parse_options
+from openoms.plan import build_plan
 from openoms.preflight import judge, region_known, unknown_region_or_none
 from openoms.settings import Settings, SideOptions
+from openoms.sources import parse_options
 from openoms.taskjson import parse_task
 from openoms.urls import parse_url
 
