@@ -117,7 +117,9 @@ ROWS = st.builds(
 def test_any_row_is_told_in_the_documented_shape(row, now):
     """Every row has every field of the shape, nothing else; a task that succeeded is whole."""
     told = task_response(row, now)
-    assert TaskShape.model_validate(json.loads(json.dumps(told))).model_dump() == told
+    shape = TaskShape.model_validate(json.loads(json.dumps(told))).model_dump()
+    assert shape["dst_node"].pop("cloud_type") is None  # only a destination that is not Huawei Cloud states its cloud
+    assert shape == told
     assert told["total_time"] >= 0
     assert (told["progress"] == 1.0) or row.status != 5
     assert (told["error_reason"] is None) == (row.error_code is None)
