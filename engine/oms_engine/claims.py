@@ -39,7 +39,7 @@ async def settle_claim(session: Session, listed: ListedObject, copied: Copied) -
     if ours == claimed:
         return copied._replace(head=head._replace(md5=claimed)), None
     if ours is None or not strict:
-        again = await _md5_of(session, listed)
+        again = await md5_of(session, listed)
         if ours is None and again == claimed:
             return copied, None
         if ours is not None and again == ours:
@@ -69,8 +69,8 @@ async def settle_silence(session: Session, listed: ListedObject, copied: Copied)
     return copied._replace(head=head), None
 
 
-async def _md5_of(session: Session, listed: ListedObject) -> bytes:
-    """Read the object once more, only to hash it."""
+async def md5_of(session: Session, listed: ListedObject) -> bytes:
+    """Read an object only to hash it."""
     digest = md5(usedforsecurity=False)
     async with session.wire.stream(session.source.read(listed.key, if_match=listed.etag or None)) as (_, chunks):
         async for chunk in exactly(chunks, listed.size):

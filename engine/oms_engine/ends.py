@@ -7,10 +7,11 @@ from typing import NamedTuple
 from oms_engine.batch import End, Stored
 from oms_engine.digest import Digests
 from oms_engine.errors import Archived, ObjectError, StoreError
+from oms_engine.etags import other_md5
 from oms_engine.ledger import Failure, Parked, ParkKind
 from oms_engine.metadata import metadata_notes
 from oms_engine.model import InvalidMetadata, ListedObject, ObjectHead, Outcome, Written
-from oms_engine.plan import ThereObject, other_md5
+from oms_engine.plan import ThereObject
 from oms_engine.records import escape_text, failed_line, skip_line, success_line
 from oms_engine.session import Session
 from oms_engine.verify import MD5, SENT_AT_ONCE, SIZE_ONLY, Sent, Verdict

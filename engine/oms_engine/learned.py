@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from oms_engine.gates import Gate
 from oms_engine.store import MIB
 
@@ -27,6 +29,8 @@ class Learned:
         """Composite ETags of the source are not made from MD5s."""
         self.sound_composites = False
         """They are: those of other objects proved what was read."""
+        self.composites_turn = asyncio.Lock()
+        """Who finds out which of the two: the others wait."""
         self.joined_again: set[str] = set()
         """Keys whose copy had another ETag than its parts make together."""
         self.odd_joins = False

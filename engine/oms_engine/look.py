@@ -3,7 +3,7 @@
 It is the net under whatever a reply can hide: writes that were acknowledged and not stored, keys that the store folds
 into one, parts that were lost, and what others did meanwhile. One LIST serves a batch of up to 1,000 objects; what the
 listing lacks or states otherwise is asked for by HEAD, and what HEAD denies too once more after a pause, since stores
-may be late.
+may be late. What HEAD alone states is asked for otherwise (``inquiry.py``).
 
 ===========================================  ==============================================
 listing, or else HEAD, states                then
@@ -13,7 +13,8 @@ size of the write, ETag not stated           seen
 same size, another ETag (listing)            HEAD decides: some listings have other ETags
 another size or ETag (HEAD), after a pause   failed: CHECK_DST_OBJ_CHANGED_FAILURE
 nothing, after a pause                       failed: CHECK_DST_OBJ_MISSING_FAILURE
-HEAD states it, the listing lacks it         failed, where the key is no plain path (``folding.py``)
+HEAD states it, the listing lacks it         seen where its first byte can be read, else failed; failed
+                                             where the store takes the key for another (``folding.py``)
 not permitted to list and HEAD               migrated, and not counted as seen
 ===========================================  ==============================================
 """
@@ -21,7 +22,6 @@ not permitted to list and HEAD               migrated, and not counted as seen
 from __future__ import annotations
 
 import asyncio
-import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -29,8 +29,18 @@ from typing import NamedTuple
 from oms_engine.aliases import common_name, is_alias, learn
 from oms_engine.batch import End, Stored
 from oms_engine.ends import ObjectJob, failed, refused
-from oms_engine.errors import AccessDenied, NotFound, ObjectError, Retry, Stopped, StoreError, TaskError
+from oms_engine.errors import AccessDenied, NotFound, ObjectError, Retry, StoreError, TaskError
 from oms_engine.folding import folded, is_folded, may_fold, odd_keys
+from oms_engine.inquiry import (
+    Said,
+    ask_again,
+    ask_all,
+    ask_otherwise,
+    key_of,
+    listed_each,
+    same_etag,
+    stands,
+)
 from oms_engine.ledger import Doubt
 from oms_engine.listing import asking
 from oms_engine.model import ListedObject, ObjectHead, Outcome, key_before, key_bytes
@@ -41,13 +51,11 @@ from oms_engine.there import just_before
 from oms_engine.transfer import transfer
 
 SPARSE = 16
-"""A page of the destination's listing with less than one in so many objects of the batch: the rest is asked by HEAD."""
+"""A page of the destination's listing with less than one in so many objects of the batch: the rest is asked singly."""
 ROOM = 16
 """Objects of others that a page has room for."""
 SUSPECTS = 32
 """Plain keys of a batch, that HEAD states and the listing lacks, of which it is asked whether they are aliases."""
-STOP_SECONDS = 0.1
-"""How often a pause looks whether the run stops."""
 
 
 class Looked(NamedTuple):
@@ -122,28 +130,31 @@ async def look(session: Session, ends: Sequence[End], listing: Listing | None) -
     if sight.blind:
         return Looked([], list(ends), [])
     left = list(ends)
-    odd = {key for key in odd_keys([*map(_key, left)]) if await is_folded(session, key)}
+    odd = {key for key in odd_keys([*map(key_of, left)]) if await is_folded(session, key)}
     listed = set[str]()
-    by_listing = listing is not None and sight.may_list and len(left) > 1
-    if listing is not None and by_listing:
-        (left, listed), _ = await asyncio.gather(
+    if listing is None or not sight.may_list or len(left) == 1:
+        beyond = set(map(key_of, left))
+    else:
+        (left, listed, beyond), _ = await asyncio.gather(
             _look_by_listing(session, left, listing, odd), learn(session, [end.stored for end in ends])
         )
-    heads = await _ask_all(session, left)
-    again = [end for end, said in zip(left, heads, strict=True) if _judge(session, end, said) is not None]
-    late = dict(zip(map(_key, again), await _ask_again(session, again), strict=True))
+    if left and sight.may_list:
+        left, others = await _look_alone(session, left, beyond - odd)
+        listed |= others
+    answers = await _ask_for(session, left, listed | odd)
     unseen: list[End] = []
     unlisted: list[tuple[End, ObjectHead]] = []
     lost: list[tuple[End, End]] = []
-    for end, first in zip(left, heads, strict=True):
-        said = late.get(_key(end), first)
-        if isinstance(said, AccessDenied) and not sight.may_head:
+    for end in left:
+        said, listless = answers[key_of(end)]
+        if said is None or (isinstance(said, AccessDenied) and not sight.may_head):
             unseen.append(end)
-        elif (fault := _judge(session, end, said) or (folded(_key(end)) if _key(end) in odd else None)) is not None:
-            if isinstance(said, ObjectHead | ListedObject):  # by size and time it would pass for a copy
-                await session.uploads.save_doubt(Doubt(_key(end), said.etag))
+        elif (fault := _judge(session, end, said) or (folded(key_of(end)) if key_of(end) in odd else None)) is not None:
+            if listless or isinstance(said, ObjectHead | ListedObject):  # by size and time it would pass for a copy
+                held = end.stored if isinstance(said, StoreError) else said
+                await session.uploads.save_doubt(Doubt(key_of(end), held.etag if held else ""))
             lost.append((end, await _failed(session, end, fault)))
-        elif isinstance(said, ObjectHead) and by_listing and _key(end) not in listed:
+        elif listless and isinstance(said, ObjectHead):
             unlisted.append((end, said))
     aliases = await _aliases(session, unlisted)
     lost = await _mend(session, lost, listed - odd, aliases, odd) + aliases
@@ -159,28 +170,28 @@ async def _aliases(session: Session, unlisted: list[tuple[End, ObjectHead]]) -> 
 
     Some are asked for, until it is clear that its listing is late.
     """
-    suspects = [] if session.sight.late else [item for item in unlisted if not may_fold(_key(item[0]))][:SUSPECTS]
+    suspects = [] if session.sight.late else [item for item in unlisted if not may_fold(key_of(item[0]))][:SUSPECTS]
     answers = await asyncio.gather(*(_is_alias(session, end, there) for end, there in suspects))
     found = [end for (end, _), alias in zip(suspects, answers, strict=True) if alias]
     session.sight.varies |= bool(found)
     session.sight.late |= bool(suspects) and not found
-    return [(end, await _failed(session, end, folded(_key(end)))) for end in found]
+    return [(end, await _failed(session, end, folded(key_of(end)))) for end in found]
 
 
 async def _is_alias(session: Session, end: End, there: ObjectHead) -> bool:
     async with session.sight.heads:
-        return await is_alias(session, _key(end), there)
+        return await is_alias(session, key_of(end), there)
 
 
 async def _mend(
     session: Session, lost: list[tuple[End, End]], listed: set[str], aliases: list[tuple[End, End]], odd: set[str]
 ) -> list[tuple[End, End]]:
     """Copy anew what keys that the store takes for others have overwritten; return the ends of what was lost."""
-    written = odd | {_key(end) for end, _ in aliases}
+    written = odd | {key_of(end) for end, _ in aliases}
     names = set(map(common_name, written))
     mended = []
     for end, instead in lost:
-        victim = _key(end) in listed and _key(end) not in written and common_name(_key(end)) in names
+        victim = key_of(end) in listed and key_of(end) not in written and common_name(key_of(end)) in names
         mended.append((end, await _copy_anew(session, end) if victim else instead))
     if names:
         for stored in [stored for batch in session.sight.recent for stored in batch]:
@@ -210,107 +221,56 @@ async def _copy_anew(session: Session, lost: End) -> End:
     end = await transfer(session, ObjectJob(lost.stored.source, decided=True))
     if end.stored is None:
         return end
-    [said] = await _ask_all(session, [end])
+    [said] = await ask_all(session, [end])
     fault = _judge(session, end, said)
     return end._replace(stored=None, seen=True) if fault is None else await _failed(session, end, fault)
 
 
-def _key(end: End) -> str:
-    assert end.stored is not None
-    return end.stored.key
-
-
 async def _look_by_listing(
     session: Session, ends: list[End], listing: Listing, odd: set[str]
-) -> tuple[list[End], set[str]]:
-    """Return the ends that the listing does not confirm, and the keys it states or was not asked for.
+) -> tuple[list[End], set[str], set[str]]:
+    """Return the ends that the listing does not confirm, the keys it states, and those it was not asked for.
 
     Of ``odd`` keys it may echo the question.
     """
-    keys = sorted(map(_key, ends))
+    keys = sorted(map(key_of, ends))
     if not all(map(str.isascii, keys)):
         keys.sort(key=key_bytes)
     try:
         found, reached = await listing.find(keys)
     except AccessDenied:
         session.sight.may_list = False
-        return ends, set()
-    beyond = [] if reached is None else [key for key in keys if key_before(reached, key)]
-    left = [end for end in ends if not _stands(end, found) or (odd and _key(end) in odd)]
-    return left, {*found, *beyond}
+        return ends, set(), set()
+    beyond = set() if reached is None else {key for key in keys if key_before(reached, key)}
+    left = [end for end in ends if not stands(end, found) or (odd and key_of(end) in odd)]
+    return left, set(found), beyond
 
 
-def _stands(end: End, found: dict[str, ListedObject]) -> bool:
-    stored = end.stored
-    if stored is None:
-        return False
-    there = found.get(stored.key)
-    if there is None or there.size != end.size:
-        return False
-    return there.etag == stored.etag or same_etag(there.etag, stored.etag)
+async def _look_alone(session: Session, left: list[End], keys: set[str]) -> tuple[list[End], set[str]]:
+    """Ask the listing for each of these keys alone; return the ends that are left, and the keys it states."""
+    there = await listed_each(session, [end for end in left if key_of(end) in keys])
+    found = {entry.key: entry for entry in there if entry is not None}
+    return [end for end in left if not stands(end, found) or key_of(end) not in keys], set(found)
 
 
-def same_etag(one: str, other: str) -> bool:
-    """Whether two ETags name the same bytes, quotes, case and weakness apart; one that is not stated speaks not."""
-    return not one or not other or _plain(one) == _plain(other)
+async def _ask_for(session: Session, left: list[End], listed: set[str]) -> dict[str, tuple[Said | None, bool]]:
+    """Ask for objects by HEAD, once more where that finds none, otherwise where the listing lacks what it states.
 
-
-def _plain(etag: str) -> str:
-    return etag.strip().removeprefix("W/").strip('"').lower()
-
-
-Said = ObjectHead | ListedObject | StoreError
-"""What HEAD says of a key, or the listing where HEAD is denied."""
-
-
-async def _ask_all(session: Session, ends: Sequence[End]) -> list[Said]:
-    said = await asyncio.gather(*(_ask(session, _key(end)) for end in ends))
-    if any(isinstance(answer, ObjectHead) for answer in said):
-        session.sight.may_head = True
-    return said
-
-
-async def _ask(session: Session, key: str) -> Said:
-    async with session.sight.heads:
-        try:
-            return await session.patient(source=False).call(session.destination.head(key))
-        except AccessDenied as error:
-            return await _ask_listing(session, key, error)
-        except StoreError as error:
-            return error
-
-
-async def _ask_listing(session: Session, key: str, denied: AccessDenied) -> Said:
-    """Ask the listing for one key: of those that begin with it, it is the first."""
-    if session.sight.may_head or not session.sight.may_list:
-        return denied
-    try:
-        page = await session.patient(source=False).call(session.destination.list_page(key, limit=1))
-    except StoreError:
-        return denied
-    if page.objects and page.objects[0].key == key:
-        return page.objects[0]
-    return NotFound("it is not listed", store=denied.store, operation="list_page", key=key)
-
-
-async def _ask_again(session: Session, ends: Sequence[End]) -> list[Said]:
-    """Ask once more after a pause: one for all of them.
-
-    Raises:
-        Stopped: the run pauses meanwhile.
+    Beside each answer stands whether it is of the last kind.
     """
-    if not ends:
-        return []
-    await _pause(session)
-    return await _ask_all(session, ends)
-
-
-async def _pause(session: Session) -> None:
-    until = time.monotonic() + session.settings.look_again_seconds
-    while (left := until - time.monotonic()) > 0:
-        if session.stopping:
-            raise Stopped("paused before the destination was asked once more")
-        await asyncio.sleep(min(left, STOP_SECONDS))
+    heads = await ask_all(session, left)
+    again: list[End] = []
+    doubtful: list[End] = []
+    for end, said in zip(left, heads, strict=True):
+        if _judge(session, end, said) is not None:
+            again.append(end)
+        elif session.sight.may_list and isinstance(said, ObjectHead) and key_of(end) not in listed:
+            doubtful.append(end)
+    answers: dict[str, tuple[Said | None, bool]] = {
+        key_of(end): (said, False) for end, said in zip(left, heads, strict=True)
+    }
+    answers |= {key_of(end): (said, False) for end, said in zip(again, await ask_again(session, again), strict=True)}
+    return answers | {key: (said, True) for key, said in (await ask_otherwise(session, doubtful)).items()}
 
 
 def _judge(session: Session, end: End, said: Said) -> ObjectError | StoreError | None:

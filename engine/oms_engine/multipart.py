@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 
 from oms_engine.digest import Digests
 from oms_engine.ends import Copied
@@ -23,7 +24,7 @@ from oms_engine.errors import (
     UploadGone,
 )
 from oms_engine.ledger import Orphan, Upload
-from oms_engine.looking import as_stored, exactly, is_packed, with_stored_disposition
+from oms_engine.looking import as_stored, exactly, is_packed, look, with_stored_disposition
 from oms_engine.model import ListedObject, ObjectHead, Written, WrittenPart, same_etag
 from oms_engine.orphans import Watched
 from oms_engine.plan import PartPlan
@@ -37,6 +38,17 @@ PART_ATTEMPTS = 3
 """A part whose bytes arrive damaged is read and sent anew this often."""
 
 
+@dataclass(slots=True)
+class _Source:
+    """The object whose parts are read."""
+
+    listed: ListedObject
+    head: ObjectHead
+    """Its state when the journey began."""
+    silent: bool = False
+    """A part came without an ETag, so nothing said that it is of this version: it is asked for at the end."""
+
+
 async def move_in_parts(session: Session, listed: ListedObject, key: str, head: ObjectHead, plan: PartPlan) -> Copied:
     """Move one object in parts; ``head`` is its state now, ``plan`` its cut.
 
@@ -47,8 +59,11 @@ async def move_in_parts(session: Session, listed: ListedObject, key: str, head: 
     """
     upload, parts = await _open(session, key, head, plan)
     session.live.under_way.keep(listed.key, sum(part.size for part in parts.values()))
+    source = _Source(listed, head)
     try:
-        await _send_missing(session, listed, head, plan, upload, parts)
+        await _send_missing(session, source, plan, upload, parts)
+        if source.silent:
+            refuse_other(head, await look(session, listed.key), store=session.source.label)
         ordered = [parts[number] for number in sorted(parts)]
         written = await _complete(session, key, upload.size, upload, ordered)
     except UploadGone:
@@ -105,12 +120,7 @@ async def _stored(session: Session, upload: Upload, proved: list[WrittenPart]) -
 
 
 async def _send_missing(
-    session: Session,
-    listed: ListedObject,
-    head: ObjectHead,
-    plan: PartPlan,
-    upload: Upload,
-    parts: dict[int, WrittenPart],
+    session: Session, source: _Source, plan: PartPlan, upload: Upload, parts: dict[int, WrittenPart]
 ) -> None:
     """Send every part that is not in ``parts`` yet, and add it there once proved."""
     numbers = iter([number for number in range(1, (plan.parts or 0) + 1) if number not in parts])
@@ -120,8 +130,8 @@ async def _send_missing(
             if session.stopping:
                 return
             try:
-                parts[number] = await _send_part(session, listed, head, plan, upload, number)
-                session.live.under_way.keep(listed.key, parts[number].size)
+                parts[number] = await _send_part(session, source, plan, upload, number)
+                session.live.under_way.keep(source.listed.key, parts[number].size)
             except Stopped:
                 return
             await session.uploads.save_part(upload.key, parts[number])
@@ -135,12 +145,10 @@ async def _send_missing(
         await asyncio.gather(*carriers, return_exceptions=True)
         raise
     if len(parts) < (plan.parts or 0):
-        raise Stopped(f"paused within {listed.key!r}")
+        raise Stopped(f"paused within {source.listed.key!r}")
 
 
-async def _send_part(
-    session: Session, listed: ListedObject, head: ObjectHead, plan: PartPlan, upload: Upload, number: int
-) -> WrittenPart:
+async def _send_part(session: Session, source: _Source, plan: PartPlan, upload: Upload, number: int) -> WrittenPart:
     """Send a part until its bytes are proved: by the MD5 its reply states, or by the one that went with it.
 
     Which of the two, a destination teaches: the first part whose reply proves nothing, or that is refused without an
@@ -151,11 +159,11 @@ async def _send_part(
     while damaged < PART_ATTEMPTS:
         held = session.learned.holds_parts
         try:
-            part, digests = await _relay_part(session, listed, head, plan, upload, number, held=held)
+            part, digests = await _relay_part(session, source, plan, upload, number, held=held)
         except InvalidRequest:
             if held:
                 raise
-            part, digests = await _relay_part(session, listed, head, plan, upload, number, held=True)
+            part, digests = await _relay_part(session, source, plan, upload, number, held=True)
             held = session.learned.holds_parts = True
         if part.md5 is not None and part.md5 != digests.md5:
             damaged += 1
@@ -163,40 +171,34 @@ async def _send_part(
             session.learned.holds_parts = True
         else:
             return WrittenPart(number, part.etag, size, digests.md5, digests.crc64)
-    raise ChecksumMismatch(_damaged(number, listed.key, PART_ATTEMPTS))
+    raise ChecksumMismatch(_damaged(number, source.listed.key, PART_ATTEMPTS))
 
 
 async def _relay_part(
-    session: Session,
-    listed: ListedObject,
-    head: ObjectHead,
-    plan: PartPlan,
-    upload: Upload,
-    number: int,
-    *,
-    held: bool,
+    session: Session, source: _Source, plan: PartPlan, upload: Upload, number: int, *, held: bool
 ) -> tuple[WrittenPart, Digests]:
     """Read a part and write it; return what the destination said, and the digests of what was passed on."""
-    span = plan.span(number)
+    span, head, key = plan.span(number), source.head, source.listed.key
 
     def write_call(part_head: ObjectHead, digests: Digests) -> Call[WrittenPart]:
         refuse_other(head, part_head, store=session.source.label)  # a store may ignore If-Match
+        source.silent |= not part_head.etag
         md5, crc64 = (digests.md5, digests.crc64) if held else (None, None)
         write_part = session.destination.write_part
         return write_part(upload.key, upload.upload_id, number, size=span.size, md5=md5, crc64=crc64)
 
     if session.fronted is None:
-        read = session.source.read(listed.key, span=span, if_match=head.etag or None)
+        read = session.source.read(key, span=span, if_match=head.etag or None)
     else:
         read = session.fronted.read_stated(head, span=span)
     if is_packed(head):
         read = as_stored(read)
     if not held:
-        moved = await session.relay(read, write_call, key=listed.key, size=span.size, md5=True)
+        moved = await session.relay(read, write_call, key=key, size=span.size, md5=True)
         return moved.written, moved.digests
     await session.learned.held.acquire(span.size)
     try:
-        moved = await session.relay(read, write_call, key=listed.key, size=span.size, md5=True, hold=lambda _head: True)
+        moved = await session.relay(read, write_call, key=key, size=span.size, md5=True, hold=lambda _head: True)
     finally:
         session.learned.held.release(span.size)
     return moved.written, moved.digests

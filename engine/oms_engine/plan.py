@@ -11,6 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from oms_engine.errors import KeyRejected, ObjectError
+from oms_engine.etags import other_md5
 from oms_engine.frozen import dataclass
 from oms_engine.model import (
     ListedObject,
@@ -90,6 +91,7 @@ def decide(  # noqa: C901, PLR0911  (one return per row of the table)
     want_kms: bool | None = None,
     source_md5: bytes | None = None,
     by_md5: bool = False,
+    other_bytes: bool = False,
 ) -> Decision:
     """Decide whether an object is copied over the one of the same key at the destination.
 
@@ -112,7 +114,8 @@ def decide(  # noqa: C901, PLR0911  (one return per row of the table)
     encrypted, so copying again could never make the two alike.
 
     Sizes and times decide, but never against evidence of other bytes. With ``by_md5`` the plain ETags of both stores
-    are MD5s, unless an object is encrypted: where two listed ones differ, a HEAD must say whether they are.
+    are MD5s, unless an object is encrypted: where two listed ones differ, or one that is of an upload of one part, a
+    HEAD must say whether they are. ``other_bytes``: the heads have proved it.
 
     ``there`` as a :class:`ListedObject` was only listed: CRC64 with equal sizes, a skip while KMS is wanted, and a skip
     of what has another ETag then need a HEAD. With a :class:`ThereObject` the answer is final.
@@ -128,7 +131,7 @@ def decide(  # noqa: C901, PLR0911  (one return per row of the table)
     if source.size != there.size:
         return COPY_SIZE
     if rule is _CRC64:
-        if _known_to_differ(source_md5, there):
+        if other_bytes or _known_to_differ(source_md5, there):
             return COPY_MD5
         return _decide_crc64(source, there, source_crc64, source_encrypted, want_kms)
     if not source.last_modified or not there.last_modified:
@@ -139,14 +142,9 @@ def decide(  # noqa: C901, PLR0911  (one return per row of the table)
         if by_md5 and source.etag != there.etag and other_md5(source.etag, there.etag):
             return NEEDS_HEAD_MD5
         return SKIP_NOT_OLDER
-    if _known_to_differ(source_md5, there):
+    if other_bytes or _known_to_differ(source_md5, there):
         return COPY_MD5
     return _unless_encryption(SKIP_NOT_OLDER, there, source_encrypted, want_kms)
-
-
-def other_md5(one: str, other: str) -> bool:
-    """Whether two ETags of stores whose plain ones are MD5s are unequal MD5s; their case says nothing."""
-    return len(one) == 32 and len(other) == 32 and one.lower() != other.lower()
 
 
 def _known_to_differ(source_md5: bytes | None, there: ListedObject | ThereObject) -> bool:

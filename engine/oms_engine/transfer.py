@@ -31,6 +31,7 @@ from oms_engine.errors import (
     StoreError,
     UploadGone,
 )
+from oms_engine.evidence import NOTHING, source_evidence
 from oms_engine.folding import may_fold, refuse_folded
 from oms_engine.keeping import is_telling, see_kept
 from oms_engine.ledger import ParkKind
@@ -49,7 +50,6 @@ from oms_engine.plan import (
     decide_scope,
     destination_key,
     in_doubt,
-    other_md5,
     there_object,
 )
 from oms_engine.proving import Before, judge, prove, refuse_odd_etags
@@ -251,16 +251,15 @@ async def _decision(
         if not (listings_suffice and decision is NEEDS_HEAD_MD5):
             raise
         return SKIP_NOT_OLDER, job.there  # what may not be asked is no evidence: size and time decide, as listed
-    crc64 = md5 = None
+    known = NOTHING
     if there.size == listed.size and rule is not OverwriteMode.NO_OVERWRITE:
-        crc64, md5 = await _checksums(session, listed, there)
-    return decide(listed, there, rule, source_crc64=crc64, want_kms=want_kms, source_md5=md5), there
-
-
-async def _checksums(session: Session, listed: ListedObject, there: ThereObject) -> tuple[int | None, bytes | None]:
-    """Ask the source for what tells its object from the one at the destination: CRC64 and MD5."""
-    by_md5 = there.md5 is not None and session.by_md5 and other_md5(listed.etag, there.md5.hex())
-    if session.overwrite is not OverwriteMode.CRC64 and not by_md5:
-        return None, None
-    head = await session.wire.call(session.source.head(listed.key))
-    return head.crc64, head.md5
+        known = await source_evidence(session, listed, there)
+    return decide(
+        listed,
+        there,
+        rule,
+        source_crc64=known.crc64,
+        want_kms=want_kms,
+        source_md5=known.md5,
+        other_bytes=known.other_bytes,
+    ), there

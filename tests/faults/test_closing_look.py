@@ -25,11 +25,11 @@ def filled(world):
     return world
 
 
-def lose(world, keys):
+def lose(world, keys, *, cached=False):
     """Have the destination acknowledge the writes of these keys and store nothing."""
     for key in keys:
         for operation in ("PutObject", "CompleteMultipartUpload"):
-            world.obs.faults.add(Fault(Match(operation=operation, key=key), LoseWrite(), times=None))
+            world.obs.faults.add(Fault(Match(operation=operation, key=key), LoseWrite(cached=cached), times=None))
 
 
 def check_lost(world, ran, keys, code=MISSING):
@@ -46,6 +46,38 @@ def test_writes_that_were_not_stored_fail_by_name(filled, processes):
     keys = [*LOST, *SIZES]
     lose(filled, keys)
     check_lost(filled, filled.run(settings=quick(processes=processes)), keys)
+
+
+@pytest.mark.parametrize("lag", [0.0, 3600.0], ids=["listed at once", "listed late"])
+def test_what_only_a_cache_has_fails_by_name(filled, lag):
+    """A HEAD that a cache answers does not hide that nothing was stored, small, streamed or in parts."""
+    keys = [*LOST, *SIZES]
+    filled.obs.list_lag = lag
+    lose(filled, keys, cached=True)
+    ran = filled.run()
+    assert ran.codes() == dict.fromkeys(keys, MISSING)
+    assert ran.result.counters.seen == ran.result.counters.migrated == SMALL + 2 - len(keys)
+    filled.check_copy(ran)
+
+
+def test_one_object_that_only_a_cache_has_fails(world):
+    """A batch of one object, and objects thinly spread among others, are not believed by HEAD alone either."""
+    world.source.put("alone", b"x")
+    lose(world, ["alone", "k/0300"], cached=True)
+    assert world.run().codes() == {"alone": MISSING}
+    world.destination.put_many((f"k/{number:04}-", b"") for number in range(3000))
+    world.source.put_many((f"k/{number:04}", b"x") for number in range(0, 3000, 300))
+    assert world.run().codes() == dict.fromkeys(["alone", "k/0300"], MISSING)
+
+
+def test_what_may_not_be_read_is_not_called_seen(filled):
+    """Where the listing is late and GET is denied, nobody can say more than HEAD did: migrated, and not seen."""
+    filled.obs.list_lag = 3600.0
+    rule = Match(operation="GetObject", bucket=filled.destination.name, key="k/*")
+    filled.obs.faults.add(Fault(rule, Answer(403, "AccessDenied"), times=None))
+    ran = filled.run()
+    filled.check_clean(ran)
+    assert ran.result.counters.seen == len(SIZES)
 
 
 def test_old_objects_do_not_pass_for_new_ones(filled):
@@ -67,7 +99,7 @@ def test_what_is_lost_fails_among_named_keys(filled):
 
 
 def test_a_look_costs_one_listing(filled):
-    """A run over an empty destination asks it for one listing, one HEAD for each object in parts, and one about case."""
+    """A run over an empty destination asks it for one listing, one more for each object in parts, and a HEAD about case."""
     filled.check_clean(filled.run())
     with_look = requests_of(filled.obs, filled.destination.name)
     filled.obs.create_bucket(filled.destination.name)
@@ -75,7 +107,7 @@ def test_a_look_costs_one_listing(filled):
     filled.obs.command("clear_log")
     ran = filled.run(settings=quick(closing_look=False))
     without = requests_of(filled.obs, filled.destination.name)
-    assert with_look - without == {"ListObjects": 1, "HeadObject": 2}
+    assert with_look - without == {"ListObjects": 2, "HeadObject": 1}
     assert (ran.result.counters.seen, ran.result.counters.migrated) == (0, SMALL + 2)
 
 
@@ -127,8 +159,8 @@ def test_few_objects_among_many_others_are_asked_for_one_by_one(world):
     ran = world.run(overwrite=OverwriteMode.FULL_OVERWRITE)
     assert ran.codes() == {"k/00300/mine": MISSING}
     asked = requests_of(world.obs, world.destination.name)
-    assert asked["ListObjects"] <= 3  # the preflight's included
-    assert asked["HeadObject"] <= 20 + 1  # the lost one twice
+    assert asked["ListObjects"] <= 3 + 20  # the preflight's included
+    assert asked["HeadObject"] <= 2 + 2  # the lost one twice, two about case
     assert ran.result.counters.seen == 19
 
 

@@ -78,6 +78,31 @@ def test_other_bytes_of_the_same_size_and_second_are_copied(filled, skew):
     assert requests_of(filled.obs, filled.destination.name)["PutObject"] == 1
 
 
+@pytest.mark.parametrize("size", [905, 2 * MIB])
+def test_a_damaged_copy_of_an_upload_of_one_part_is_copied_again(filled, size):
+    """A copy of the same size whose MD5 is not that behind the source's ETag is replaced, though the state is lost."""
+    filled.source.put("k5", os.urandom(size), etag=f"multipart:{8 * MIB}", mtime=1000.0)
+    filled.destination.put("k5", os.urandom(size))
+    ran = filled.run()
+    assert ran.counts == (9, 9, 0, 0)
+    filled.check_clean(ran)
+    filled.state.unlink()
+    filled.obs.clear_log()
+    assert filled.run().counts == (9, 0, 9, 0)
+    assert requests_of(filled.obs, filled.destination.name)["HeadObject"] <= 1  # whether the store folds case
+
+
+def test_odd_etags_of_one_part_are_no_evidence(filled):
+    """Where a source makes the ETag of an upload of one part otherwise, one object is read to find out, none is copied."""
+    bodies = {f"k{number}": os.urandom(900 + number) for number in range(9)}
+    for key, body in bodies.items():
+        filled.source.put(key, body, etag="opaque-1", mtime=1000.0)
+        filled.destination.put(key, body)
+    filled.s3.clear_log()
+    assert filled.run().counts == (9, 0, 9, 0)
+    assert requests_of(filled.s3, filled.source.name)["GetObject"] == 1
+
+
 def test_an_encrypted_destination_is_not_copied_for_ever(filled, clouds):
     """Under KMS listed ETags are no MD5s: a HEAD says so, and what is not older is skipped."""
     filled.destination = clouds.obs.create_bucket("by-default", default_encryption="kms")

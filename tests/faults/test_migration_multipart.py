@@ -19,6 +19,7 @@ from oms_adapters.sandbox import (
     IgnoreConditions,
     LoseReply,
     Match,
+    Unversioned,
 )
 from oms_engine.errors import TaskError
 from oms_engine.model import ConsistencyCheck, OverwriteMode
@@ -140,6 +141,22 @@ def test_a_source_that_ignores_if_match_gives_no_mixture(world, big, grow):
     async def exchange(_migration):
         await until(lambda: parts_stored(world) >= 1)
         world.source.put("big", os.urandom(len(big) + grow))
+        world.obs.faults.clear()
+
+    ran = world.run(meanwhile=exchange, settings=TWO_AT_ONCE)
+    assert ran.counts == (1, 1, 0, 0)
+    world.check_clean(ran)
+    assert requests_of(world.obs, world.destination.name)["CreateMultipartUpload"] == 2
+
+
+def test_parts_that_state_no_version_give_no_mixture(world, big):
+    """Where replies to ranged reads state neither ETag nor time, a HEAD before the parts are joined tells of a new one."""
+    world.s3.faults.add(Fault(Match(operation="GetObject"), Unversioned(), times=None))
+    world.obs.faults.add(SLOW_PARTS)
+
+    async def exchange(_migration):
+        await until(lambda: parts_stored(world) >= 1)
+        world.source.put("big", os.urandom(len(big)))
         world.obs.faults.clear()
 
     ran = world.run(meanwhile=exchange, settings=TWO_AT_ONCE)

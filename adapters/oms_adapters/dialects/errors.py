@@ -9,9 +9,11 @@ from oms_adapters.dialects.codes import CODES, SENTENCES, SPECIAL, STATUSES, WRO
 from oms_adapters.dialects.profile import S3Profile
 from oms_adapters.dialects.xml import find_text, parse_xml
 from oms_engine.errors import (
+    AccessDenied,
     BucketNotFound,
     NotFound,
     Redirected,
+    StorageFull,
     StoreError,
     Unavailable,
     UnexpectedReply,
@@ -67,8 +69,15 @@ def _read(reply: Reply, prefix: str) -> _Stated:
     )
 
 
-def _class_of(code: str, status: int, operation: str, own: Mapping[str, type[StoreError]]) -> type[StoreError]:
-    found = own.get(code) or CODES.get(code)
+CAP_EXCEEDED = "storage cap exceeded"
+"""Backblaze's own words for a full account, under the code AccessDenied:
+https://www.backblaze.com/apidocs/b2-upload-file (``cap_exceeded``, 403)"""
+
+
+def _class_of(stated: _Stated, status: int, operation: str, own: Mapping[str, type[StoreError]]) -> type[StoreError]:
+    found = own.get(stated.code) or CODES.get(stated.code)
+    if found is AccessDenied and CAP_EXCEEDED in stated.message.lower():
+        return StorageFull
     if found is None:
         found = STATUSES.get(status) or (Unavailable if status >= 500 else UnexpectedReply)
         if found is NotFound and operation in BUCKET_CALLS:
@@ -94,7 +103,7 @@ def _location(reply: Reply, stated: _Stated, asked: Asked, profile: S3Profile) -
 def error_of(reply: Reply, asked: Asked, profile: S3Profile, *, status: int | None = None) -> StoreError:
     """Return the error a reply means. ``status`` replaces the reply's where an error stands inside a 200."""
     stated = _read(reply, profile.header_prefix)
-    kind = _class_of(stated.code, status or reply.status, asked.operation, profile.codes)
+    kind = _class_of(stated, status or reply.status, asked.operation, profile.codes)
     text = profile.sentences.get(stated.code) or SPECIAL.get(stated.code) or SENTENCES[kind]
     if stated.message:
         text = f"{text} ({stated.message})"

@@ -39,6 +39,7 @@ from oms_adapters.sandbox.faults import (
     ServePage,
     StoreOther,
     Truncate,
+    Unversioned,
     WrongLength,
 )
 from oms_adapters.sandbox.host import PutItem, SandboxObject, SandboxUpload
@@ -78,6 +79,7 @@ __all__ = [
     "ServePage",
     "StoreOther",
     "Truncate",
+    "Unversioned",
     "WrongLength",
     "md5_hex",
     "put_item",

@@ -231,9 +231,9 @@ def put_item(
 
     ``headers`` are system headers by lower-case name (``content-type``, ...), ``user`` is user metadata without prefix,
     ``storage_class`` the vendor's word, ``mtime`` seconds since the epoch (None: now by the cloud's clock). ``etag`` is
-    its style: ``md5``, ``opaque``, ``form`` (as by a browser's form, where the vendor's ETags then are no MD5s),
-    ``multipart:N`` or ``appended:N`` (as if uploaded in parts, or appended in pieces, of N bytes). ``crc64`` keeps a
-    CRC-64.
+    its style: ``md5``, ``opaque``, ``opaque-1`` (as if of one part), ``form`` (as by a browser's form, where the
+    vendor's ETags then are no MD5s), ``multipart:N`` or ``appended:N`` (as if uploaded in parts, or appended in
+    pieces, of N bytes). ``crc64`` keeps a CRC-64.
     """
     return PutItem(key, body, headers or {}, user or {}, storage_class, mtime, etag, kms, crc64)
 

@@ -143,6 +143,8 @@ class Bucket:
         self.versions: dict[bytes, dict[str, Object | None]] = {}
         """Of each key by id, the newest last; None is a delete marker."""
         self.uploads: dict[str, Upload] = {}
+        self.cached: dict[bytes, Object] = {}
+        """What HEAD states, whether it is stored or not."""
         self._keys: list[bytes] = []
         self._late: list[bytes] = []
 

@@ -96,7 +96,12 @@ class FlipStoredBit(Action):
 
 @dataclass(frozen=True, slots=True)
 class LoseWrite(Action):
-    """Answer a write or a completion as if it were done; what lay under the key before still does."""
+    """Answer a write or a completion as if it were done; what lay under the key before still does.
+
+    ``cached``: HEAD states the object all the same, as a cache does that took it over on its way.
+    """
+
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,11 @@ class Hollow(Action):
 @dataclass(frozen=True, slots=True)
 class IgnoreConditions(Action):
     """Do the work as if no If-Match had been asked for, as several S3-compatible servers do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unversioned(Action):
+    """Read whatever is there, whichever version was asked for, and state neither its ETag nor its time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class PutItem(NamedTuple):
     storage_class: str
     mtime: float | None
     etag: str
-    """``md5``, ``opaque``, ``form``, ``multipart:N`` (parts of N bytes) or ``appended:N`` (in pieces of N bytes)."""
+    """``md5``, ``opaque``, ``opaque-1``, ``form``, ``multipart:N`` (parts of N bytes) or ``appended:N`` (in pieces)."""
     kms: bool
     crc64: bool
 
@@ -184,9 +184,12 @@ def _put(service: Service, bucket: Bucket, item: PutItem) -> None:
         for at, piece in _cut(item.body, int(item.etag.partition(":")[2])):
             bucket.append(key, piece, stored, position=at, mtime=when)
     else:
-        written = bucket.write(key, Blob([item.body]), stored, mtime=when, opaque=item.etag in {"opaque", "form"})
+        opaque = item.etag in {"opaque", "opaque-1", "form"}
+        written = bucket.write(key, Blob([item.body]), stored, mtime=when, opaque=opaque)
         if item.etag == "form":
             bucket.put(key, replace(written, kind="form"))
+        if item.etag == "opaque-1":
+            bucket.put(key, replace(written, etag=f"{written.etag}-1"))
 
 
 def _put_parts(bucket: Bucket, key: bytes, body: bytes, stored: Stored, part_size: int, when: float) -> None:

@@ -24,7 +24,8 @@ def get_object(context: Context) -> Reply:
 
 def head_object(context: Context) -> Reply:
     """State an object."""
-    bucket, item = _found(context)
+    cached = context.bucket().cached.get(context.incoming.key)
+    bucket, item = (context.bucket(), cached) if cached is not None else _found(context)
     reply = _reading(context, item)
     reply.bodiless = True
     return with_charge(context, bucket, reply)

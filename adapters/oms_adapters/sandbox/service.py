@@ -34,6 +34,7 @@ from oms_adapters.sandbox.faults import (
     Redirect,
     ServePage,
     StoreOther,
+    Unversioned,
 )
 from oms_adapters.sandbox.folding import folded
 from oms_adapters.sandbox.http import Exchange
@@ -158,7 +159,7 @@ class Service:
         context.body = await receive(exchange, incoming, context.payload_hash, flip=flip)
         if isinstance(action, DemandMd5) and not _announces_checksum(incoming):
             raise Refusal("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required")
-        if isinstance(action, IgnoreConditions):
+        if isinstance(action, IgnoreConditions | Unversioned):
             incoming.headers.pop("if-match", None)
         if isinstance(action, ErrorIn200):
             return xml_reply(f"{HEAD}<Error><Code>{action.code}</Code><Message/></Error>".encode())
@@ -170,7 +171,7 @@ class Service:
         if self.state.settings.fold and incoming.key:
             incoming.key = folded(self.state, incoming)
         perform = dialect.operations.get(incoming.operation) or _OPERATIONS[incoming.operation]
-        reply = _losing(context, perform) if isinstance(action, LoseWrite) else perform(context)
+        reply = _losing(context, perform, action) if isinstance(action, LoseWrite) else perform(context)
         assert isinstance(reply, Reply)
         return _changed(context, action, reply)
 
@@ -234,11 +235,13 @@ def _titled(name: str, prefix: str) -> str:
     return "ETag" if name == "etag" else name.title()
 
 
-def _losing(context: Context, perform: Callable[[Context], Reply]) -> Reply:
+def _losing(context: Context, perform: Callable[[Context], Reply], action: LoseWrite) -> Reply:
     """Perform a write and undo it, as far as the object is concerned."""
     bucket, key = context.bucket(), context.incoming.key
     before = bucket.objects.get(key)
     reply = perform(context)
+    if action.cached and key in bucket.objects:
+        bucket.cached[key] = bucket.objects[key]
     if before is None:
         bucket.delete(key)
     else:
@@ -250,6 +253,8 @@ def _changed(context: Context, action: Action | None, reply: Reply) -> Reply:
     """Return the reply to an operation that was performed; some faults change it, or what was stored."""
     if isinstance(action, ServePage):
         return Reply(200, [("content-type", "text/html")], Blob([b"<html>".ljust(reply.size)]), 0, reply.size)
+    if isinstance(action, Unversioned):
+        reply.headers = [pair for pair in reply.headers if pair[0] not in {"etag", "last-modified"}]
     if isinstance(action, LosePart | StoreOther):
         objects, key = context.bucket().objects, context.incoming.key
         item = objects[key]

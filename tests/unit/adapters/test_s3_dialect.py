@@ -266,6 +266,14 @@ def test_errors_by_code_then_status(status, code, kind):
         assert (error.status, error.vendor_code, error.request_id) == (status, code, "R1")
 
 
+def test_a_full_account_is_no_missing_permission():
+    """What Backblaze answers as AccessDenied when its storage cap is exceeded is said to be full."""
+    words = "<Message>Cannot upload files, storage cap exceeded. See the Caps &amp; Alerts page.</Message>"
+    error = failing(S3, 403, error_body("AccessDenied").replace(b"<Message>m</Message>", words.encode()))
+    assert type(error) is errors.StorageFull
+    assert "quota" in str(error)
+
+
 def test_a_wrong_clock_or_region_is_named():
     """A clock that is off and a wrong region are told as such, not as wrong keys."""
     assert CLOCK in str(failing(S3, 403, error_body("RequestTimeTooSkewed")))
