@@ -60,6 +60,8 @@ PROFILE = S3Profile(
     kms_value="kms",  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0106.html
     restore_element="RestoreJob",  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0087.html: no Bulk
     tier_words={RestoreTier.EXPEDITED: "Expedited", RestoreTier.STANDARD: "Standard", RestoreTier.BULK: "Standard"},
+    # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0023.html
+    file_system_header="x-obs-fs-file-interface",
     range_ends_later=True,  # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0083.html
     # Any server-side encryption makes it another digest: https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0022.html
     md5_when=frozenset({None}),

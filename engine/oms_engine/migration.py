@@ -134,7 +134,7 @@ class Migration:
             if self._pausing:
                 wire.hurry()
             try:
-                await look_ahead(self.spec, wire, source, destination)
+                self.spec = await look_ahead(self.spec, wire, source, destination)
                 lists = await check_list(self.spec, wire, source, self._open_list)
             except TaskError as error:
                 if self._pausing:

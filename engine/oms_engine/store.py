@@ -318,6 +318,15 @@ class FrontedStore(Store, Protocol):
         ...
 
 
+@runtime_checkable
+class TypedStore(Store, Protocol):
+    """A store some of whose buckets are file systems, and say so."""
+
+    def file_system(self) -> Call[bool] | None:
+        """Ask whether the bucket is a file system, which takes neither classes nor KMS; None: no bucket is."""
+        ...
+
+
 class BucketStore(MultipartStore, ArchiveStore, Protocol):
     """All of it: what an object store's adapter usually is."""
 

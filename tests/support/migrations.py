@@ -101,7 +101,7 @@ def read_lists(destination: BucketView, name: str) -> dict[str, dict[str, list[s
     if not name:
         return found
     for key in list(destination.keys()):
-        if not key.startswith(f"oms/task/{name}/"):
+        if not key.startswith(f"oms/task/{name}/") or key.endswith("/"):  # the folders of a file system
             continue
         kind = key.removeprefix(f"oms/task/{name}/").partition("_object_lists/")[0]
         assert key.endswith(f".{kind}_list.txt"), key

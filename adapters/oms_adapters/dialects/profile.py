@@ -38,6 +38,8 @@ class S3Profile:
     """Header that states CRC-64/XZ as a decimal number."""
     crc64_sent: bool = True
     """Whether a write may announce its CRC-64 in that header; some stores only state what they computed."""
+    file_system_header: str | None = None
+    """Header of a bucket's HEAD that is ``Enabled`` where the bucket is a file system; None: no bucket is."""
     range_ends_later: bool = False
     """A range must end behind the byte it begins with; else all of the object comes."""
     md5_when: frozenset[str | None] = frozenset({None})

@@ -298,6 +298,18 @@ class S3Dialect:
         query: Query = () if by_head else (("location", None),)
         return self._call("location", "HEAD" if by_head else "GET", None, read, query=query, headers=self._reading)
 
+    def file_system(self) -> Call[bool] | None:
+        """See :meth:`oms_engine.store.TypedStore.file_system`."""
+        name = self._profile.file_system_header
+        if name is None:
+            return None
+
+        def read(reply: Reply) -> bool:
+            self._check(reply, "file_system")
+            return reply.headers.get(name, "").lower() == "enabled"
+
+        return self._call("file_system", "HEAD", None, read, headers=self._reading)
+
     # Archive
 
     def restore(self, key: str, *, days: int, tier: RestoreTier, storage_class: str = "") -> Call[Restore]:

@@ -30,8 +30,9 @@ def list_buckets(context: Context) -> Reply:
 
 def head_bucket(context: Context) -> Reply:
     """State a bucket's region."""
-    context.bucket()
     headers = [(context.dialect.bucket_region_header, context.state.settings.region)]
+    if context.bucket().file_system:
+        headers.append((context.dialect.prefix + "fs-file-interface", "Enabled"))
     return Reply(200, [*headers, ("content-type", "application/xml")], bodiless=True)
 
 
@@ -58,7 +59,8 @@ def create_bucket(context: Context) -> Reply:
         raise Refusal("InvalidBucketName")
     if name in context.state.core.buckets:
         raise Refusal("BucketAlreadyOwnedByYou")
-    context.state.core.buckets[name] = Bucket(name, created=context.now)
+    bucket = context.state.core.buckets[name] = Bucket(name, created=context.now)
+    bucket.file_system = context.header("fs-file-interface") == "Enabled"
     return Reply(200, [("location", f"/{name}")])
 
 

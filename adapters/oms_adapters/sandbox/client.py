@@ -83,6 +83,10 @@ class BucketView:
         found: list[SandboxUpload] = self._command("uploads", self.name)
         return found
 
+    def make_file_system(self) -> None:
+        """Make the bucket a parallel file system."""
+        self._command("make_file_system", self.name)
+
     def keep_versions(self, how: str = "enabled", *, locked: bool = False) -> None:
         """Keep versions from now on: ``enabled`` or ``suspended``; ``locked``: none of them may be deleted (WORM)."""
         self._command("keep_versions", self.name, how, locked)

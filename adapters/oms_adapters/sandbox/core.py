@@ -137,6 +137,8 @@ class Bucket:
         self.requester_pays = requester_pays
         self.versioning = ""
         """``enabled``, ``suspended``, or empty: no versions are kept."""
+        self.file_system = False
+        """A parallel file system: folders are entries of their own; no classes, no encryption, no versions."""
         self.locked = False
         """Versions are protected by WORM: none may be deleted, delete markers may."""
         self.objects: dict[bytes, Object] = {}

@@ -203,6 +203,11 @@ def _cut(body: bytes, size: int) -> list[tuple[int, Blob]]:
     return [(at, Blob([body[at : at + size]])) for at in range(0, max(len(body), 1), size)]
 
 
+def do_make_file_system(service: Service, bucket: str) -> None:
+    """Make a bucket a parallel file system."""
+    _bucket(service, bucket).file_system = True
+
+
 def do_keep_versions(service: Service, bucket: str, how: str, locked: bool) -> None:
     """Keep a bucket's versions from now on; what is stored already becomes its null version."""
     kept = _bucket(service, bucket)

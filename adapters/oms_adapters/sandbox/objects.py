@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from oms_adapters.sandbox.blob import Blob
 from oms_adapters.sandbox.buckets import with_charge
 from oms_adapters.sandbox.conditions import Range, check_read, check_write
 from oms_adapters.sandbox.context import Context
@@ -97,8 +98,29 @@ def restore_object(context: Context) -> Reply:
 def stored_by(context: Context, bucket: Bucket) -> Stored:
     """Return what the request's headers fix for the object it writes."""
     stored = context.dialect.parse_stored(context.incoming, bucket.default_encryption)
+    if bucket.file_system:
+        check_path(context, bucket)
     policy = context.state.settings.crc64
     return stored if policy == "sent" else replace(stored, keep_crc64=policy == "always")
+
+
+def check_path(context: Context, bucket: Bucket) -> None:
+    """Refuse what a parallel file system does not take, and make the folders of the key.
+
+    https://support.huaweicloud.com/pfsfg-obs/obs_13_0004.html
+
+    Raises:
+        Refusal: FsNotSupport for a class or encryption, FsObjectConflict for a file where a folder is, or the reverse.
+    """
+    if context.header("storage-class") or context.header("server-side-encryption"):
+        raise Refusal("FsNotSupport")
+    names = context.incoming.key.split(b"/")
+    folders = [b"/".join(names[:depth]) for depth in range(1, len(names))]
+    if any(folder in bucket.objects for folder in folders) or context.incoming.key + b"/" in bucket.objects:
+        raise Refusal("FsObjectConflict")
+    for folder in folders:
+        if folder + b"/" not in bucket.objects and folder + b"/" != context.incoming.key:
+            bucket.write(folder + b"/", Blob(), Stored(), mtime=context.now)
 
 
 def written_headers(context: Context, item: Object) -> list[tuple[str, str]]:

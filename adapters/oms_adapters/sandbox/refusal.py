@@ -15,6 +15,8 @@ CODES: dict[str, tuple[int, str]] = {
     "BucketNotEmpty": (409, "The bucket you tried to delete is not empty."),
     "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size."),
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size."),
+    "FsNotSupport": (405, "Object does not support the operation in a parallel file system."),
+    "FsObjectConflict": (409, "The object conflicts with a folder or a file of its name."),
     "IncompleteBody": (400, "The request body terminated unexpectedly."),
     "InternalError": (500, "We encountered an internal error. Please try again."),
     "InvalidAccessKeyId": (403, "The access key ID you provided does not exist in our records."),
