@@ -51,7 +51,7 @@ class BandwidthPolicy:
     zone: str = "UTC"
 
     @classmethod
-    def checked(cls, windows: Iterable[Window], zone: str = "UTC") -> BandwidthPolicy:
+    def checked(cls, windows: Iterable[Window], zone: str = "UTC", *, max_rate: int = MAX_RATE) -> BandwidthPolicy:
         """Return the policy of these windows, ordered by time.
 
         Raises:
@@ -63,7 +63,7 @@ class BandwidthPolicy:
             message = f"{len(ordered)} bandwidth windows are given, {MAX_WINDOWS} at most are allowed: merge some"
             raise ConfigError(message, code="OMS.0083")
         for window in ordered:
-            _check_window(window)
+            _check_window(window, max_rate)
         for before, after in pairwise(ordered):
             _check_pair(before, after)
         _zone(zone)
@@ -80,7 +80,7 @@ def parse_window(text: str) -> Window:
     if match is None:
         raise ConfigError(f"bandwidth window {text!r} is not understood: write it as 08:00-18:00=50M")
     window = Window(parse_time(match[1]), parse_time(match[2]), parse_rate(match[3]))
-    _check_window(window)
+    _check_window(window, MAX_RATE)
     return window
 
 
@@ -122,17 +122,17 @@ def render_time(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
-def _check_window(window: Window) -> None:
+def _check_window(window: Window, max_rate: int) -> None:
     if not (0 <= window.start < _DAY_MINUTES and 0 <= window.end < _DAY_MINUTES):
         message = "a bandwidth window lies outside 00:00-23:59: give both times within one day"
         raise ConfigError(message, code="OMS.0087")
     if window.start > window.end:
         message = f"bandwidth window {window} ends before it starts: split one that crosses midnight into two"
         raise ConfigError(message, code="OMS.0087")
-    if not MIN_RATE <= window.rate <= MAX_RATE:
+    if not MIN_RATE <= window.rate <= max_rate:
         message = (
             f"the rate of bandwidth window {window} is {window.rate} byte/s: choose one from "
-            f"{MIN_RATE} (1M) to {MAX_RATE} (200M)"
+            f"{MIN_RATE} (1M) to {max_rate} ({max_rate >> 20}M)"
         )
         raise ConfigError(message, code="OMS.0084")
 

@@ -109,6 +109,7 @@ def signing_with(service, keys, **change):
 
 def test_a_temporary_key_may_what_its_user_may(service, world):
     """The official SDK signs with it and its token; it creates and reads as its user does, a reader's reads only."""
+    world.source.put("key", b"x")
     keys = temporary(service, "alice", duration_seconds="86400").json()["credential"]
     assert set(keys) == {"access", "secret", "securitytoken", "expires_at"}
     left = datetime.strptime(keys["expires_at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp() - time.time()
@@ -207,6 +208,7 @@ def test_another_project_is_closed(service, tasks):
 
 def test_tasks_of_other_projects_do_not_exist(service, world):
     """Bob sees, stops and deletes nothing of alice's, under his own path either."""
+    world.source.put("key", b"x")
     number = create(service.client(service.users.alice), world)
     bob = service.client(service.users.bob)
     assert bob.list_tasks(ListTasksRequest()).count == 0
@@ -222,6 +224,7 @@ def test_tasks_of_other_projects_do_not_exist(service, world):
 
 def test_a_reader_looks_and_changes_nothing(service, world, tasks):
     """The read-only role lists and shows; every change is refused with OMS.0205."""
+    world.source.put("key", b"x")
     number = create(service.client(service.users.alice), world)
     with service.http("rita") as rita:
         assert rita.get(tasks).status_code == 200

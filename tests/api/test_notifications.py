@@ -236,6 +236,7 @@ def test_a_failed_notification_changes_nothing_but_its_result(http, world, recei
 
 def test_only_the_triggers_asked_for_are_told(http, world, receiver):
     """A failure is not posted to who asked for successes, and is posted, in Chinese, to who asked for failures."""
+    world.src_node["sk"] = "another"
     quiet = http.post(f"/v2/{http.project}/tasks", json=body(world, smn_config=smn("hook", "SUCCESS"))).json()
     task = run(http, world, smn_config=smn("hook", "FAILURE", language="zh-cn"))
     assert task["status"] == 4

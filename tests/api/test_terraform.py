@@ -108,7 +108,9 @@ def test_a_small_task_that_must_not_start_is_paused_though_it_is_done(provider, 
 
 def test_a_task_that_failed_is_stopped_for_nobody(provider, world):
     """A failure is an error for the provider whatever a stop answers: it is not hidden behind a pause."""
-    made = provider.api.post(f"{provider.base}/tasks", json=body_of(world, migrate_since=0))  # an empty bucket
+    body = body_of(world, migrate_since=0)
+    body["src_node"]["sk"] = "another"
+    made = provider.api.post(f"{provider.base}/tasks", json=body)
     path = f"{provider.base}/tasks/{made.json()['id']}"
     provider.wait(path, {0, 1, 2}, {4})
     assert refusal(provider.stop(path)) == (400, "OMS.0066")
@@ -126,11 +128,18 @@ def test_pages_end_with_a_short_one(provider, world):
     assert len(found) == page["count"] == len({task["id"] for task in found})
 
 
-def test_a_task_whose_bucket_is_missing_fails_with_a_reason(provider, world):
-    """State 4 is an error for the provider; it shows ``error_reason``."""
+def test_a_task_whose_bucket_is_missing_is_not_created(provider, world):
+    """The apply that names it fails at once, with the code and its sentence."""
     body = body_of(world)
     body["src_node"]["bucket"] = "no-such-bucket"
+    assert refusal(provider.api.post(f"{provider.base}/tasks", json=body)) == (400, "OMS.0089")
+
+
+def test_a_task_whose_key_is_wrong_fails_with_a_reason(provider, world):
+    """State 4 is an error for the provider; it shows ``error_reason``."""
+    body = body_of(world)
+    body["src_node"]["sk"] = "another"
     made = provider.api.post(f"{provider.base}/tasks", json=body)
     task = provider.wait(f"{provider.base}/tasks/{made.json()['id']}", {0, 1, 2}, {4})
-    assert task["error_reason"]["error_code"] == "TRF.0155"
+    assert task["error_reason"]["error_code"] == "TRF.0151"
     assert len(task["error_reason"]["error_msg"]) <= 1024

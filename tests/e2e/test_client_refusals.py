@@ -156,6 +156,7 @@ def test_the_configuration_file(desk, served):
     """[service] names address, keys and project; it must be nobody else's to read; variables win over it."""
     file = desk.home / "config.toml"
     keys = served.users.bob
+    desk.source.put_many([("k", b"1")])
     file.write_text(
         f'[service]\nurl = "{served.url}"\naccess_key = "{keys["access_key"]}"\nsecret_key = "{keys["secret_key"]}"\n'
         'project = "other"\n'

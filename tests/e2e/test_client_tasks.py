@@ -171,7 +171,7 @@ def test_exit_codes_of_what_failed(desk):
     assert started.stdout == f"task {number} is started.\n"
     again = desk.json("task", "watch", number, expect=1)
     assert (again["status"], again["failed_num"]) == (4, 1)
-    node = {**desk.body()["src_node"], "bucket": "there-is-no-such-bucket"}
+    node = {**desk.body()["src_node"], "ak": "another", "sk": "another"}
     whole = desk.run("task", "watch", desk.create("task", src_node=node), expect=3)
     assert whole.stderr.startswith("openoms: TRF.")
 

@@ -102,8 +102,8 @@ class Scene:
         group = self.ask("POST", "taskgroups", self.group()).json()["group_id"]
         self.group_done = self.wait(f"taskgroups/{group}", {6})
         self.done = self.task(5, enable_failed_object_recording=False)
-        self.failed = self.task(4, bucket="codes-nowhere")
-        self.unrecorded = self.task(4, bucket="codes-nowhere", enable_failed_object_recording=False)
+        self.failed = self.task(4, src_node__sk="another")
+        self.unrecorded = self.task(4, src_node__sk="another", enable_failed_object_recording=False)
         self.running = self.task(2, bucket="codes-held")
         self.task(2, bucket="codes-held", who="dave")
         self.waiting = self.task(1, who="dave")

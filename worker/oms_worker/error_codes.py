@@ -16,7 +16,7 @@ CODES: dict[str, tuple[int, str]] = {
     "OMS.0004": (400, "Invalid HTTP request. Modify the parameter format."),
     "OMS.0005": (400, "The HTTP request method does not exist. Ensure that the request method is correct."),
     "OMS.0051": (400, "Invalid value for parameter range. Enter a valid value for range."),
-    "OMS.0052": (400, "Invalid value for parameter state. Enter a value from 0 to 5 (whole numbers only)."),
+    "OMS.0052": (400, "Invalid value for the parameter that chooses by state."),
     "OMS.0053": (
         400,
         (

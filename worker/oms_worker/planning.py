@@ -80,8 +80,8 @@ class Planner:
         spec = _spec(request, _label(source), _label(destination), self._invalid_metadata)
         return RunPlan(spec, source, destination, listing)
 
-    def judge(self, request: Mapping[str, Any], secrets: Secrets) -> None:
-        """Refuse what can be known to be wrong before anything is sent: buckets' names, regions, endpoints, keys.
+    def judge(self, request: Mapping[str, Any], secrets: Secrets) -> RunPlan:
+        """Plan, and refuse what can be known to be wrong before anything is sent: names, regions, endpoints, keys.
 
         Raises:
             ConfigError: OMS.0057, OMS.0058, OMS.0079, OMS.0080, TRF.0060, S3M.0082, and as ``destinations.py`` says.
@@ -97,6 +97,7 @@ class Planner:
         refuse_same_place(plan.spec, source, destination)
         if plan.listing is not None:
             _opened(plan.listing, DESTINATION_INVALID)
+        return plan
 
     def _refuse_incapable(self, request: Mapping[str, Any], plan: RunPlan, destination: BucketStore) -> None:
         node = request[DESTINATION]

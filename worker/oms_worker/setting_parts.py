@@ -76,6 +76,8 @@ class Work(Part):
     invalid_metadata: Literal["fail", "drop", "encode"] = "fail"
     """What becomes of metadata that a destination cannot hold: ``fail``: its object fails; ``drop``: it is left out;
     ``encode``: it is percent-encoded. What was dropped or encoded stands in the success list, by name."""
+    check_at_creation: bool = True
+    """Look for buckets, objects, list file and CDN before a task is created, for five seconds at most."""
     count_ahead: bool = True
     """List the source once more beside the migration, so that totals and percent are right from early on."""
 

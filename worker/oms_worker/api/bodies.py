@@ -18,6 +18,9 @@ LARGE_BODY = 256 * 1024
 
 B = TypeVar("B", bound=BaseModel)
 
+MISSING_AS_404 = ("group_id", "sync_task_id", "version")
+"""What a path may name; of tasks OMS answers 400 and OMS.1009."""
+
 _MODELS: dict[str, type[BaseModel]] = {}
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -76,12 +79,24 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
     if app.openapi_schema is None:
         made = get_openapi(title="OpenOMS", version=version, summary=_SUMMARY, routes=app.routes)
         _, shapes = models_json_schema([(model, "validation") for model in _MODELS.values()], ref_template=_REFERENCE)
+        _state_refusals(made)
         components = made.setdefault("components", {})
         components.setdefault("schemas", {}).update(shapes.get("$defs", {}))
         components["securitySchemes"] = _SCHEMES
         made["security"] = [{"token": []}, {"signature": []}]
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _state_refusals(made: dict[str, Any]) -> None:
+    """Leave out the framework's 422, which is never sent; state the 404 of what a path names and may not exist."""
+    for path, operations in made["paths"].items():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+            if any(f"{{{name}}}" in path for name in MISSING_AS_404):
+                operation["responses"]["404"] = _told("What the path names does not exist.")
+    for name in ("HTTPValidationError", "ValidationError"):
+        made.get("components", {}).get("schemas", {}).pop(name, None)
 
 
 _SUMMARY = "The API of Huawei Cloud's Object Storage Migration Service, self-hosted."

@@ -75,4 +75,15 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": ("", ""), "msg": ""}
     name = str(first["loc"][-1])
     code = "OMS.1004" if first.get("type") == "missing" else _CODE_OF_PARAMETER.get(name, "OMS.1003")
-    return await on_error(request, ApiError(code, f"{name}: {first['msg']}.", http_status=400))
+    return await on_error(request, ApiError(code, f"{name}: {_said(request, name, first)}.", http_status=400))
+
+
+def _said(request: Request, name: str, first: Any) -> str:
+    """Return what is wrong; of a state, which numbers the call takes."""
+    route = request.scope.get("route")
+    for field in getattr(getattr(route, "dependant", None), "query_params", ()):
+        if field.alias == name and _CODE_OF_PARAMETER.get(name) == "OMS.0052":
+            limits = {type(item).__name__: item for item in field.field_info.metadata}
+            if {"Ge", "Le"} <= set(limits):
+                return f"Enter a whole number from {limits['Ge'].ge} to {limits['Le'].le}"
+    return str(first["msg"])

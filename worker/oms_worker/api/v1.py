@@ -18,7 +18,7 @@ from oms_worker.db.tasks import TaskFilter
 from oms_worker.errors import Forbidden
 from oms_worker.notify import check_topic
 from oms_worker.services import tasks as service
-from oms_worker.shapes.create import check_create, public_part
+from oms_worker.shapes.create import check_create, count_lists, public_part
 from oms_worker.shapes.credentials import check_secrets, secrets_of
 from oms_worker.shapes.v1 import STATES, ChangeV1, CreateV1, task_response_v1, translated_rules
 
@@ -46,9 +46,11 @@ async def create(services: Services, caller: Member, body: Annotated[CreateV1, D
     task = body.translated()
     _check_kind(task.kind, body)
     check_create(task)
-    request, secrets = {**public_part(task), "thread_num": body.thread_num}, secrets_of(task)
+    rules = translated_rules(body.bandwidth_policy or [])
+    request = {**public_part(task), "thread_num": body.thread_num, "bandwidth_policy": rules}
+    secrets = secrets_of(task)
     check_topic(services.settings, request.get("smn_config"))
-    services.planner.judge(request, secrets)
+    count_lists(request, await services.buckets.precheck(caller, services.planner.judge(request, secrets)))
     new = service.NewTask(
         request=request,
         source_bucket=task.src_node.bucket or "",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,7 +22,6 @@ from oms_engine.errors import (
     AccessDenied,
     BadCredentials,
     BucketNotFound,
-    ConditionFailed,
     ConfigError,
     NotFound,
     StoreError,
@@ -30,11 +29,13 @@ from oms_engine.errors import (
 )
 from oms_engine.frozen import dataclass
 from oms_engine.listkeys import UrlListKeys
-from oms_engine.model import ListedObject, ObjectHead, key_before
+from oms_engine.model import ListedObject, ObjectHead, key_before, same_etag
 from oms_engine.store import MIB, BucketStore
 from oms_engine.wire import Wire, WireSettings
 from oms_worker.errors import Busy, Refused
 from oms_worker.loop_thread import LoopThread
+from oms_worker.running import RunPlan
+from oms_worker.services import prechecks
 from oms_worker.services.caller import Caller
 from oms_worker.services.regions import regions_of
 from oms_worker.settings import ServiceSettings
@@ -80,9 +81,12 @@ class CheckedKey:
     """An object that was tried through a CDN."""
 
     key: str
-    is_etag_matching: bool
-    is_object_existing: bool
-    served: bool
+    in_bucket: bool
+    is_object_existing: bool = False
+    """The bucket has it, and the CDN finds it, whether or not it hands it out."""
+    served: bool = False
+    is_etag_matching: bool = False
+    """The CDN states the ETag that the bucket states."""
 
 
 class BucketService:
@@ -111,6 +115,22 @@ class BucketService:
             self._under_way[who] -= 1
             if not self._under_way[who]:
                 del self._under_way[who]
+
+    async def precheck(self, caller: Caller, plan: RunPlan, *, scope: bool = True) -> int | None:
+        """Look at what a task that is to be created names; without ``scope`` at buckets and CDN alone.
+
+        Where too many calls are under way nothing is looked at: the task finds out.
+
+        Returns:
+            How many list files there are, where that was found out.
+
+        Raises:
+            Refused: as ``prechecks.py`` says.
+        """
+        if self._settings.work.check_at_creation:
+            with suppress(Busy):
+                return await self._run(caller, prechecks.precheck(self._wire, plan, scope=scope))
+        return None
 
     async def buckets(self, caller: Caller, account: StoreConfig) -> list[str]:
         """Return the names of an account's buckets.
@@ -228,7 +248,7 @@ class BucketService:
                 checked = [await self._try(store, fronted, key) for key in named]
         return {
             "is_same_cloud_type": is_of_cloud(config.cloud_type, cdn),
-            "is_download_available": bool(checked) and all(one.served for one in checked),
+            "is_download_available": can_download(checked),
             "checked_keys": [
                 {
                     "key": one.key,
@@ -247,16 +267,15 @@ class BucketService:
         try:
             head: ObjectHead = await self._wire.call(store.head(key))
         except NotFound:
-            return CheckedKey(key, is_etag_matching=False, is_object_existing=False, served=False)
+            return CheckedKey(key, in_bucket=False)
         try:
-            async with self._wire.stream(fronted.read_stated(head)):
-                return CheckedKey(key, is_etag_matching=True, is_object_existing=True, served=True)
-        except ConditionFailed:
-            return CheckedKey(key, is_etag_matching=False, is_object_existing=True, served=True)
-        except NotFound:
-            return CheckedKey(key, is_etag_matching=False, is_object_existing=False, served=False)
+            async with self._wire.stream(fronted.read(key)) as (served, _):
+                same = bool(served.etag) and same_etag(served.etag, head.etag)
+                return CheckedKey(key, True, True, True, same)
+        except AccessDenied:  # it refuses, so it is not known to lack the object
+            return CheckedKey(key, in_bucket=True, is_object_existing=True)
         except StoreError:
-            return CheckedKey(key, is_etag_matching=False, is_object_existing=True, served=False)
+            return CheckedKey(key, in_bucket=True)
 
     async def check_url_list(self, caller: Caller, config: StoreConfig, key: str) -> None:
         """Hold a URL list file, or a folder of them, against every rule of its format.
@@ -344,6 +363,12 @@ def entries_of(objects: Sequence[ListedObject], folder: str, start: str) -> Iter
             continue
         last = f"{folder}{name}/"
         yield Record(last, None)
+
+
+def can_download(checked: Sequence[CheckedKey]) -> bool:
+    """Whether source data can be downloaded through a CDN: every object that the bucket has, and it has some."""
+    there = [one for one in checked if one.in_bucket]
+    return bool(there) and all(one.served for one in there)
 
 
 _CDN_HOSTS = {

@@ -35,6 +35,8 @@ PRIORITIES = ("HIGH", "MEDIUM", "LOW")
 MAX_BATCH = 20
 """https://support.huaweicloud.com/intl/en-us/api-oms/BatchUpdateTasks.html"""
 DAY = 86_400.0
+MOST_RATE = 10 * 1024**3
+"""Bytes per second, of the first version of the API: https://support.huaweicloud.com/intl/en-us/api-oms/oms_api_0020.html"""
 
 NORMAL = "NORMAL_TASK"
 NO_TASK = "OMS.1009"
@@ -320,13 +322,13 @@ def task_name(source_bucket: str, destination_bucket: str, now: float, number: i
 
 
 def parse_policy(policy: Sequence[Mapping[str, Any]], zone: str) -> BandwidthPolicy:
-    """Return the windows of a body.
+    """Return the windows of a body; what the second version of the API allows at most, its shapes have seen to.
 
     Raises:
         ConfigError: OMS.0083 too many, OMS.0084 a rate, OMS.0085 an overlap, OMS.0087 a time.
     """
     windows = (Window(parse_time(rule["start"]), parse_time(rule["end"]), rule["max_bandwidth"]) for rule in policy)
-    return BandwidthPolicy.checked(windows, zone)
+    return BandwidthPolicy.checked(windows, zone, max_rate=MOST_RATE)
 
 
 def check_policy(policy: Sequence[Mapping[str, Any]], zone: str) -> None:

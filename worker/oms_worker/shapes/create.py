@@ -171,3 +171,9 @@ def public_part(body: CreateBody) -> dict[str, Any]:
     if given["dst_node"].get("cloud_type") in {"HEC", "HuaweiCloud"}:  # the default
         del given["dst_node"]["cloud_type"]
     return {**DEFAULTS, **given}
+
+
+def count_lists(request: dict[str, Any], files: int | None) -> None:
+    """State ``list_file_num``, a text in OMS, where the body does not and the number of list files is known."""
+    if files is not None:
+        request["src_node"]["list_file"].setdefault("list_file_num", str(files))

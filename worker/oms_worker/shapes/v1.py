@@ -4,7 +4,7 @@ https://support.huaweicloud.com/intl/en-us/api-oms/oms_api_0020.html, out of dat
 
 * ``dst_node.object_key`` names a folder: ``targetkey`` stores below ``targetkey/``; ``/`` and ``""`` are the root;
 * ``src_node.object_key`` is a text or ``{"path": "", "keys": […]}``; no keys, ``/`` and ``""`` are the whole bucket;
-* ``max_bandwidth`` goes to 10 GB/s here and to 200 MB/s in the second version, which limits all that is above;
+* ``max_bandwidth`` goes to 10 GB/s here, to 200 MB/s in the second version, which states what was set here as it is;
 * ``thread_num`` is checked and told again; how many requests run at once is measured, not chosen.
 """
 
@@ -18,7 +18,6 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from oms_engine.bandwidth import MAX_RATE
 from oms_engine.errors import ConfigError
 from oms_worker.shapes.base import Body, judge
 from oms_worker.shapes.nodes import AccessKey, CdnKey, Instant, ListFile, SecretKey, SourceCdn, Text
@@ -149,7 +148,6 @@ class CreateV1(Body):
             "migrate_since": self.migrate_since,
             "source_cdn": _plain(self.source_cdn),
             "enable_restore": self.auto_restore,
-            "bandwidth_policy": translated_rules(self.bandwidth_policy or []),
             "task_type": self.task_type,
             "enable_failed_object_recording": self.enable_failed_object_recording,
             "smn_config": self._smn(),
@@ -200,10 +198,8 @@ def _keys(given: str | Keys | None) -> list[str]:
 
 
 def translated_rules(rules: list[Rule]) -> list[dict[str, Any]]:
-    """Return rules with their rates within the second version's range."""
-    return [
-        {"start": rule.start, "end": rule.end, "max_bandwidth": min(rule.max_bandwidth, MAX_RATE)} for rule in rules
-    ]
+    """Return rules as they are stored; the second version's shape does not judge them, as its rates end earlier."""
+    return [{"start": rule.start, "end": rule.end, "max_bandwidth": rule.max_bandwidth} for rule in rules]
 
 
 class ChangeV1(Body):

@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Query, Request
 from oms_engine.model import Secret
 from oms_worker.api.context import Context, context_of
 from oms_worker.notify import check_topic
+from oms_worker.running import RunPlan
 from oms_worker.states import Call
 
 Limit = Annotated[int, Query(ge=1, le=100, description="Entries on a page.")]
@@ -38,11 +39,11 @@ def extra(name: str) -> Callable[[Request], Any]:
     return find
 
 
-def judge(services: Context, request: Mapping[str, Any], secrets: Mapping[str, Secret]) -> None:
-    """Refuse what can be known to be wrong before anything is kept or sent.
+def judge(services: Context, request: Mapping[str, Any], secrets: Mapping[str, Secret]) -> RunPlan:
+    """Plan a request, and refuse what can be known to be wrong before anything is kept or sent.
 
     Raises:
         ConfigError: OMS.0057, OMS.0058, OMS.0079, OMS.0080; OMS.0168, OMS.0169 the topic, OMS.1003 its template.
     """
     check_topic(services.settings, request.get("smn_config"))
-    services.planner.judge(request, secrets)
+    return services.planner.judge(request, secrets)

@@ -43,7 +43,7 @@ async def create(
     caller.require("oms:taskgroup:create")
     check_create(body)
     request, secrets = stored_part(body), secrets_of(body)
-    judge(services, request, secrets)
+    await services.buckets.precheck(caller, judge(services, request, secrets), scope=False)
     made = await groups.create(caller, NewGroup(request, secrets, request["bandwidth_policy"]))
     return json_reply({"group_id": made.id})
 

@@ -13,7 +13,7 @@ from oms_worker.api.v2.common import Limit, Offset, StopCall, judge
 from oms_worker.db.tasks import TaskFilter
 from oms_worker.errors import Refused
 from oms_worker.services import tasks as service
-from oms_worker.shapes.create import check_create, public_part
+from oms_worker.shapes.create import check_create, count_lists, public_part
 from oms_worker.shapes.credentials import check_secrets, secrets_of
 from oms_worker.shapes.task import BatchUpdate, CreateTask, StartTask, UpdateBandwidth
 from oms_worker.shapes.task_response import TaskCreated, TaskList, TaskShape, task_response
@@ -36,7 +36,7 @@ async def create(
     caller.require("oms:task:create")
     check_create(body)
     request, secrets = public_part(body), secrets_of(body)
-    judge(services, request, secrets)
+    count_lists(request, await services.buckets.precheck(caller, judge(services, request, secrets)))
     made = await services.tasks.create(
         caller,
         service.NewTask(
