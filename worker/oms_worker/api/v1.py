@@ -47,6 +47,7 @@ async def create(services: Services, caller: Member, body: Annotated[CreateV1, D
     _check_kind(task.kind, body)
     check_create(task)
     rules = translated_rules(body.bandwidth_policy or [])
+    service.check_policy(rules, services.settings.zone)
     request = {**public_part(task), "thread_num": body.thread_num, "bandwidth_policy": rules}
     secrets = secrets_of(task)
     check_topic(services.settings, request.get("smn_config"))
