@@ -236,12 +236,17 @@ async def test_wrong_credentials_fail_and_good_ones_mend(world, service):
 
 async def test_what_deleted_tasks_leave(world, service):
     """The ledger of a deleted task goes from the disk."""
-    world.source.put("a", b"a")
+    fill(world, latency=0.3)
     number = await service.create()
     service.start()
-    await service.until(number, SUCCEEDED)
+    await service.until(number, MIGRATING)
     folder = service.settings.ledger_dir
+    while not list(folder.glob(f"{number}.*")):
+        await asyncio.sleep(0.02)
+    await service.tasks.stop(service.caller, number)
+    await service.until(number, PAUSED)
     assert list(folder.glob(f"{number}.*"))
+    world.obs.latency = 0.0
     await service.tasks.delete(service.caller, number)
     service.kill()
     service.start()

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from oms_engine.errors import ConfigError, RepositoryError
 from oms_engine.model import Secret
 from oms_worker import scheduler
-from oms_worker.db import credentials, nodes, queue
+from oms_worker.db import credentials, kept, nodes, queue
 from oms_worker.db import tasks as rows
 from oms_worker.db.engine import SCHEDULING_LOCK, Database
 from oms_worker.db.tasks import TaskRow
@@ -50,6 +50,8 @@ class Claimed(NamedTuple):
     """What opens its stores; None when it was wiped."""
     keys: list[str]
     """Its inline keys, URL-encoded, mostly none."""
+    ledger: bytes | None = None
+    """What is kept of its ledger, where it ran before and has no file."""
 
 
 class Claims:
@@ -188,7 +190,8 @@ class Claims:
             except RepositoryError as error:  # altered: as good as wiped, for every node
                 log.error("%s", error)  # noqa: TRY400 - a sentence
         keys = await rows.inline_keys(connection, row.id) if row.sync_task_id else []
-        return Claimed(row, secrets, keys)
+        ledgers = await kept.kept(connection, [row.id]) if row.run > 1 else {}
+        return Claimed(row, secrets, keys, ledgers.get(row.id))
 
 
 def _owners(row: TaskRow) -> list[str]:

@@ -13,6 +13,7 @@ from oms_worker.groups import GroupWorker
 from oms_worker.leftovers import Leftovers
 from oms_worker.notify import Notifier
 from oms_worker.parts import PartPlanner
+from oms_worker.retention import Retention
 from oms_worker.running import EndHook, Planner
 from oms_worker.secrets import KeyRing
 from oms_worker.services.groups import GroupService
@@ -37,6 +38,7 @@ class Companions:
         self._notifier = Notifier(database, settings)
         self.leftovers = Leftovers(database, keys, settings, planner)
         """Who must hear of tasks before they are deleted."""
+        self._retention = Retention(database, settings.task_days, self.leftovers.note)
         self._groups = GroupWorker(
             database,
             keys,
@@ -83,9 +85,11 @@ class Companions:
         self._groups.start()
         self._syncs.start()
         self.leftovers.start()
+        self._retention.start()
 
     async def stop(self) -> None:
         """End at once; the database knows where to go on."""
+        await self._retention.stop()
         await self._groups.stop()
         await self._syncs.stop()
         await self.leftovers.stop()

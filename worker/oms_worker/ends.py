@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from oms_engine.task import Result
 from oms_worker import scheduler
-from oms_worker.db import credentials
+from oms_worker.db import credentials, kept
 from oms_worker.db import tasks as rows
 from oms_worker.db.engine import Database
 from oms_worker.db.tasks import TaskRow
@@ -47,6 +47,8 @@ class Ends:
             if after != Task.WAITING:
                 await credentials.wipe(connection, [row.subject])
                 await self._tell(connection, row.id, result)
+            if after in {Task.FAILED, Task.SUCCEEDED}:
+                await kept.shrink(connection, row.id, succeeded=after is Task.SUCCEEDED)
 
     async def expire(self, connection: AsyncConnection, number: int, now: float) -> None:
         """Fail a task that has waited for too long."""

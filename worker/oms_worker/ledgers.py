@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from oms_engine.frozen import dataclass
 from oms_engine.ledger import Ledger
 from oms_engine.task import Counters, Result, TaskState
+from oms_worker.kept_ledgers import LEFT
 from oms_worker.sqlite_ledger import SqliteLedger
 
 
@@ -60,7 +61,7 @@ class FileLedgers:
         path = self.folder / f"{task_id}.end"
         fresh = path.with_suffix(".end-new")
         with fresh.open("w", encoding="utf-8") as file:
-            json.dump({"run": run, "result": asdict(result)}, file)
+            json.dump({"run": run, "result": asdict(result), LEFT: is_left(ledger, result)}, file)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
@@ -74,6 +75,13 @@ class FileLedgers:
         except (OSError, ValueError):
             return None
         return parse_result(known["result"]) if known.get("run") == run else None
+
+
+def is_left(ledger: Ledger, result: Result) -> bool:
+    """Whether a ledger holds what somebody needs after its task's end: uploads, damaged copies, lists, failures."""
+    return bool(
+        not succeeded(result) or result.record_errors or ledger.uploads() or ledger.orphans() or ledger.doubts()
+    )
 
 
 def succeeded(result: Result) -> bool:

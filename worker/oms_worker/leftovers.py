@@ -24,12 +24,13 @@ from oms_engine.errors import ConfigError, RepositoryError
 from oms_engine.ledger import Orphan
 from oms_engine.orphans import clear_orphans
 from oms_engine.wire import Wire
-from oms_worker.db import credentials
+from oms_worker.db import credentials, kept
 from oms_worker.db import leftovers as rows
 from oms_worker.db.engine import Database
 from oms_worker.db.events import Transition, record_transitions
 from oms_worker.db.leftovers import Left, Owner, Place
 from oms_worker.db.tasks import TaskRow
+from oms_worker.kept_ledgers import unpacked
 from oms_worker.running import Planner, engine_settings
 from oms_worker.scheduler import DAY
 from oms_worker.secrets import KeyRing
@@ -78,6 +79,8 @@ class Leftovers:
         numbers = [place.task_id for place in places]
         if self._database.on_sqlite:
             left = await asyncio.to_thread(uploads_in_files, self._settings.ledger_dir, numbers)
+            packs = await kept.kept(connection, numbers)
+            left += await asyncio.to_thread(uploads_in_packs, self._settings.ledger_dir, packs)
         else:
             left = await rows.uploads_in_ledgers(connection, numbers)
         now = self._clock()
@@ -160,6 +163,13 @@ def _by_place(found: Iterable[tuple[Place, Left]]) -> dict[_Where, list[Left]]:
     for place, item in found:
         places.setdefault(where_of(place.project_id, place.destination), []).append(item)
     return places
+
+
+def uploads_in_packs(folder: Path, packs: Mapping[int, bytes]) -> list[Left]:
+    """Return the uploads that kept ledgers remember of tasks that have no file in ``folder``."""
+    alone = {number: content for number, content in packs.items() if not (folder / f"{number}.db").exists()}
+    with unpacked(alone) as place:
+        return uploads_in_files(place, alone)
 
 
 def uploads_in_files(folder: Path, task_ids: Iterable[int]) -> list[Left]:

@@ -17,9 +17,10 @@ from contextlib import suppress
 
 from oms_engine.errors import ConfigError, OmsError, RepositoryError
 from oms_engine.model import Secret
-from oms_worker import scheduler
+from oms_engine.task import Result, TaskState
+from oms_worker import kept_ledgers, scheduler
 from oms_worker.claiming import Claimed, Claims
-from oms_worker.db import nodes
+from oms_worker.db import kept, nodes
 from oms_worker.db import tasks as rows
 from oms_worker.db.engine import SCHEDULING_LOCK, Database
 from oms_worker.db.tasks import Owned
@@ -34,7 +35,7 @@ from oms_worker.secrets import KeyRing
 from oms_worker.services.tasks import parse_policy
 from oms_worker.settings import ServiceSettings
 from oms_worker.states import Task
-from oms_worker.sweep import sweep
+from oms_worker.sweep import shrink, sweep
 from oms_worker.takeover import release_all, release_some
 
 __all__ = ["EndHook", "Planner", "RunPlan", "Runner", "engine_settings"]
@@ -263,6 +264,8 @@ class Runner:
         run = self._runs[row.id] = Run(row, row.bandwidth_policy)
         try:
             plan = self._planner(row, _kept(claimed.secrets), claimed.keys)
+            if claimed.ledger is not None:
+                kept_ledgers.restore(self._settings.ledger_dir, row.id, claimed.ledger)
             task = host_task(row, plan, self._settings, self._ledgers)
         except OmsError as error:
             code = error.code if isinstance(error, ConfigError) and error.code else INTERNAL
@@ -319,6 +322,16 @@ class Runner:
             await self._ends.conclude(run, run.result, now)
             if self._runs.get(number) is run:
                 del self._runs[number]
+            await self._shrink(number, run.result)
+
+    async def _shrink(self, number: int, result: Result) -> None:
+        """Delete the ledger file of a task that has ended, now or, if this process is killed, at its next start."""
+        if self._database.on_sqlite and result.state in {TaskState.SUCCEEDED, TaskState.FAILED}:
+            async with self._database.read() as connection:
+                status = (await kept.ended_among(connection, [number])).get(number)
+            if status is not None:
+                folder = self._settings.ledger_dir
+                await shrink(self._database, folder, number, succeeded=status == Task.SUCCEEDED)
 
     def _held_back(self, run: Run, now: float) -> bool:
         """Whether the end is told later, for clients that expect a task to take its time."""

@@ -117,6 +117,8 @@ class ServiceSettings(BaseSettings):
     """Least severe lines of the log, which is written to standard error."""
     audit_days: Annotated[float, Field(gt=0)] = 90.0
     """Days for which the audit trail is kept."""
+    task_days: Annotated[float, Field(ge=0, le=36_500)] = 0.0
+    """Days after its end that a task of its own is deleted, with all that is known of it; 0: never."""
     quotas: Quotas = Quotas()
     """Limits per project."""
     queue: Queue = Queue()
