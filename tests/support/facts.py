@@ -17,7 +17,8 @@ from oms_engine.store import Reply
 FOLDER = Path(__file__).parent.parent / "facts"
 KINDS = frozenset({"limit", "class", "error", "region", "reply", "step", "call"})
 OTHER = frozenset({"says", "page", "read", "head", "extra"})
-KEYS = Credentials("AK", Secret("SK"))
+KEYS = Credentials("account", Secret("c2VjcmV0IGtleQ=="))
+"""An Azure account and its key have these forms; other clouds take any."""
 
 
 @cache
