@@ -294,9 +294,11 @@ def head_of(headers):
     return store().head("k").read(Reply(200, given, b""))
 
 
-@pytest.mark.parametrize(("kind", "known"), [(None, True), ("Normal", True), ("Appendable", False), ("Symlink", False)])
+@pytest.mark.parametrize(
+    ("kind", "known"), [(None, True), ("Normal", True), ("Appendable", False), ("Multipart", False)]
+)
 def test_only_normal_objects_have_an_md5(kind, known):
-    """Content-MD5 states the MD5, unless the object was appended to or is a link; the ETag alone is a claim."""
+    """Content-MD5 states the MD5, unless the object was appended to or joined; the ETag alone is a claim."""
     typed = {"x-oss-object-type": kind} if kind else {}
     assert (head_of({**typed, "content-md5": "WzwaLgU9dj4bACzGB8Wg/g=="}).md5 is not None) is known
     head = head_of(typed)
