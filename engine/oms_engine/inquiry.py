@@ -134,7 +134,7 @@ async def _listed_alone(session: Session, end: End) -> ListedObject | None:
     return page.objects[0] if page.objects and page.objects[0].key == key_of(end) else None
 
 
-async def ask_otherwise(session: Session, ends: Sequence[End]) -> dict[str, Said | None]:
+async def ask_otherwise(session: Session, doubtful: Sequence[tuple[End, ObjectHead]]) -> dict[str, Said | None]:
     """Ask for objects that HEAD states and the listing lacks, see the table above; None where nobody knows.
 
     What the listing has by now is left out.
@@ -142,16 +142,16 @@ async def ask_otherwise(session: Session, ends: Sequence[End]) -> dict[str, Said
     Raises:
         Stopped: the run pauses meanwhile.
     """
-    left = list(ends)
+    left = list(doubtful)
     if left and not session.sight.late:
         await pause(session)
-        there = await listed_each(session, left)
-        left = [end for end, entry in zip(left, there, strict=True) if entry is None]
-    read = await asyncio.gather(*(_read_first(session, end) for end in left))
-    return dict(zip(map(key_of, left), read, strict=True))
+        there = await listed_each(session, [end for end, _ in left])
+        left = [item for item, entry in zip(left, there, strict=True) if entry is None]
+    read = await asyncio.gather(*(_read_first(session, end, head) for end, head in left))
+    return {key_of(end): said for (end, _), said in zip(left, read, strict=True)}
 
 
-async def _read_first(session: Session, end: End) -> Said | None:
+async def _read_first(session: Session, end: End, stated: ObjectHead) -> Said | None:
     key = key_of(end)
     read = session.destination.read(key, span=FIRST_BYTE if end.size else None)
     async with session.sight.heads:
@@ -161,7 +161,7 @@ async def _read_first(session: Session, end: End) -> Said | None:
                     break
                 return head._replace(key=key)
         except (Archived, RangeIgnored):
-            return ListedObject(key, end.size, 0.0, "", "")
+            return stated  # it is served, though not as asked
         except AccessDenied:
             return None
         except StoreError as error:

@@ -260,12 +260,12 @@ async def _ask_for(session: Session, left: list[End], listed: set[str]) -> dict[
     """
     heads = await ask_all(session, left)
     again: list[End] = []
-    doubtful: list[End] = []
+    doubtful: list[tuple[End, ObjectHead]] = []
     for end, said in zip(left, heads, strict=True):
         if _judge(session, end, said) is not None:
             again.append(end)
         elif session.sight.may_list and isinstance(said, ObjectHead) and key_of(end) not in listed:
-            doubtful.append(end)
+            doubtful.append((end, said))
     answers: dict[str, tuple[Said | None, bool]] = {
         key_of(end): (said, False) for end, said in zip(left, heads, strict=True)
     }

@@ -62,6 +62,19 @@ def test_aliases_of_later_pages_overwrite_nothing(world, fold):
         assert set(ran.codes()) == set(pairs) - set(right)
 
 
+def test_single_objects_of_distant_pages_that_fold_are_found(world):
+    """Two names of one object, each the only one of its page that is written, never both count as migrated."""
+    world.source.put_many((f"d/.{number:04}", b"x") for number in range(2100))
+    world.obs.fold = "case"
+    assert not world.run(settings=quick(processes=1)).codes()
+    for _ in range(12):
+        world.source.put_many((key, os.urandom(100)) for key in ("Zed", "zed"))
+        ran = world.run(settings=quick(processes=1))
+        good(world, ran)
+        assert ran.codes()
+        world.destination.delete(next(key for key in sorted(world.destination.keys()) if key.lower() == "zed"))
+
+
 @pytest.mark.parametrize("fold", KEYS)
 def test_named_keys_that_fold_fail_too(world, fold):
     """Keys that come one by one are judged as listed ones are."""
