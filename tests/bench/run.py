@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from contenders import FAR_256, FAR_512, LARGE, NOTHING, NOTHING_TUNED, OURS, SMALL, Contender, rclone
 from dialects import DialectLine, measure_dialects, render_dialects
+from history import measure_history
 from measure import Run, held_rate, run
 from report import Line, render_machine, render_table
 from server import Server
@@ -201,7 +202,16 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Run what was asked for and print the table."""
-    names = [*(load.name for load in LOADS), SEAWEED.name, "dialects", "bandwidth", "memory", "service", "events"]
+    names = [
+        *(load.name for load in LOADS),
+        SEAWEED.name,
+        "dialects",
+        "bandwidth",
+        "memory",
+        "service",
+        "events",
+        "history",
+    ]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reps", type=int, default=5, help="runs per contender (default 5)")
     parser.add_argument("--only", action="append", choices=names, help="this row only; repeatable")
@@ -229,6 +239,8 @@ def main() -> int:
             lines += measure_service(server)
         if "events" in wanted:
             lines += measure_events(server)
+        if "history" in wanted:
+            lines += measure_history(server, chosen.reps)
     today = dt.datetime.now(dt.UTC).date()
     text = f"{today}, median of {chosen.reps} interleaved runs\n{render_machine()}\n"
     if lines:

@@ -45,6 +45,8 @@ async def test_a_reader_does_not_wait_for_a_writer(database):
         ("SELECT count(*) FROM task WHERE project_id = 'p' AND status = 1", ""),
         ("SELECT project_id, count(*) FROM task WHERE status IN (2, 7) GROUP BY project_id", "status"),
         ("SELECT id FROM task WHERE owner = 'n'", "owner"),
+        ("SELECT id FROM task WHERE ended_at < 1.0 AND status + 0 IN (4, 5) ORDER BY ended_at LIMIT 9", "ended"),
+        ("SELECT id FROM task WHERE sync_task_id > '' AND sync_task_id NOT IN (SELECT id FROM sync_task)", "sync"),
     ],
 )
 async def test_what_is_asked_for_most_has_an_index(database, query, index):

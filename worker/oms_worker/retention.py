@@ -57,7 +57,7 @@ class Retention:
 
     async def _delete_some(self, now: float) -> int:
         late = (task.c.ended_at < now - self._days * DAY) & (task.c.group_type == "NORMAL_TASK")
-        ended = late & task.c.status.in_(ENDED)
+        ended = late & (task.c.status + 0).in_(ENDED)  # by the index of ``ended_at``, not through all that have ended
         async with self._database.write() as connection:
             query = select(task.c.id).where(ended).order_by(task.c.ended_at).limit(AT_ONCE).with_for_update()
             numbers = list((await connection.execute(query)).scalars())
