@@ -24,7 +24,7 @@ def scene(sandbox, tmp_path_factory):
     dead = SimpleNamespace(region="nowhere", url="http://127.0.0.1:9")
     served = Served(
         tmp_path_factory.mktemp("codes"), [*clouds, ("Aliyun", dead)], region="cn-north-4", quotas=quotas,
-        shutdown_seconds=0.2, syncs={"waiting_keys": 5, "batch_seconds": 3600.0},
+        shutdown_seconds=0.2, unknown_fields="refuse", syncs={"waiting_keys": 5, "batch_seconds": 3600.0},
     )  # fmt: skip
     with served.config.open("a") as file:
         file.write('\n[channels.ops]\nkind = "webhook"\nurl = "http://127.0.0.1:9/"\nsecret = "hush"\n')

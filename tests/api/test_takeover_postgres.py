@@ -22,6 +22,7 @@ from oms_adapters.sandbox import Delay, Fault, Match
 from oms_engine.store import MIB
 from oms_worker.db import tables
 from oms_worker.states import Task
+from support.figures import Readings
 from support.migrations import read_lists
 from support.served import Served, create, until
 
@@ -129,7 +130,7 @@ def test_another_host_goes_on_from_the_segments(hosts, client, database, world, 
     """What a lost host reported is neither listed nor read again; counters and lists are as if nothing had happened.
 
     What was in flight is the most that is copied twice, proved parts of a large object included. The lost host had
-    uploaded none of the lists.
+    uploaded none of the lists. The figures never run backwards, neither on one host nor from one to the other.
     """
     first, second = hosts
     size = fill(world)
@@ -141,7 +142,15 @@ def test_another_host_goes_on_from_the_segments(hosts, client, database, world, 
     def migrated():
         return sum(row.migrated for row in rows_of(database, number, "ledger_segment", "migrated"))
 
-    wait_for(lambda: migrated() > SMALL / 3 and rows_of(database, number, "ledger_part", "number"))
+    readings, user = Readings(task=number), client(first)
+    wait_for(
+        lambda: (
+            readings.read(user).complete_size
+            and migrated() > SMALL / 3
+            and rows_of(database, number, "ledger_part", "number")
+        )
+    )
+    reached = readings.read(user)
     before = task_row(database, number)
     lose(first)
     lost_at = time.time()
@@ -157,7 +166,8 @@ def test_another_host_goes_on_from_the_segments(hosts, client, database, world, 
     sandbox.obs.faults.clear()
 
     second.start()
-    task = until(client(second), str(number), Task.FAILED, Task.SUCCEEDED, seconds=90)
+    task = readings.until_status(client(second), Task.FAILED, Task.SUCCEEDED, seconds=90)
+    assert reached.complete_size > 0
     after = task_row(database, number)
     assert before.owner
     assert after.generation > before.generation

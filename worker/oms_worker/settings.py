@@ -105,6 +105,9 @@ class ServiceSettings(BaseSettings):
     """The certificate's key (PEM)."""
     region: str = "local"
     """The region this service stands for: of its destinations and topics."""
+    unknown_fields: Literal["ignore", "refuse"] = "ignore"
+    """What becomes of fields of a body that this version does not know: ``ignore`` them with a warning in the log, as a
+    newer SDK needs, or ``refuse`` the call (OMS.0074)."""
     zone: str = "UTC"
     """Zone of bandwidth windows and of months."""
     project: str = "default"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -11,8 +12,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
-from oms_worker.shapes.base import read_body
+from oms_worker.api.context import context_of
+from oms_worker.shapes.base import Ignored, read_body
 
+log = logging.getLogger(__name__)
+
+MOST_NAMES = 10
+"""Of unknown fields, in one line of the log."""
 LARGE_BODY = 256 * 1024
 """Parsing a larger one would hold up other requests: it is done in a thread."""
 
@@ -30,11 +36,23 @@ def reading(model: type[B]) -> Callable[[Request], Awaitable[B]]:
 
     async def read(request: Request) -> B:
         body = await request.body()
+        ignored = None if context_of(request).settings.unknown_fields == "refuse" else warning_for(request)
         if len(body) > LARGE_BODY:
-            return await asyncio.to_thread(read_body, model, body)
-        return read_body(model, body)
+            return await asyncio.to_thread(read_body, model, body, ignored=ignored)
+        return read_body(model, body, ignored=ignored)
 
     return read
+
+
+def warning_for(request: Request) -> Ignored:
+    """Return what writes the names of ignored fields into the log, never their values."""
+    call = f"{request.method} {request.url.path}"
+
+    def warn(names: Sequence[str]) -> None:
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        log.warning("%s: unknown fields are ignored: %s%s", call, ", ".join(names[:MOST_NAMES]), more)
+
+    return warn
 
 
 def stated(model: type[BaseModel]) -> dict[str, Any]:

@@ -14,12 +14,14 @@ out of its limits; a word that is not allowed               OMS.1003
 
 ``null`` stands for an absent optional field: clients in other languages send it. Fields that only some releases have
 (``enable_kms``, ``crypto_type``) are all known. A field that none has is refused, because it is a typing error whose
-meaning would be lost silently.
+meaning would be lost silently; who takes bodies of clients that are newer than this program is told of such fields
+instead (``ignored``), and the rest is judged without them.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -78,16 +80,20 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def read_body(model: type[B], raw: str | bytes) -> B:
+Ignored = Callable[[Sequence[str]], None]
+"""Hears of unknown fields, by their paths."""
+
+
+def read_body(model: type[B], raw: str | bytes, *, ignored: Ignored | None = None) -> B:
     """Read a body of one shape.
 
     Raises:
         ConfigError: with OMS's code; see the module's head.
     """
-    return judge(model, read_json(raw))
+    return judge(model, read_json(raw), ignored=ignored)
 
 
-def judge(model: type[B], document: Any) -> B:
+def judge(model: type[B], document: Any, *, ignored: Ignored | None = None) -> B:
     """Return a document as one shape.
 
     Raises:
@@ -98,7 +104,24 @@ def judge(model: type[B], document: Any) -> B:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise explain(model, error) from None
+        unknown = [item["loc"] for item in error.errors(include_url=False) if item["type"] == "extra_forbidden"]
+        if ignored is None or not unknown:
+            raise explain(model, error) from None
+        for loc in unknown:
+            _leave_out(document, loc)
+        ignored([".".join(_printable(str(part)[:100]) for part in loc) for loc in unknown])
+        return judge(model, document)
+
+
+def _leave_out(document: Any, loc: tuple[int | str, ...]) -> None:
+    """Remove what a path leads to; parts that name an alternative of a shape stand for no level of the document."""
+    for part in loc[:-1]:
+        if isinstance(part, str) and isinstance(document, dict):
+            document = document.get(part, document)
+        elif isinstance(part, int) and isinstance(document, list):
+            document = document[part]
+    if isinstance(document, dict):
+        document.pop(loc[-1], None)
 
 
 def explain(model: type[BaseModel], error: ValidationError) -> ConfigError:
