@@ -251,6 +251,17 @@ def test_a_silent_store_holds_up_no_creation(sandbox, world, silent, tmp_path):
         assert refused(lambda: create(client, world)) == "OMS.0089"
 
 
+def test_a_slow_store_is_not_asked_at_every_creation(client, world):
+    """After one creation that took long, others of the same buckets ask nothing for a while."""
+    world.source.put("key", b"x")
+    world.sandbox.s3.latency = 1.5
+    create(client, world)
+    began = time.monotonic()
+    for _ in range(10):
+        create(client, world)
+    assert time.monotonic() - began < 10, "15 s at least, if each asked"
+
+
 def test_looking_can_be_switched_off(sandbox, world, tmp_path):
     """With ``check_at_creation = false`` no store is asked, and the task states the fault."""
     clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]

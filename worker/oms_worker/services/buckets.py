@@ -9,6 +9,7 @@ a credential.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -96,6 +97,7 @@ class BucketService:
         self._loop = loop
         self._wire = wire
         self._settings = settings
+        self._slow = prechecks.SlowPlaces()
         self._under_way: Counter[tuple[str, str]] = Counter()
 
     async def _run(self, caller: Caller, work: Coroutine[Any, Any, T]) -> T:
@@ -119,7 +121,7 @@ class BucketService:
     async def precheck(self, caller: Caller, plan: RunPlan, *, scope: bool = True) -> int | None:
         """Look at what a task that is to be created names; without ``scope`` at buckets and CDN alone.
 
-        Where too many calls are under way nothing is looked at: the task finds out.
+        Where too many calls are under way, or a bucket was slow a moment ago, nothing is looked at: the task finds out.
 
         Returns:
             How many list files there are, where that was found out.
@@ -127,9 +129,13 @@ class BucketService:
         Raises:
             Refused: as ``prechecks.py`` says.
         """
-        if self._settings.work.check_at_creation:
-            with suppress(Busy):
-                return await self._run(caller, prechecks.precheck(self._wire, plan, scope=scope))
+        if not self._settings.work.check_at_creation or self._slow.holds(plan):
+            return None
+        with suppress(Busy):
+            began = time.monotonic()
+            counted = await self._run(caller, prechecks.precheck(self._wire, plan, scope=scope))
+            self._slow.note(plan, time.monotonic() - began)
+            return counted
         return None
 
     async def buckets(self, caller: Caller, account: StoreConfig) -> list[str]:

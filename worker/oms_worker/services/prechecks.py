@@ -19,7 +19,8 @@ no object can be read through the CDN                                       OMS.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from oms_adapters.cdn import CdnStore
@@ -35,6 +36,8 @@ from oms_worker.running import RunPlan
 
 SECONDS = 5.0
 """Whoever creates a task waits no longer for what stores have to say."""
+SLOW_SECONDS, REST_SECONDS = 1.0, 60.0
+"""A look that took longer is not repeated for so long."""
 MOST_KEYS = 20
 """Named objects, or prefixes, that are looked for; with more, the task finds out."""
 LIST_BYTES = 4 * MIB
@@ -44,6 +47,32 @@ CDN_KEYS = 3
 
 NO_SOURCE, NOTHING, NO_DESTINATION, NO_CDN = "OMS.0089", "OMS.0306", "OMS.1020", "OMS.0081"
 LISTS = frozenset({TaskType.LIST, TaskType.URL_LIST})
+
+
+class SlowPlaces:
+    """Pairs of buckets that lately took long to answer: they are not asked again at every creation."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until: dict[tuple[str | None, ...], float] = {}
+
+    def holds(self, plan: RunPlan) -> bool:
+        """Whether a task's buckets were slow within the last minute."""
+        return self._until.get(_places(plan), 0.0) > self._clock()
+
+    def note(self, plan: RunPlan, seconds: float) -> None:
+        """Remember how long a task's buckets took."""
+        if seconds > SLOW_SECONDS:
+            now = self._clock()
+            self._until = {place: until for place, until in self._until.items() if until > now}
+            self._until[_places(plan)] = now + REST_SECONDS
+
+
+def _places(plan: RunPlan) -> tuple[str | None, ...]:
+    source, destination = (
+        (config.cloud_type, config.endpoint, config.region, config.bucket) for config in (plan.source, plan.destination)
+    )
+    return (*source, *destination)
 
 
 async def precheck(wire: Wire, plan: RunPlan, *, scope: bool = True) -> int | None:
