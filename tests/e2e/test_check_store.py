@@ -21,7 +21,7 @@ OBJECTS = [(f"a/{number}", b"x" * number) for number in range(1, 9)]
 @pytest.fixture(scope="module")
 def sandbox():
     """Clouds of several families for the whole module."""
-    with Sandbox(clouds=["s3", "obs", "cos", "oss", "kodo", "us3", "ks3", "qingstor"]) as running:
+    with Sandbox(clouds=["s3", "obs", "cos", "oss", "kodo", "bos", "us3", "ks3", "qingstor"]) as running:
         yield running
 
 
@@ -226,7 +226,7 @@ def test_what_a_gateway_lacks_is_said(bench):
     """A store that lists in plain XML and makes ETags of its own is a good source, and the table says what it lacks."""
     for scheme, expected in (
         ("kodo", {"list percent-encoded": "no", "state MD5": "no", "requester pays": "no"}),
-        ("us3", {"list percent-encoded": "yes", "state MD5": "no", "restore archived objects": "no"}),
+        ("us3", {"list percent-encoded": "yes", "state MD5": "no", "restore archived objects": "yes"}),
     ):
         bench.sandbox.clouds[scheme].create_bucket("photos").put_many(OBJECTS)
         found = answers(report(bench, scheme=scheme))
@@ -235,10 +235,10 @@ def test_what_a_gateway_lacks_is_said(bench):
 
 def test_archives_that_cannot_be_restored_are_a_no(bench):
     """Archived objects of a store without a restore call make the migration impossible, and the code says so."""
-    bucket = bench.sandbox.clouds["us3"].create_bucket("photos")
+    bucket = bench.sandbox.clouds["bos"].create_bucket("photos")
     bucket.put("a/warm", b"x")
-    bucket.put("a/cold", b"x", storage_class="GLACIER")
-    body = report(bench, scheme="us3", expect=1)
+    bucket.put("a/cold", b"x", storage_class="ARCHIVE")
+    body = report(bench, scheme="bos", expect=1)
     restore = next(finding for finding in body["findings"] if finding["name"] == "restore archived objects")
     assert (restore["answer"], restore["needed"]) == ("no", True)
     assert "1 of 2" in restore["detail"]

@@ -60,7 +60,7 @@ SOURCES = [
     Source("ks3", "ks3", "BEIJING", "ARCHIVE"),
     Source("bos", "bos", "bj", "ARCHIVE", restorable=False),
     Source("kodo", "kodo", "cn-east-1", "GLACIER", line_breaks=False),
-    Source("us3", "us3", "cn-bj", "GLACIER", restorable=False),
+    Source("us3", "us3", "cn-bj", "GLACIER"),
 ]
 LISTS_MD5 = {"s3", "obs", "oss", "cos"}
 """Clouds whose listings state the MD5 of an object that is in one piece; OSS in capitals."""
@@ -268,10 +268,10 @@ def test_restores_are_refused_where_there_are_none(bench):
 
 
 def test_crc64_is_refused_where_there_is_none(bench):
-    """``crc64`` is taken for the three clouds that state one, and refused for the others with OMS.1003."""
+    """``crc64`` is taken for the four clouds that state one, and refused for the others with OMS.1003."""
     bench.source.put("k", b"x", crc64=True)
     done = bench.migrate("--check", "crc64", "--overwrite", "crc64")
-    if bench.spec.scheme in {"obs", "oss", "cos"}:
+    if bench.spec.scheme in {"obs", "oss", "cos", "ks3"}:
         assert done.returncode == 0, done.stderr
         assert bench.records("success")[0][6] == "crc64"
     else:
