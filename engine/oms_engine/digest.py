@@ -51,6 +51,10 @@ class Digests:
         """MD5 of the bytes seen (16 bytes), None when it was not asked for."""
         return None if self._md5 is None else self._md5.digest()
 
+    def hash_by(self, md5: Md5) -> None:
+        """Have another one compute the MD5, or know it."""
+        self._md5 = md5
+
     def drop_md5(self) -> None:
         """Compute no MD5 after all: it costs as much as moving the bytes."""
         self._md5 = None

@@ -23,6 +23,12 @@ class Learned:
         """The destination joins parts, but not with the CRC-64 of the whole."""
         self.held = Gate(lambda: HELD_BYTES)
         """Bytes of parts that are held in memory between their two connections."""
+        self.chained = Gate(lambda: HELD_BYTES)
+        """Bytes of parts that may wait in memory for their turn in the MD5 of the whole."""
+        self.odd_wholes = False
+        """What looks like the MD5 of a large source object is none: two reads gave the same other one."""
+        self.sound_wholes = False
+        """It is: that of another object proved what was read."""
         self.read_before: dict[str, str] = {}
         """Source keys whose composite ETag was not that of the bytes read -> the ETag these would have."""
         self.odd_composites = False

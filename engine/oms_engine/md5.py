@@ -53,6 +53,11 @@ class LaneMd5:
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None:
         """Take in the next bytes."""
+        if lanes := self.begin(data):
+            _meeting.hash(_Wait(lanes))
+
+    def begin(self, data: bytes | bytearray | memoryview) -> list[_Lane]:
+        """Take in the next bytes, but for the blocks that are returned: these are to be hashed next."""
         view = memoryview(data).cast("B")
         self._size += len(view)
         if self._tail:
@@ -60,12 +65,11 @@ class LaneMd5:
             self._tail += view[:missing]
             view = view[missing:]
             if len(self._tail) < _BLOCK:
-                return
+                return []
             md5_lanes.update([(self._state, self._tail)])
         whole = len(view) - len(view) % _BLOCK
         self._tail = bytes(view[whole:])
-        if whole:
-            _meeting.hash(_Wait(self._state, view[:whole]))
+        return [(self._state, view[:whole])] if whole else []
 
     def digest(self) -> bytes:
         """Return the MD5 of the bytes so far (16 bytes)."""
@@ -76,14 +80,29 @@ class LaneMd5:
         return struct.pack("<4I", *struct.unpack("=4I", state))
 
 
+def update_both(
+    one: Md5, data: bytes | bytearray | memoryview, other: Md5, more: bytes | bytearray | memoryview
+) -> None:
+    """Have two MD5s take in bytes, side by side where they can."""
+    if isinstance(one, LaneMd5) and isinstance(other, LaneMd5):
+        if lanes := one.begin(data) + other.begin(more):
+            _meeting.hash(_Wait(lanes))
+    else:
+        one.update(data)
+        other.update(more)
+
+
+_Lane = tuple[bytearray, memoryview]
+"""The state of an MD5, and the blocks it takes in."""
+
+
 class _Wait:
     """A thread's bytes, and how it is woken: when they are hashed, or to hash for all who came after."""
 
-    __slots__ = ("data", "done", "state", "turn")
+    __slots__ = ("done", "lanes", "turn")
 
-    def __init__(self, state: bytearray, data: memoryview) -> None:
-        self.state = state
-        self.data = data
+    def __init__(self, lanes: list[_Lane]) -> None:
+        self.lanes = lanes
         self.done = False
         self.turn = threading.Lock()
 
@@ -110,10 +129,12 @@ class _Meeting:
             if own.done:
                 return
         with self._lock:
-            batch = [own, *self._waiting[: md5_lanes.LANES - 1]]
-            del self._waiting[: md5_lanes.LANES - 1]
+            batch, lanes = [own], list(own.lanes)
+            while self._waiting and len(lanes) + len(self._waiting[0].lanes) <= md5_lanes.LANES:
+                batch.append(self._waiting.pop(0))
+                lanes += batch[-1].lanes
         try:
-            md5_lanes.update([(it.state, it.data) for it in batch])
+            md5_lanes.update(lanes)
         finally:
             with self._lock:
                 following = self._waiting.pop(0) if self._waiting else None

@@ -11,6 +11,7 @@ import asyncio
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
+from oms_engine.chained import Chain, is_proof
 from oms_engine.digest import Digests
 from oms_engine.ends import Copied
 from oms_engine.errors import (
@@ -47,6 +48,8 @@ class _Source:
     """Its state when the journey began."""
     silent: bool = False
     """A part came without an ETag, so nothing said that it is of this version: it is asked for at the end."""
+    chain: Chain | None = None
+    """What computes the MD5 of the whole."""
 
 
 async def move_in_parts(session: Session, listed: ListedObject, key: str, head: ObjectHead, plan: PartPlan) -> Copied:
@@ -60,6 +63,8 @@ async def move_in_parts(session: Session, listed: ListedObject, key: str, head: 
     upload, parts = await _open(session, key, head, plan)
     session.live.under_way.keep(listed.key, sum(part.size for part in parts.values()))
     source = _Source(listed, head)
+    if not parts and is_proof(session, head):
+        source.chain = Chain(session)
     try:
         await _send_missing(session, source, plan, upload, parts)
         if source.silent:
@@ -74,8 +79,14 @@ async def move_in_parts(session: Session, listed: ListedObject, key: str, head: 
         if not isinstance(error, StoreError) or error.retry is Retry.NEVER:
             await abandon(session, upload)
         raise
+    finally:
+        if source.chain is not None:
+            source.chain.close()
     await session.uploads.forget_upload(key)
-    return Copied(head, written, _joined(ordered), _sent(ordered))
+    digests = _joined(ordered)
+    if source.chain is not None:
+        head = await source.chain.prove(head, digests)
+    return Copied(head, written, digests, _sent(ordered))
 
 
 async def abandon(session: Session, upload: Upload) -> None:
@@ -129,11 +140,15 @@ async def _send_missing(
         for number in numbers:
             if session.stopping:
                 return
+            if source.chain is not None:
+                await source.chain.begin(plan.span(number))
             try:
                 parts[number] = await _send_part(session, source, plan, upload, number)
                 session.live.under_way.keep(source.listed.key, parts[number].size)
             except Stopped:
                 return
+            if source.chain is not None:
+                await source.chain.ended()
             await session.uploads.save_part(upload.key, parts[number])
 
     carriers = [asyncio.ensure_future(carry()) for _ in range(plan.parallel)]
@@ -179,6 +194,7 @@ async def _relay_part(
 ) -> tuple[WrittenPart, Digests]:
     """Read a part and write it; return what the destination said, and the digests of what was passed on."""
     span, head, key = plan.span(number), source.head, source.listed.key
+    hasher = None if source.chain is None else source.chain.hasher(span)
 
     def write_call(part_head: ObjectHead, digests: Digests) -> Call[WrittenPart]:
         refuse_other(head, part_head, store=session.source.label)  # a store may ignore If-Match
@@ -194,11 +210,13 @@ async def _relay_part(
     if is_packed(head):
         read = as_stored(read)
     if not held:
-        moved = await session.relay(read, write_call, key=key, size=span.size, md5=True)
+        moved = await session.relay(read, write_call, key=key, size=span.size, md5=True, hasher=hasher)
         return moved.written, moved.digests
     await session.learned.held.acquire(span.size)
     try:
-        moved = await session.relay(read, write_call, key=key, size=span.size, md5=True, hold=lambda _head: True)
+        moved = await session.relay(
+            read, write_call, key=key, size=span.size, md5=True, hold=lambda _head: True, hasher=hasher
+        )
     finally:
         session.learned.held.release(span.size)
     return moved.written, moved.digests

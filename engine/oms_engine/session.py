@@ -15,6 +15,7 @@ from oms_engine.gates import Gate
 from oms_engine.inflight import UploadMemory
 from oms_engine.learned import Learned
 from oms_engine.limiter import Limiter
+from oms_engine.md5 import Md5
 from oms_engine.metadata import Terms, plan_attributes
 from oms_engine.model import ConsistencyCheck, ObjectHead, Outcome, OverwriteMode, TaskType, WriteOptions
 from oms_engine.outages import Outages, PatientWire
@@ -228,11 +229,12 @@ class Session:
         size: int,
         md5: bool,
         hold: Callable[[ObjectHead], bool] | None = None,
+        hasher: Callable[[], Md5] | None = None,
     ) -> Relayed[W, Digests]:
         """Stream one GET into one write through a thread, as many at once as pays; ``key`` is the source's.
 
         ``write`` is given the source's head and what will be hashed on the way, before the first byte; where ``hold``
-        says so, after the last byte was read and before the first is sent.
+        says so, after the last byte was read and before the first is sent. ``hasher`` makes what computes the MD5.
 
         Raises:
             Stopped: the run paused before a thread was free.
@@ -242,6 +244,8 @@ class Session:
         def begin() -> Digests:
             nonlocal digests
             digests = Digests(md5=md5, shared=True)
+            if hasher is not None:
+                digests.hash_by(hasher())
             flow.restart()
             return digests
 

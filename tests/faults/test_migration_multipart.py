@@ -319,6 +319,26 @@ def test_a_part_damaged_on_the_way_is_noticed_by_the_whole(world, clouds):
     assert [key for key in deleted if not key.startswith("oms/task/")] == ["big"]
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_bit_that_flips_in_a_part_is_noticed_by_the_md5_of_the_whole(world, big, processes):
+    """Where the source states an MD5 of the whole, a part that was read damaged is noticed, and the copy is proved by it."""
+    number = world.s3.faults.add(Fault(Match(operation="GetObject", bucket=world.source.name), FlipBit(12345), after=1))
+    ran = world.run(settings=quick(processes=processes))
+    assert world.s3.faults.hits(number) == 1
+    assert ran.methods() == {"big": "md5"}
+    world.check_clean(ran)
+    assert requests_of(world.obs, world.destination.name)["CreateMultipartUpload"] == 2
+
+
+def test_what_only_looks_like_the_md5_of_a_large_object_is_no_proof(world):
+    """Where two reads agree and the ETag does not, it is no MD5: copied by size only, later ones at once."""
+    for name in ("big1", "big2", "big3"):
+        world.source.put(name, os.urandom(20 * MIB), etag="opaque")
+    ran = world.run(settings=TWO_AT_ONCE)
+    world.check_clean(ran)
+    assert set(ran.methods().values()) == {"size only"}
+
+
 def test_several_large_objects_at_once(world):
     """Large objects move side by side; each arrives whole."""
     world.source.put_many((f"big{number}", os.urandom(18 * MIB)) for number in range(5))

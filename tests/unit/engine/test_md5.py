@@ -80,7 +80,7 @@ def come_together(monkeypatch, count, update):
         update(streams)
 
     monkeypatch.setattr(md5, "md5_lanes", SimpleNamespace(LANES=8, update=watched))
-    waits = [md5._Wait(bytearray(md5._START), memoryview(bytes([number]) * 640)) for number in range(count)]
+    waits = [md5._Wait([(bytearray(md5._START), memoryview(bytes([number]) * 640))]) for number in range(count)]
     with ThreadPoolExecutor(count) as threads:
         done = [threads.submit(meeting.hash, waits[0])]
         until(lambda: batches)
@@ -118,7 +118,7 @@ def test_those_who_wait_are_hashed_together(monkeypatch):
     waits, batches, outcomes = come_together(monkeypatch, 12, hash_alone)
     assert batches == [1, 8, 3]
     assert outcomes == [None] * 12
-    assert len({bytes(wait.state) for wait in waits}) == 12
+    assert len({bytes(wait.lanes[0][0]) for wait in waits}) == 12
 
 
 def test_a_failure_leaves_nobody_waiting(monkeypatch):
