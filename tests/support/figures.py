@@ -42,7 +42,8 @@ class Readings:
     def _check_task(self, now):
         assert now.left_time > 0 or now.status != RUNNING, now
         assert now.left_time == 0 or now.status not in STANDING, now
-        assert (now.progress == 1.0) == (now.status == 5), now
+        assert now.progress == 1.0 or now.status != 5, now
+        assert now.progress < 1.0 or now.ended == now.total_num, now
         if self.all:
             before = self.all[-1]
             assert now.progress >= before.progress, (before, now)
