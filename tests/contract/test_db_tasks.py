@@ -222,7 +222,7 @@ async def test_quotas_hold_against_a_crowd(database, tmp_path):
     [
         ([*POLICY] * 6, "OMS.0083"),
         ([{**POLICY[0], "max_bandwidth": 1_048_575}], "OMS.0084"),
-        ([{**POLICY[0], "max_bandwidth": 209_715_201}], "OMS.0084"),
+        ([{**POLICY[0], "max_bandwidth": 10 * 1024**3 + 1}], "OMS.0084"),
         ([POLICY[0], {**POLICY[0], "start": "17:00", "end": "19:00"}], "OMS.0085"),
         ([{**POLICY[0], "start": "25:00"}], "OMS.0087"),
         ([{**POLICY[0], "start": "19:00"}], "OMS.0087"),
