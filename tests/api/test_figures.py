@@ -16,7 +16,7 @@ from support.served import Served, create, running
 
 pytestmark = pytest.mark.timeout(180)
 
-FAILED, SUCCEEDED, PAUSED = 4, 5, 3
+MIGRATING, PAUSED, FAILED, SUCCEEDED = 2, 3, 4, 5
 
 
 def limited(rate):
@@ -70,7 +70,7 @@ def test_pause_and_resume_run_forward(client, world):
     number = create(client, world, bandwidth_policy=limited(10 * MIB))
     readings = Readings(task=number)
     for part in (6, 3):
-        readings.until(client, lambda now, part=part: now.complete_size > size / part)
+        readings.until(client, lambda now, part=part: now.status == MIGRATING and now.complete_size > size / part)
         client.stop_task(sdk.StopTaskRequest(task_id=number))
         readings.until_status(client, PAUSED)
         start(client, world, number)

@@ -46,7 +46,7 @@ class Settings:
     ``a/`` and ``a``), ``case`` or ``form`` (Unicode NFC); the key that was stored first keeps its name."""
     hierarchical: bool = False
     """Azure: the account has a hierarchical name space, where a blob marked ``hdi_isfolder`` is a directory."""
-    newest_version: str = "2026-02-06"
+    newest_version: str = "2026-10-06"
     """Azure: a request whose x-ms-version is newer is refused."""
     bound: dict[str, str] = field(default_factory=dict)
     """Domains that are bound to buckets: host -> bucket."""
