@@ -7,8 +7,9 @@ Columns are separated by one TAB, lines end with LF, text is UTF-8, there is no 
 * failed: error code, time, key, key raw, text (OMS's columns, in its order)
 
 ``key`` is URL-encoded byte by byte with ``/`` and unreserved characters kept, so it can be used in an object list file.
-``key raw`` and ``text`` hold ``\t``, ``\n``, ``\r``, ``\\``, ``\xHH`` and ``\uHHHH`` for what would break a line or a
-terminal. Columns that are unknown are empty.
+``key raw`` and ``text`` hold ``\t``, ``\n``, ``\r``, ``\\``, ``\xHH``, ``\uHHHH`` and ``\UHHHHHHHH`` for what would
+break a line or a terminal, and for characters that are not seen or change the order of others, so that a reader sees
+what stands there. Columns that are unknown are empty.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ from oms_engine.model import Outcome, key_bytes
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_.\-~/]+").fullmatch
 _PLAIN_TEXT: Final = re.compile(r"[ -~]*").fullmatch
-_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ud800-\udfff]")
+_UNSEEN: Final = (
+    r"\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    r"\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""Control characters, what orders text anew, and what is not seen: Unicode's Bidi_Control and
+Default_Ignorable_Code_Point, and halves of surrogate pairs; https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing"""
+_UNSAFE: Final = re.compile(rf"[{_UNSEEN}\\]")
 _SHORT: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
 _COLUMNS_FAILED: Final = 5
 _KEY_COLUMN: Final = 2
@@ -96,7 +103,14 @@ def _escaped(found: re.Match[str]) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: one byte that is not UTF-8
         code -= 0xDC00
+    if code > 0xFFFF:
+        return f"\\U{code:08x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def visible(text: str) -> str:
+    """Return a text with every character seen, on one line; a backslash stays one: for people, not to be read back."""
+    return text if _PLAIN_TEXT(text) else re.sub(f"[{_UNSEEN}]", _escaped, text)
 
 
 def success_line(

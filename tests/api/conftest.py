@@ -32,14 +32,25 @@ def sandbox():
 
 @pytest.fixture(scope="session", params=KINDS)
 def service(request, sandbox, tmp_path_factory):
-    """A running service: alice operates, rita reads, both in one project; bob operates in another."""
+    """A running service: anna administers, alice operates, rita reads, in one project; olga, bob and otto in another.
+
+    Dora, who operates, is disabled by the test that needs her.
+    """
     clouds = [("AWS", sandbox.s3), ("HuaweiCloud", sandbox.obs)]
     cluster = request.getfixturevalue("postgres_cluster") if request.param == "postgresql" else None
     database = cluster.create() if cluster else None
     folder = tmp_path_factory.mktemp("service")
     work = {"hosts": 1, "allow_private_urls": True}  # the CDN of these tests is a sandbox
     served = Served(folder, clouds, database, region="local", quotas={"running_tasks": 10}, work=work)
-    served.users = served.add_users(alice={}, rita={"role": Role.READONLY}, bob={"project": "other"})
+    served.users = served.add_users(
+        anna={"role": Role.ADMIN},
+        alice={},
+        rita={"role": Role.READONLY},
+        dora={},
+        olga={"project": "other", "role": Role.ADMIN},
+        bob={"project": "other"},
+        otto={"project": "other", "role": Role.READONLY},
+    )
     with running(served):
         yield served
 

@@ -149,7 +149,7 @@ class Planner:
         """Describe a bucket; an empty ``bucket`` stands for the account.
 
         Raises:
-            ConfigError: the bucket's name is none.
+            ConfigError: the bucket's name is none, or the region an internal one.
         """
         cloud = ALIASES.get(cloud, cloud)
         if bucket:
@@ -158,6 +158,8 @@ class Planner:
             except ConfigError as error:
                 raise ConfigError(str(error), code=code) from None
         place = self._endpoints.get(cloud, {}).get(region)
+        if place is None:
+            refuse_internal(cloud, region, code)
         config = StoreConfig(
             cloud_type=cloud,
             bucket=bucket,
@@ -171,7 +173,7 @@ class Planner:
         return place.place(config) if place else config
 
     def cdn(self, stated: Mapping[str, Any], key: Secret | None) -> CdnConfig:
-        """Describe a CDN; its domain is a caller's word, so it is reached on the public internet only.
+        """Describe a CDN; its domain is a caller's word, so it is reached on the public internet unless it is excepted.
 
         Raises:
             ConfigError: OMS.0081 the domain or protocol, OMS.1032 its key is missing.
@@ -181,7 +183,7 @@ class Planner:
             protocol=stated["protocol"],
             auth=stated.get("authentication_type") or "NONE",
             key=key,
-            public=not self._private_urls,
+            public=not (self._private_urls or self._guard.excepts(stated["domain"].partition(":")[0])),
         )
 
     def _cdn(self, request: Mapping[str, Any], secrets: Secrets) -> CdnConfig | None:
@@ -239,6 +241,19 @@ def refuse_region(config: StoreConfig, code: str) -> None:
         adapter_for(config.cloud_type).endpoint_for(config.region)
     except ConfigError as error:
         raise ConfigError(str(error), code=code) from None
+
+
+def refuse_internal(cloud: str, region: str, code: str) -> None:
+    """Refuse a region by which a caller would name a vendor's internal endpoint, in networks of the operator.
+
+    https://www.alibabacloud.com/help/en/oss/user-guide/regions-and-endpoints: ``oss-cn-hangzhou-internal.aliyuncs.com``
+
+    Raises:
+        ConfigError: OMS.0079 of a source, OMS.0080 of a destination.
+    """
+    if "internal" in region.lower():
+        message = f"region {region!r} is an internal one: the operator's settings must name it, [endpoints.{cloud}]."
+        raise ConfigError(message, code=DESTINATION_REGION if code == DESTINATION_INVALID else SOURCE_REGION)
 
 
 def refuse_long_prefix(save_prefix: str) -> None:

@@ -72,7 +72,8 @@ class Work(Part):
     """Let URL lists name addresses of this machine and its networks: whoever may create tasks can then read there."""
     allow_private_endpoints: tuple[str, ...] = ()
     """Hosts and host suffixes (``.blob.corp.example``) that addresses in a caller's credentials may name though they
-    are private or plain http: an Azure connection string, the token_uri of a Google key file; ``*`` is every host."""
+    are private or plain http: an Azure connection string, the token_uri of a Google key file; ``*`` is every host. The
+    domain of a CDN (``source_cdn``) may be such a host too."""
     invalid_metadata: Literal["fail", "drop", "encode"] = "fail"
     """What becomes of metadata that a destination cannot hold: ``fail``: its object fails; ``drop``: it is left out;
     ``encode``: it is percent-encoded. What was dropped or encoded stands in the success list, by name."""
@@ -107,6 +108,11 @@ class Limits(Part):
     """All bodies together that are held at once; beyond, requests are answered with 503."""
     login_failures: Annotated[int, Field(ge=1, le=10_000)] = 10
     """Failed logins per minute of one user name, and ten times as many from one address; further ones get 503."""
+    unsigned_payload: bool = False
+    """Take bodies that their signature does not cover (UNSIGNED-PAYLOAD) over plain HTTP too, where whoever is on the
+    way can change them; over HTTPS they are always taken. For a proxy that ends TLS and clients that sign so."""
+    replays: bool = False
+    """Take a signed request over plain HTTP more than once, from any connection."""
 
 
 class Groups(Part):

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from oms_engine.errors import ConfigError, OmsError
 from oms_engine.model import Secret
+from oms_engine.records import visible
 from oms_worker.api.app import create_app
 from oms_worker.api.context import Context
 from oms_worker.api.http11 import MAX_HEAD, limited_http
@@ -40,6 +41,7 @@ from oms_worker.services.buckets import BucketService, open_buckets
 from oms_worker.services.tasks import TaskService
 from oms_worker.services.users import UserService
 from oms_worker.settings import KEY_RING_VARIABLE, ServiceSettings, is_loopback
+from oms_worker.shared import Shared
 from openoms.foundations import Foundations, open_foundations
 from openoms.terminal import complain
 
@@ -162,9 +164,10 @@ def context_of(
     note: Note,
 ) -> Context:
     """Return what the API needs."""
+    asked = Shared(lambda: answers(found.database))
 
     async def ready() -> bool:
-        return runner.healthy and not runner.complaint and await answers(found.database)
+        return runner.healthy and not runner.complaint and await asked()
 
     tasks = TaskService(
         found.database, found.keys, note=note, quotas=settings.quotas, zone=settings.zone, wake=runner.wake
@@ -285,8 +288,18 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
+class _OneLine(logging.Formatter):
+    """Keeps a message on its line, whatever a client or a store has put into it; tracebacks stay below."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line."""
+        return visible(super().formatMessage(record))
+
+
 def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=level.upper())
     if level == "debug":
         # Libraries print requests, headers and SQL with its values at this level: credentials among them.
         logging.getLogger().setLevel(logging.INFO)

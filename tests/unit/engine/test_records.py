@@ -1,5 +1,7 @@
 """The lines of the record lists."""
 
+import re
+import unicodedata
 from urllib.parse import quote, unquote_plus
 
 import pytest
@@ -19,6 +21,7 @@ from oms_engine.records import (
     render_time,
     skip_line,
     success_line,
+    visible,
 )
 
 raw_keys = st.binary(min_size=1, max_size=30).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
@@ -69,6 +72,30 @@ def test_columns_are_those_documented():
     assert skip_line(AT, "k", 0, "not modified since") == f"{AT}\tk\t0\tnot modified since\n"
     assert failed_line("C", AT, "a\tb\\\x10", "line\nline") == f"C\t{AT}\ta%09b%5C%10\ta\\tb\\\\\\x10\tline\\nline\n"
     assert escape_text("\u2028\udcff\x85") == "\\u2028\\xff\\x85"
+
+
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+UNSEEN = "\xad\u034f\u115f\u180e\u200b\u200c\u200d\u2060\u3164\ufe0f\ufeff\uffa0\ufff9\U0001d173\U000e0041"
+
+
+@given(st.text(st.characters() | st.sampled_from(BIDI + UNSEEN + "\\nu"), max_size=20))
+def test_what_stands_in_a_column_is_seen_and_can_be_read_back(text):
+    """No character that orders others anew, or is not seen, stands in a column; escapes are undone without doubt."""
+    shown = escape_text(text)
+    assert not set(shown) & set(BIDI + UNSEEN)
+    assert not any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in shown)
+    escape = re.compile(r"\\(?:\\|[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+    short = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
+    read = escape.sub(lambda found: short.get(found[0]) or chr(int(found[0].lstrip("\\xuU") or "0", 16)), shown)
+    assert "\\" not in escape.sub("", shown)
+    assert read == "".join(chr(ord(char) - 0xDC00) if "\udc80" <= char <= "\udcff" else char for char in text)
+
+
+def test_a_name_that_is_shown_in_another_order_is_seen_as_it_is():
+    """A key that a terminal would show as ``invoice_exe.pdf`` stands in the failed list with its control character."""
+    line = failed_line("C", AT, "invoice_\u202efdp.exe", "x\u2066y")
+    assert line == f"C\t{AT}\tinvoice_%E2%80%AEfdp.exe\tinvoice_\\u202efdp.exe\tx\\u2066y\n"
+    assert visible("user=a\nstatus=200 \u202e\\") == "user=a\\nstatus=200 \\u202e\\"
 
 
 def test_times_carry_their_offset():

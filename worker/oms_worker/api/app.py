@@ -20,6 +20,11 @@ VERSION = "0.1.0"
 
 def create_app(context: Context, noted: Noted | None = None) -> ASGIApp:
     """Return the API as an ASGI application; ``noted`` hears of every request at its end."""
+    return Gate(routed_app(context), context, noted)
+
+
+def routed_app(context: Context) -> FastAPI:
+    """Return the routes and what becomes of errors, without the gate: whoever calls must be known already."""
     app = FastAPI(title="OpenOMS", version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.context = context
     app.openapi = lambda: document(app, VERSION)  # type: ignore[method-assign]
@@ -39,4 +44,4 @@ def create_app(context: Context, noted: Noted | None = None) -> ASGIApp:
         versions.router,
     ):
         app.include_router(router)
-    return Gate(app, context, noted)
+    return app

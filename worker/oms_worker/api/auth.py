@@ -73,6 +73,17 @@ def states_body(request: SignedRequest, authorization: Authorization) -> bool:
     )
 
 
+def refuse_unsigned_body(request: SignedRequest, authorization: Authorization) -> None:
+    """Refuse a body that the signature does not cover.
+
+    Raises:
+        Unauthorized: APIGW.0301.
+    """
+    if _body_hash(request, authorization.signed_headers) == UNSIGNED:
+        message = f"Over plain HTTP a signature must cover the body: no {UNSIGNED}, or use HTTPS."
+        raise Unauthorized(REFUSED, message)
+
+
 def refuse_other_body(request: SignedRequest) -> None:
     """Refuse a body whose hash is not the one that the signed head states.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -20,7 +22,8 @@ log = logging.getLogger(__name__)
 MOST_NAMES = 10
 """Of unknown fields, in one line of the log."""
 LARGE_BODY = 256 * 1024
-"""Parsing a larger one would hold up other requests: it is done in a thread."""
+"""Parsing a larger one would hold up other requests: it is done in a thread, one at a time, as each takes memory."""
+_PARSING = ThreadPoolExecutor(1, "openoms-bodies")
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -38,7 +41,8 @@ def reading(model: type[B]) -> Callable[[Request], Awaitable[B]]:
         body = await request.body()
         ignored = None if context_of(request).settings.unknown_fields == "refuse" else warning_for(request)
         if len(body) > LARGE_BODY:
-            return await asyncio.to_thread(read_body, model, body, ignored=ignored)
+            reader = partial(read_body, model, body, ignored=ignored)
+            return await asyncio.get_running_loop().run_in_executor(_PARSING, reader)
         return read_body(model, body, ignored=ignored)
 
     return read

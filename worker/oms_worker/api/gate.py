@@ -12,7 +12,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +22,7 @@ from oms_engine.store import KIB, MIB
 from oms_worker.api import auth
 from oms_worker.api.body_reader import MAX_BODY, BodyBudget, BodyReader
 from oms_worker.api.context import Context
+from oms_worker.api.replays import Replays
 from oms_worker.api.replies import answer_at
 from oms_worker.errors import ApiError, Unauthorized
 from oms_worker.journal_log import REQUEST_ID
@@ -49,7 +51,9 @@ class Gate:
         self._app = app
         self._context = context
         self._noted = noted
-        self._bodies = BodyBudget(context.settings.limits.body_memory_mib * MIB)
+        self._limits = context.settings.limits
+        self._bodies = BodyBudget(self._limits.body_memory_mib * MIB)
+        self._replays = Replays()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -72,13 +76,32 @@ class Gate:
                 self._noted(scope, sender.status)
 
     async def _admit(self, scope: Scope, receive: Receive, send: _Sender) -> None:
-        reader = BodyReader(scope, receive, self._bodies, self._context.settings.limits)
+        reader = BodyReader(scope, receive, self._bodies, self._limits)
         try:
             body = await self._body(scope, reader)
-            await self._app(scope, _replay(body, receive), send)
+            with self._once(scope, send):
+                await self._app(scope, _replay(body, receive), send)
         finally:
             send.closing = not reader.complete
             reader.release()
+
+    @contextmanager
+    def _once(self, scope: Scope, send: _Sender) -> Iterator[None]:
+        """Let a signed request be served once, unless it changes nothing.
+
+        Raises:
+            Unauthorized: it came already.
+        """
+        signature = scope.get("signature")
+        if signature is None or self._limits.replays:
+            yield
+            return
+        self._replays.admit(scope, signature)
+        try:
+            yield
+        finally:
+            if send.status >= 400:
+                self._replays.forget(signature)
 
     async def _body(self, scope: Scope, reader: BodyReader) -> bytes:
         """Find out who calls, and read the body.
@@ -116,12 +139,15 @@ class Gate:
             raise Unauthorized(auth.REFUSED, "Sign the request, or send X-Auth-Token.")
         request = auth.SignedRequest(scope["method"], _raw_path(scope), scope["query_string"], headers, b"")
         authorization = auth.parse_authorization(given["authorization"])
+        scope["signature"] = authorization.signature
         auth.check_date(request, self._context.clock())
         signer = await self._signer(authorization.access_key, given.get("x-security-token", ""))
         if not auth.states_body(request, authorization):
 
             def verify(body: bytes) -> Caller:
                 whole = request._replace(body=body)
+                if scope["scheme"] == "http" and not self._limits.unsigned_payload:
+                    auth.refuse_unsigned_body(whole, authorization)
                 auth.verify(whole, authorization, signer.secret_key, self._context.clock())
                 return signer.caller
 

@@ -31,12 +31,8 @@ async def issue_token(
     """Return the token in ``X-Subject-Token``."""
     name, address = _name_of(body), request.client.host if request.client else ""
     request.scope["login"] = name
-    services.attempts.admit(name, address)
-    try:
+    with services.attempts.one(name, address):
         issued = await _issue(services.users, body)
-    except Unauthorized:
-        services.attempts.failed(name, address)
-        raise
     reply = json_reply({"token": _told(issued, body.auth.identity.methods[0])}, 201)
     reply.headers["X-Subject-Token"] = issued.token.reveal()
     return reply

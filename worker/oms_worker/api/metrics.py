@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from oms_worker.db.engine import Database
 from oms_worker.db.tables import sync_event, sync_task, task, task_group
+from oms_worker.shared import Shared
 from oms_worker.states import Group, Task
 
 router = APIRouter(include_in_schema=False)
@@ -38,6 +39,8 @@ class Metrics:
         self._syncs = Gauge("openoms_sync_tasks", "Sync tasks by status.", ["status"], registry=self.registry)
         self._events = Gauge("openoms_sync_keys_waiting", "Keys that wait to be synchronized.", registry=self.registry)
         self._speed = Gauge("openoms_migrate_bytes_per_second", "Speed of running tasks.", registry=self.registry)
+        self.render = Shared(self._render)
+        """Return everything as text; the database is asked once for all who ask meanwhile."""
 
     def count_request(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request at its end."""
@@ -46,7 +49,7 @@ class Metrics:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    async def render(self) -> bytes:
+    async def _render(self) -> bytes:
         """Ask the database and return everything as text.
 
         Raises:

@@ -58,7 +58,7 @@ class Trail:
             self._waiting.append(row)
         access.info(
             "method=%s path=%s status=%d ms=%.1f request=%s user=%s project=%s source=%s code=%s",
-            row.method, _plain(row.path), status, seconds * 1000, row.request_id, row.user_name or "-",
+            row.method, _plain(row.path), status, seconds * 1000, row.request_id, _plain(row.user_name) or "-",
             row.project_id or "-", row.source or "-", row.error_code or "-",
         )  # fmt: skip
 
@@ -124,6 +124,6 @@ def _storable(path: str) -> str:
     return path.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
-def _plain(path: str) -> str:
-    """Return a path that stays on its line of a log."""
-    return path.encode("unicode_escape").decode("ascii").replace(" ", "\\x20")
+def _plain(word: str) -> str:
+    """Return a client's word as one word of a line of a log."""
+    return word.encode("unicode_escape").decode("ascii").replace(" ", "\\x20")

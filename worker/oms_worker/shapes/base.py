@@ -5,6 +5,7 @@ What is refused, and with which code:
 ==========================================================  ========
 nothing, or not UTF-8                                       OMS.0004
 not JSON; NaN, a name given twice, half a surrogate pair    OMS.0067
+more than a million values                                  OMS.0067
 JSON, but no object                                         OMS.1006
 a field OMS does not have                                   OMS.0074
 a field that must be there is not                           OMS.1004
@@ -49,6 +50,10 @@ class Shape(BaseModel):
 
 B = TypeVar("B", bound=BaseModel)
 
+MOST_VALUES = 1_000_000
+"""A body of 12 MB could hold four million objects, which take half a gigabyte; the largest that OMS has holds 500 keys
+of 1024 characters, each of which might be a comma."""
+
 
 def read_json(raw: str | bytes) -> Any:
     """Read strict JSON (RFC 8259): UTF-8, no NaN, no name twice in one object.
@@ -62,6 +67,8 @@ def read_json(raw: str | bytes) -> Any:
         text = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError("the body is not UTF-8 text.", code=NO_BODY) from None
+    if text.count(",") + text.count("[") + text.count("{") > MOST_VALUES:
+        raise ConfigError(f"the body has more than {MOST_VALUES} values.", code=NOT_JSON)
     try:
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
