@@ -73,7 +73,8 @@ def test_secrets_of_bodies_are_never_logged(service, api, world):
     """Neither the log nor the data folder's database hold the keys of a task in plain."""
     body = {"src_node": {**world.src_node, "object_key": ["a"], "sk": "very-secret-key"}, "dst_node": world.dst_node}
     assert api.post(f"/v2/{api.project}/tasks", json=body).status_code == 200
-    assert api.post(f"/v2/{api.project}/tasks", json={**body, "oops": 1}).status_code == 400
+    assert api.post(f"/v2/{api.project}/tasks", json={**body, "oops": 1, "priority": 7}).status_code == 200
+    assert api.post(f"/v2/{api.project}/tasks", json={**body, "dst_node": 1}).status_code == 400
     time.sleep(1.5)
     assert "very-secret-key" not in service.log
     for file in (service.folder / "data").glob("openoms.db*"):

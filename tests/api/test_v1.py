@@ -116,7 +116,6 @@ WRONG = {
     "markup in the topic": ({"smnInfo": {"topicUrn": "<img src=x>", "triggerConditions": ["FAIL"]}}, "S3M.0014"),
     "parentheses": ({"description": "a (b)"}, "S3M.0078"),
     "a list without file": ({"task_type": "list"}, "S3M.0088"),
-    "unknown field": ({"thread": 5}, "S3M.0074"),
     "too slow": ({"bandwidth_policy": [{"start": "00:00", "end": "23:59", "max_bandwidth": 5_242_879}]}, "S3M.0084"),
     "too fast": ({"bandwidth_policy": [{"start": "00:00", "end": "23:59", "max_bandwidth": 10 * 1024**3 + 1}]}, "S3M.0084"),
     "a time": ({"bandwidth_policy": [{"start": "0h", "end": "23:59", "max_bandwidth": 5_242_880}]}, "S3M.0087"),

@@ -111,8 +111,9 @@ class Limits(Part):
     unsigned_payload: bool = False
     """Take bodies that their signature does not cover (UNSIGNED-PAYLOAD) over plain HTTP too, where whoever is on the
     way can change them; over HTTPS they are always taken. For a proxy that ends TLS and clients that sign so."""
-    replays: bool = False
-    """Take a signed request over plain HTTP more than once, from any connection."""
+    replays: bool = True
+    """Take a signed request over plain HTTP more than once, from any connection. With ``false`` a change is served on
+    one connection only; clients that send the same request twice within a second, and sign it alike, are refused."""
 
 
 class Groups(Part):
