@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from oms_engine.ends import Copied
 from oms_engine.errors import AccessDenied, StoreError, TaskError
-from oms_engine.ledger import Doubt
 from oms_engine.metadata import plan_attributes
 from oms_engine.model import ListedObject, ObjectHead, StorageClass
 from oms_engine.plan import storage_class_for
+from oms_engine.proving import delete_copy
 from oms_engine.session import Session
 
 NOT_KEPT = "TRF.0061"
@@ -65,14 +65,8 @@ async def _end(session: Session, key: str, copied: Copied, fault: str) -> None:
     Raises:
         TaskError: always.
     """
-    await session.uploads.save_doubt(Doubt(key, copied.written.etag))
-    left = "the copy is deleted again"
-    try:
-        await session.wire.call(session.destination.delete(key))
-    except StoreError as error:
-        left = f"the copy is still there, as it cannot be deleted ({error})"
-    else:
-        await session.uploads.forget_doubt(key)
+    error = await delete_copy(session, key, copied.written)
+    left = f"the copy is still there, as it cannot be deleted ({error})" if error else "the copy is deleted again"
     raise TaskError(
         NOT_KEPT,
         f"{session.destination.label} {fault}: {key!r} was written with it and came back without; {left}. A store that "

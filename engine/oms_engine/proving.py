@@ -161,26 +161,36 @@ def _other_join(session: Session, key: str, copied: Copied) -> str:
 
 
 async def _take_back(session: Session, key: str, verdict: Verdict, written: Written) -> None:
-    """Delete a copy that differs, or its version. That it does is noted before, so that no later run takes it for good.
-
-    Where versions are kept, only its own is deleted: the one before it is the current one again. A delete without the
-    version would leave the bad one, and hide the good one.
+    """Delete a copy that differs.
 
     Raises:
         ChecksumMismatch: always; it says what differs.
     """
     fault = f"{verdict.method}: {verdict.detail}{_remedy(session, verdict)}"
-    await session.uploads.save_doubt(Doubt(key, written.etag))
     if session.spec.check is ConsistencyCheck.NO_CHECK:
+        await session.uploads.save_doubt(Doubt(key, written.etag))
         raise ChecksumMismatch(f"{fault}; a damaged copy is still there: no_check deletes nothing")
+    error = await delete_copy(session, key, written)
+    if error is not None:
+        which = f" (the bucket keeps versions; the copy is {written.version})" if written.version else ""
+        raise ChecksumMismatch(f"{fault}; a damaged copy is still there{which}, as it cannot be deleted: {error}")
+    raise ChecksumMismatch(f"{fault}; the copy {key!r} was deleted again")
+
+
+async def delete_copy(session: Session, key: str, written: Written) -> StoreError | None:
+    """Delete a copy that must not count, or its version; return why it is still there, None once it is gone.
+
+    That it is in doubt is noted before, so that no later run takes it for good. Where versions are kept, only its own
+    is deleted: the one before it is the current one again. A delete without the version would leave the bad one, and
+    hide the good one.
+    """
+    await session.uploads.save_doubt(Doubt(key, written.etag))
     try:
         await session.wire.call(session.destination.delete(key, version=written.version))
     except StoreError as error:
-        which = f" (the bucket keeps versions; the copy is {written.version})" if written.version else ""
-        message = f"{fault}; a damaged copy is still there{which}, as it cannot be deleted: {error}"
-        raise ChecksumMismatch(message) from None
+        return error
     await session.uploads.forget_doubt(key)
-    raise ChecksumMismatch(f"{fault}; the copy {key!r} was deleted again")
+    return None
 
 
 def _remedy(session: Session, verdict: Verdict) -> str:

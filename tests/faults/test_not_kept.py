@@ -6,7 +6,7 @@ import pytest
 
 from oms_adapters.config import StoreConfig
 from oms_adapters.registry import open_store
-from oms_engine.model import StoragePolicy
+from oms_engine.model import OverwriteMode, StoragePolicy
 from oms_engine.store import MIB
 from oms_engine.task import TaskState
 from support.front import fronting
@@ -65,6 +65,17 @@ def test_a_store_that_forgets_ends_the_run(world, behind, rules, small):
     arrived = world.arrived().values()
     assert {item.user.get("colour") for item in arrived} == ({"red"} if rules.get("metadata") else {None})
     assert {item.storage_class for item in arrived} == ({"WARM"} if rules.get("storage") else {"STANDARD"})
+
+
+def test_a_version_that_lost_its_metadata_hides_nothing(world, behind):
+    """Where the destination keeps versions, the copy that is taken back leaves the object before it as the current one."""
+    _, destination = behind
+    world.destination.keep_versions()
+    world.destination.put("small-000", b"before")
+    fill(world, 1)
+    ran = world.run(destination=destination, metadata=True, overwrite=OverwriteMode.FULL_OVERWRITE)
+    assert ran.result.error_code == "TRF.0061"
+    assert world.destination.versions("small-000") == [b"before"]
 
 
 def test_one_look_is_enough(world):
