@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from oms_engine.errors import AccessDenied, RangeIgnored, Retry, StoreError
-from oms_engine.model import ListedObject, Span
+from oms_engine.model import ListedObject
 from oms_engine.split import GREATEST, find_split
+from oms_engine.store import first_bytes
 
 if TYPE_CHECKING:
     from oms_engine.session import Session
@@ -43,7 +44,7 @@ async def read_elsewhere(session: Session) -> bool | None:
 
 async def _readable(session: Session, entry: ListedObject) -> bool | None:
     source = session.source
-    call = source.read(entry.key, span=Span(0, min(1, entry.size - 1))) if entry.size > 0 else source.read(entry.key)
+    call = source.read(entry.key, span=first_bytes(entry.size))
     try:
         await session.wire.call(call, final=StoreError)
     except RangeIgnored:

@@ -22,9 +22,9 @@ from collections.abc import Sequence
 
 from oms_engine.batch import End
 from oms_engine.errors import AccessDenied, Archived, NotFound, RangeIgnored, Stopped, StoreError
-from oms_engine.looking import FIRST_BYTE
-from oms_engine.model import ListedObject, ObjectHead
+from oms_engine.model import ListedObject, ObjectHead, strong_etag
 from oms_engine.session import Session
+from oms_engine.store import first_bytes
 
 STOP_SECONDS = 0.1
 """How often a pause looks whether the run stops."""
@@ -49,11 +49,7 @@ def stands(end: End, found: dict[str, ListedObject]) -> bool:
 
 def same_etag(one: str, other: str) -> bool:
     """Whether two ETags name the same bytes, quotes, case and weakness apart; one that is not stated speaks not."""
-    return not one or not other or _plain(one) == _plain(other)
-
-
-def _plain(etag: str) -> str:
-    return etag.strip().removeprefix("W/").strip('"').lower()
+    return not one or not other or strong_etag(one).lower() == strong_etag(other).lower()
 
 
 Said = ObjectHead | ListedObject | StoreError
@@ -79,16 +75,20 @@ async def _ask(session: Session, key: str) -> Said:
 
 
 async def _ask_listing(session: Session, key: str, denied: AccessDenied) -> Said:
-    """Ask the listing for one key: of those that begin with it, it is the first."""
+    """Ask the listing for one key whose HEAD is denied."""
     if session.sight.may_head or not session.sight.may_list:
         return denied
     try:
-        page = await session.patient(source=False).call(session.destination.list_page(key, limit=1))
+        entry = await _entry(session, key)
     except StoreError:
         return denied
-    if page.objects and page.objects[0].key == key:
-        return page.objects[0]
-    return NotFound("it is not listed", store=denied.store, operation="list_page", key=key)
+    return entry or NotFound("it is not listed", store=denied.store, operation="list_page", key=key)
+
+
+async def _entry(session: Session, key: str) -> ListedObject | None:
+    """Return what the listing states of one key: of those that begin with it, it is the first."""
+    page = await session.patient(source=False).call(session.destination.list_page(key, limit=1))
+    return page.objects[0] if page.objects and page.objects[0].key == key else None
 
 
 async def ask_again(session: Session, ends: Sequence[End]) -> list[Said]:
@@ -122,16 +122,14 @@ async def listed_each(session: Session, ends: Sequence[End]) -> list[ListedObjec
 
 
 async def _listed_alone(session: Session, end: End) -> ListedObject | None:
-    """Ask the listing for one key: of those that begin with it, it is the first."""
     async with session.sight.heads:
         try:
-            page = await session.patient(source=False).call(session.destination.list_page(key_of(end), limit=1))
+            return await _entry(session, key_of(end))
         except AccessDenied:
             session.sight.may_list = False
             return None
         except StoreError:
             return None
-    return page.objects[0] if page.objects and page.objects[0].key == key_of(end) else None
 
 
 async def ask_otherwise(session: Session, doubtful: Sequence[tuple[End, ObjectHead]]) -> dict[str, Said | None]:
@@ -153,7 +151,7 @@ async def ask_otherwise(session: Session, doubtful: Sequence[tuple[End, ObjectHe
 
 async def _read_first(session: Session, end: End, stated: ObjectHead) -> Said | None:
     key = key_of(end)
-    read = session.destination.read(key, span=FIRST_BYTE if end.size else None)
+    read = session.destination.read(key, span=first_bytes(end.size))
     async with session.sight.heads:
         try:
             async with session.wire.stream(read) as (head, body):

@@ -11,6 +11,7 @@ from oms_engine.session import Session
 from oms_engine.store import Call
 
 FIRST_BYTE = Span(0, 0)
+"""Of an object whose size nobody states; else see :func:`oms_engine.store.first_bytes`."""
 
 
 class Transformed(ConditionFailed):

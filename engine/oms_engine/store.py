@@ -170,6 +170,14 @@ class Capabilities:
     """OMS's classes that a write may ask for."""
 
 
+def first_bytes(size: int) -> Span | None:
+    """Return what to read of an object to see whether it is served: two bytes, as a range of one need not be known.
+
+    None: all of it, as an empty object has no range. https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0083.html
+    """
+    return Span(0, min(1, size - 1)) if size > 0 else None
+
+
 @runtime_checkable
 class Store(Protocol):
     """One opened bucket, spoken in one dialect. Stateless: calls may be made from any thread and process."""

@@ -28,7 +28,7 @@ from oms_engine.errors import (
 )
 from oms_engine.frozen import dataclass
 from oms_engine.model import ListedObject, Span, key_bytes
-from oms_engine.store import Call, Reply
+from oms_engine.store import Call, Reply, first_bytes
 
 SAMPLE = 100
 """How many objects are listed to see what the bucket holds."""
@@ -206,7 +206,7 @@ class Reader:
         item = self._readable()
         if item is None or not item.etag:
             return _unknown("read pinned by ETag")
-        first = Span(0, min(1, item.size - 1))
+        first = first_bytes(item.size)
         self.harness.fetch(self.harness.store.read(item.key, span=first, if_match=item.etag))
         try:
             self.harness.fetch(self.harness.store.read(item.key, span=first, if_match="0" * 32))
