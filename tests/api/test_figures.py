@@ -67,7 +67,7 @@ def test_pause_and_resume_run_forward(client, world):
     bodies = {f"{n:02}": os.urandom(MIB) for n in range(10)} | {f"large-{n}": os.urandom(24 * MIB) for n in range(2)}
     world.source.put_many(bodies.items())
     size = sum(map(len, bodies.values()))
-    number = create(client, world, bandwidth_policy=limited(10 * MIB))
+    number = create(client, world, bandwidth_policy=limited(4 * MIB))
     readings = Readings(task=number)
     for part in (6, 3):
         readings.until(client, lambda now, part=part: now.status == MIGRATING and now.complete_size > size / part)

@@ -30,6 +30,8 @@ from oms_worker.sqlite_ledger import SqliteLedger
 from support.migrations import QUICK, opener, quick, requests_of
 
 SLOW_PARTS = Fault(Match(operation="UploadPart"), Delay(0.25), times=None)
+SLOWER_PARTS = Fault(Match(operation="UploadPart"), Delay(1.5), times=None)
+"""Slow enough for a source object to be replaced meanwhile, on a busy machine too."""
 TWO_AT_ONCE = quick(wire=replace(QUICK.wire, bulk_threads=2))
 TRANSIENT = [
     Answer(503, "SlowDown", retry_after=0.05),
@@ -120,11 +122,12 @@ def test_an_upload_ended_by_somebody_else_is_begun_anew(world, big):
 
 def test_a_source_replaced_in_the_middle_is_copied_in_its_new_state(world, big):
     """A source object replaced while its parts move is copied once more, as it is then; the first upload is aborted."""
-    world.obs.faults.add(SLOW_PARTS)
+    world.obs.faults.add(SLOWER_PARTS)
+    other = os.urandom(40 * MIB)
 
     async def exchange(_migration):
         await until(lambda: parts_stored(world) >= 1)
-        world.source.put("big", os.urandom(40 * MIB))
+        world.source.put("big", other)
         world.obs.faults.clear()
 
     ran = world.run(meanwhile=exchange, settings=TWO_AT_ONCE)
@@ -136,11 +139,12 @@ def test_a_source_replaced_in_the_middle_is_copied_in_its_new_state(world, big):
 def test_a_source_that_ignores_if_match_gives_no_mixture(world, big, grow):
     """Where the source answers whatever version it has, each part's own ETag and total tell that it was replaced."""
     world.s3.faults.add(Fault(Match(operation="GetObject"), IgnoreConditions(), times=None))
-    world.obs.faults.add(SLOW_PARTS)
+    world.obs.faults.add(SLOWER_PARTS)
+    other = os.urandom(len(big) + grow)
 
     async def exchange(_migration):
         await until(lambda: parts_stored(world) >= 1)
-        world.source.put("big", os.urandom(len(big) + grow))
+        world.source.put("big", other)
         world.obs.faults.clear()
 
     ran = world.run(meanwhile=exchange, settings=TWO_AT_ONCE)
@@ -152,11 +156,12 @@ def test_a_source_that_ignores_if_match_gives_no_mixture(world, big, grow):
 def test_parts_that_state_no_version_give_no_mixture(world, big):
     """Where replies to ranged reads state neither ETag nor time, a HEAD before the parts are joined tells of a new one."""
     world.s3.faults.add(Fault(Match(operation="GetObject"), Unversioned(), times=None))
-    world.obs.faults.add(SLOW_PARTS)
+    world.obs.faults.add(SLOWER_PARTS)
+    other = os.urandom(len(big))
 
     async def exchange(_migration):
         await until(lambda: parts_stored(world) >= 1)
-        world.source.put("big", os.urandom(len(big)))
+        world.source.put("big", other)
         world.obs.faults.clear()
 
     ran = world.run(meanwhile=exchange, settings=TWO_AT_ONCE)
